@@ -1,0 +1,3 @@
+export { asBuffer, concatBytes, equalBytes, fromHex, fromUtf8, isZero, toHex, utf8 } from "./bytes.ts";
+export { CodedError, type Explanation } from "./coded-error.ts";
+export { Secret } from "./secret.ts";
