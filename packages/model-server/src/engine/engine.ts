@@ -1,0 +1,46 @@
+import type { DType, Tensor } from "@cloister/encoding/tensor";
+import type { ModelFiles } from "@cloister/saved-model";
+
+/** What a signature says about one of its tensors. It is advice: TensorFlow Serving does not check requests against it. */
+export interface TensorInfo {
+  /** The tensor's name in the graph, for example `serving_default_x:0`. */
+  readonly name: string;
+  readonly dtype: DType;
+  /** -1 for an unknown dimension, `undefined` for unknown rank. */
+  readonly shape: readonly number[] | undefined;
+}
+
+/** One entry of a SavedModel's signature map; keys are the aliases that requests use. */
+export interface SignatureInfo {
+  readonly methodName: string;
+  readonly inputs: ReadonlyMap<string, TensorInfo>;
+  readonly outputs: ReadonlyMap<string, TensorInfo>;
+}
+
+export interface RunRequest {
+  /** A key of `signatures`. */
+  readonly signature: string;
+  /** A tensor for every input alias of the signature. The servable may take over (detach) the arrays' buffers. */
+  readonly inputs: ReadonlyMap<string, Tensor>;
+  /** Output aliases to compute; only what they need is run. */
+  readonly outputs: readonly string[];
+  /** Takes a waiting request out of the queue. A native call that has begun runs to its end, and its answer is dropped. */
+  readonly signal?: AbortSignal;
+}
+
+/** A loaded model version. */
+export interface Servable {
+  readonly signatures: ReadonlyMap<string, SignatureInfo>;
+  /** Signatures that cannot run here, with the reason (the missing ops and nodes). Running one fails with UNSUPPORTED_OPS. */
+  readonly unsupported: ReadonlyMap<string, string>;
+  /** Runs one request. Throws `EngineError`. */
+  run(request: RunRequest): Promise<Map<string, Tensor>>;
+  /** Waits for the running request, refuses the waiting ones, frees native memory. */
+  close(): Promise<void>;
+}
+
+/** Turns model files into something that answers. `load` throws `SavedModelError` or `EngineError`. */
+export interface Engine {
+  readonly name: string;
+  load(files: ModelFiles): Promise<Servable>;
+}
