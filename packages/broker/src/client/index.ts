@@ -1,0 +1,1 @@
+export type { BrokerEndpoint, Provisioned, ProvisionOptions } from "./provisioned.ts";

@@ -1,0 +1,80 @@
+import type { Collateral, TrustAnchor, VerifiedPeer } from "@cloister/attestation";
+import type { Secret } from "@cloister/encoding";
+import type { Policy, ServingRule } from "@cloister/policy";
+import type { ReleaseLog } from "@cloister/release-log";
+import type { BrokerEvent } from "./events.ts";
+
+/** Where the broker finds secrets. Each call may do I/O; the broker wipes nothing it gets from here. */
+export interface KeySource {
+  /** The secret of that id. Throws (or rejects) when there is none; the request is then refused. */
+  secret(keyId: string): Promise<Secret>;
+}
+
+/** What an admitted enclave gets beside its key, as the owner published it. */
+export interface PublishedBundle {
+  /** Encoded signed manifest (`encodeBundleManifest`). */
+  readonly manifest: Uint8Array;
+  /** The owner's Ed25519 public key, SubjectPublicKeyInfo DER. */
+  readonly ownerKey: Uint8Array;
+}
+
+export interface BundleSource {
+  bundle(model: { readonly name: string; readonly version: number }): Promise<PublishedBundle>;
+}
+
+/** Signs the serving key of an admitted enclave. The names come from the policy, never from the request. */
+export interface ServingCa {
+  /** `csr` is PKCS#10 DER with a valid self-signature. Returns the PEM chain, leaf first. */
+  issue(csr: Uint8Array, rule: ServingRule): Promise<string>;
+  /** PEM of the CA that signs requesters' certificates, or null where there is none. */
+  readonly clientCa: string | null;
+}
+
+export interface BrokerLimits {
+  /** Open connections in all. At the limit the oldest one that has not finished its handshake is dropped. */
+  readonly connections: number;
+  /** Open connections of one address. */
+  readonly connectionsPerAddress: number;
+  /** Evidence waiting for collateral or appraisal; more are refused with BROKER_BUSY. */
+  readonly pendingAppraisals: number;
+  readonly handshakeTimeoutMs: number;
+  /** Longest silence while the broker waits for bytes of the peer. */
+  readonly idleTimeoutMs: number;
+  /** Whole life of one connection. */
+  readonly connectionTimeoutMs: number;
+}
+
+export interface BrokerOptions {
+  readonly host: string;
+  /** 0 takes any free port; the one taken is in `Broker.address`. */
+  readonly port: number;
+  /** PEM. Enclaves check this certificate against the CA that is part of their measurement. */
+  readonly tls: { readonly key: string; readonly cert: string; readonly allowTls13?: boolean };
+  readonly policy: Policy;
+  readonly keys: KeySource;
+  readonly bundles?: BundleSource;
+  readonly servingCa?: ServingCa;
+  readonly collateral: (quote: Uint8Array) => Promise<Collateral>;
+  readonly anchors: readonly TrustAnchor[];
+  readonly log: ReleaseLog;
+  readonly clock?: () => Date;
+  readonly limits?: Partial<BrokerLimits>;
+  readonly onEvent?: (event: BrokerEvent) => void;
+  /** The verifier; `appraiseRaTls` unless a test puts another in its place. */
+  readonly appraise?: Appraise;
+}
+
+export type Appraise = (
+  certificate: Uint8Array,
+  collateral: Collateral,
+  anchors: readonly TrustAnchor[],
+  time: Date,
+) => VerifiedPeer;
+
+export interface Broker {
+  readonly address: { readonly host: string; readonly port: number };
+  /** Takes effect for every decision not yet made; a release whose log entry is still being written is decided again. */
+  replacePolicy(policy: Policy): void;
+  /** Stops listening, lets connections in progress finish for at most `graceMs` (default 1000), then drops them. */
+  close(graceMs?: number): Promise<void>;
+}

@@ -1,0 +1,2 @@
+export type { LogEntry } from "./entry.ts";
+export type { LogProof, ReleaseLog } from "./log.ts";
