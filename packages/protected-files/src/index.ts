@@ -1,0 +1,8 @@
+export { aesCmac } from "./cmac.ts";
+export { EXPLANATIONS, type ProtectedFileCode, ProtectedFileError } from "./errors.ts";
+export { type FormatVersion } from "./metadata.ts";
+export { ANY_PATH, openFile, type OpenOptions } from "./open.ts";
+export { type BoundPath, bindPath, MAX_PATH_BYTES, normalisePath } from "./path.ts";
+export { type RandomSource } from "./random.ts";
+export { sealFile, type SealOptions } from "./seal.ts";
+export { STOCK_TOLERANCES, type Tolerance } from "./tolerance.ts";

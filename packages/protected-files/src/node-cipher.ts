@@ -1,0 +1,29 @@
+import { createCipheriv, createDecipheriv } from "node:crypto";
+import { KEY_BYTES } from "./kdf.ts";
+
+// AES-128-GCM with an all-zero IV and no additional data, as the format has it. Safe only because every encryption of a node
+// uses a key drawn for it and never used before: callers must not encrypt twice under one key.
+
+const IV = new Uint8Array(12);
+const OPTIONS = { authTagLength: KEY_BYTES };
+
+/** Ciphertext and tag of `plaintext` under a fresh key. */
+export function encryptNode(key: Uint8Array, plaintext: Uint8Array): { ciphertext: Buffer; tag: Buffer } {
+  const cipher = createCipheriv("aes-128-gcm", key, IV, OPTIONS);
+  const ciphertext = cipher.update(plaintext);
+  cipher.final();
+  return { ciphertext, tag: cipher.getAuthTag() };
+}
+
+/** Plaintext, or `undefined` where the tag does not match; nothing unverified is returned. */
+export function decryptNode(key: Uint8Array, tag: Uint8Array, ciphertext: Uint8Array): Buffer | undefined {
+  const decipher = createDecipheriv("aes-128-gcm", key, IV, OPTIONS).setAuthTag(tag);
+  const plaintext = decipher.update(ciphertext);
+  try {
+    decipher.final();
+  } catch {
+    plaintext.fill(0);
+    return undefined;
+  }
+  return plaintext;
+}
