@@ -1,0 +1,75 @@
+// Field numbers: onnx.proto (ModelProto, GraphProto, NodeProto, AttributeProto, TensorProto, ValueInfoProto), IR version 8.
+
+import type { Tensor } from "@cloister/encoding/tensor";
+import { DTYPES } from "../tensor/dtype.ts";
+import { ProtoWriter } from "../wire/proto-writer.ts";
+import { IR_VERSION, type OnnxAttribute, type OnnxGraph, type OnnxNode, type OnnxValueInfo, OPSET } from "./model.ts";
+
+const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, floats: 6, ints: 7 } as const;
+
+/** A ModelProto. Tensor data is copied once, into the result. */
+export function encodeOnnxModel(graph: OnnxGraph): Uint8Array {
+  const opset = new ProtoWriter().string(1, "").int(2, OPSET);
+  return new ProtoWriter()
+    .int(1, IR_VERSION)
+    .string(2, "cloister")
+    .message(7, encodeGraph(graph))
+    .message(8, opset)
+    .finish();
+}
+
+function encodeGraph(graph: OnnxGraph): ProtoWriter {
+  const writer = new ProtoWriter();
+  for (const node of graph.nodes) writer.message(1, encodeNode(node));
+  writer.string(2, "graph");
+  for (const [name, tensor] of graph.initializers) writer.message(5, encodeTensor(name, tensor));
+  for (const input of graph.inputs) writer.message(11, encodeValueInfo(input));
+  for (const output of graph.outputs) writer.message(12, encodeValueInfo(output));
+  return writer;
+}
+
+function encodeNode(node: OnnxNode): ProtoWriter {
+  const writer = new ProtoWriter();
+  for (const input of node.inputs) writer.string(1, input);
+  for (const output of node.outputs) writer.string(2, output);
+  writer.string(4, node.op);
+  for (const [name, value] of Object.entries(node.attributes)) writer.message(5, encodeAttribute(name, value));
+  return writer;
+}
+
+function encodeAttribute(name: string, value: OnnxAttribute): ProtoWriter {
+  const writer = new ProtoWriter().string(1, name);
+  if (typeof value === "number") return writer.int(3, value).int(20, ATTRIBUTE_TYPE.int);
+  if (typeof value === "string") return writer.string(4, value).int(20, ATTRIBUTE_TYPE.string);
+  if ("float" in value) return writer.float(2, value.float).int(20, ATTRIBUTE_TYPE.float);
+  if ("floats" in value) {
+    for (const item of value.floats) writer.float(7, item);
+    return writer.int(20, ATTRIBUTE_TYPE.floats);
+  }
+  for (const item of value) writer.int(8, item);
+  return writer.int(20, ATTRIBUTE_TYPE.ints);
+}
+
+function encodeTensor(name: string, tensor: Tensor): ProtoWriter {
+  const writer = new ProtoWriter().packedInts(1, tensor.shape).int(2, DTYPES[tensor.dtype].onnx);
+  if (tensor.dtype === "string") {
+    for (const item of tensor.data as readonly Uint8Array[]) writer.bytes(6, item);
+    return writer.string(8, name);
+  }
+  const { buffer, byteOffset, byteLength } = tensor.data as Uint8Array;
+  return writer.string(8, name).bytes(9, new Uint8Array(buffer, byteOffset, byteLength));
+}
+
+function encodeValueInfo({ name, dtype, shape }: OnnxValueInfo): ProtoWriter {
+  const tensorType = new ProtoWriter().int(1, DTYPES[dtype].onnx);
+  if (shape) {
+    const dimensions = new ProtoWriter();
+    shape.forEach((size, axis) => {
+      // Each unknown dimension gets its own symbol: nothing may be assumed about two of them being equal.
+      const dimension = size >= 0 ? new ProtoWriter().int(1, size) : new ProtoWriter().string(2, `${name}_${axis}`);
+      dimensions.message(1, dimension);
+    });
+    tensorType.message(2, dimensions);
+  }
+  return new ProtoWriter().string(1, name).message(2, new ProtoWriter().message(1, tensorType));
+}

@@ -1,0 +1,79 @@
+import type { TensorProto } from "@cloister/encoding/gen/tensorflow/core/framework/tensor_pb";
+import { type DType, elementCount, type NumericArray, type Tensor } from "@cloister/encoding/tensor";
+import { fault } from "../error.ts";
+import { DTYPES, newArray, requireDType, viewOf } from "./dtype.ts";
+import { staticShapeOf } from "./shape.ts";
+
+/** Elements that a tensor may have when its message holds fewer values, so that a short message cannot fill the memory. */
+const MAX_FILLED_ELEMENTS = 64 * 2 ** 20;
+
+/**
+ * The tensor of a message. `tensor_content` is taken as a view where its alignment allows. Fewer values than elements repeat
+ * the last one (none: zeros); surplus values are ignored, as TensorFlow does.
+ *
+ * @throws SavedModelError TENSOR_MALFORMED
+ */
+export function decodeTensor(proto: TensorProto, where: string): Tensor {
+  const dtype = requireDType(proto.dtype, where);
+  const shape = staticShapeOf(proto.tensorShape, DTYPES[dtype].bytes);
+  const count = elementCount(shape);
+  if (dtype === "string") return { dtype, shape, data: decodeStrings(proto, count, where) };
+  const content = proto.tensorContent;
+  if (content.length > 0) {
+    if (content.length !== count * DTYPES[dtype].bytes) throw malformed(where, "its content does not fit its shape");
+    return { dtype, shape, data: viewOf(dtype, content) };
+  }
+  const values = valuesOf(proto, dtype);
+  if (count > Math.max(values.length, MAX_FILLED_ELEMENTS)) throw malformed(where, "it repeats a value too often");
+  return { dtype, shape, data: fill(newArray(dtype, count), values) };
+}
+
+function valuesOf(proto: TensorProto, dtype: Exclude<DType, "string">): readonly (number | bigint | boolean)[] {
+  switch (dtype) {
+    case "float":
+      return proto.floatVal;
+    case "double":
+      return proto.doubleVal;
+    case "int64":
+      return proto.int64Val;
+    case "uint64":
+      return proto.uint64Val;
+    case "uint32":
+      return proto.uint32Val;
+    case "bool":
+      return proto.boolVal;
+    case "half":
+    case "bfloat16":
+      return proto.halfVal;
+    case "int32":
+    case "int16":
+    case "int8":
+    case "uint16":
+    case "uint8":
+      return proto.intVal;
+  }
+}
+
+function fill(array: NumericArray, values: readonly (number | bigint | boolean)[]): NumericArray {
+  const given = Math.min(values.length, array.length);
+  if (array instanceof BigInt64Array || array instanceof BigUint64Array) {
+    for (let i = 0; i < given; i++) array[i] = BigInt(values[i] as bigint);
+    if (given > 0) array.fill(array[given - 1] as bigint, given);
+    return array;
+  }
+  for (let i = 0; i < given; i++) array[i] = Number(values[i]);
+  if (given > 0) array.fill(array[given - 1] as number, given);
+  return array;
+}
+
+function decodeStrings(proto: TensorProto, count: number, where: string): Uint8Array[] {
+  if (proto.tensorContent.length > 0) throw malformed(where, "strings in tensor_content are not accepted in a graph");
+  const values = proto.stringVal;
+  if (count > Math.max(values.length, 2 ** 20)) throw malformed(where, "it repeats a value too often");
+  const last = values.at(-1) ?? new Uint8Array();
+  return Array.from({ length: count }, (_, i) => values[i] ?? last);
+}
+
+function malformed(where: string, why: string): Error {
+  return fault("TENSOR_MALFORMED", `the tensor of ${where} cannot be read`, why, "export the model again");
+}
