@@ -1,0 +1,124 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { access, mkdir, rename, writeFile } from "node:fs/promises";
+import { connect, createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { DeployError } from "../errors.ts";
+import type { Backend, Gateway, GatewayOptions } from "./gateway.ts";
+import { renderNginxConfig } from "./nginx-config.ts";
+
+const run = promisify(execFile);
+const START_ATTEMPTS = 100;
+const START_POLL_MS = 30;
+const STREAM_MODULES = ["/usr/lib/nginx/modules/ngx_stream_module.so", "/usr/lib64/nginx/modules/ngx_stream_module.so"];
+
+/** An nginx with stream support on this machine. */
+export interface Nginx {
+  readonly executable: string;
+  readonly streamModule?: string;
+}
+
+/** Finds an nginx that can pass TCP through, or `undefined`. */
+export async function findNginx(): Promise<Nginx | undefined> {
+  for (const executable of ["/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/bin/nginx", "/usr/local/bin/nginx"]) {
+    const version = await run(executable, ["-V"]).then(
+      ({ stderr }) => stderr,
+      () => undefined,
+    );
+    if (version === undefined) continue;
+    if (/--with-stream(?!=dynamic)(?:\s|$)/.test(version)) return { executable };
+    for (const streamModule of STREAM_MODULES) {
+      if (await exists(streamModule)) return { executable, streamModule };
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Runs nginx as the gateway. `runDir` takes its configuration, pid file and logs. Throws `NGINX_FAILED` when nginx does not come
+ * up (its error log says why) and `PORT_IN_USE` before it is started.
+ */
+export async function startNginx(options: GatewayOptions & { nginx: Nginx; runDir: string }): Promise<Gateway> {
+  await mkdir(options.runDir, { recursive: true });
+  const listen = { host: options.host, port: await freePort(options) };
+  const configFile = join(options.runDir, "nginx.conf");
+  const write = async (backends: readonly Backend[]): Promise<void> => {
+    const streamModule = options.nginx.streamModule;
+    const config = { listen, backends, runDir: options.runDir, ...(streamModule !== undefined && { streamModule }) };
+    await writeFile(`${configFile}.new`, renderNginxConfig(config));
+    await rename(`${configFile}.new`, configFile);
+  };
+  await write([]);
+  const child = spawn(options.nginx.executable, ["-p", options.runDir, "-c", configFile], {
+    stdio: "ignore",
+    env: {},
+  });
+  const exited = new Promise<void>((resolve) => {
+    child.once("close", () => resolve());
+    child.once("error", () => resolve());
+  });
+  await waitForPort(listen, child);
+  return {
+    kind: "nginx",
+    address: listen,
+    setBackends: async (backends) => {
+      await write(backends);
+      child.kill("SIGHUP");
+    },
+    close: async () => {
+      child.kill("SIGTERM");
+      await exited;
+    },
+  };
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** The port asked for, or a free one for 0; either way it could be bound a moment ago. */
+function freePort({ host, port }: GatewayOptions): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once("error", (cause) => {
+      reject(
+        new DeployError(
+          "PORT_IN_USE",
+          {
+            what: `nginx cannot listen on port ${port}`,
+            why: "the system refused the port",
+            remedy: "choose another one with --port, or 0 for any free one",
+          },
+          { cause },
+        ),
+      );
+    });
+    probe.listen(port, host, () => {
+      const taken = (probe.address() as { port: number }).port;
+      probe.close(() => resolve(taken));
+    });
+  });
+}
+
+async function waitForPort({ host, port }: { host: string; port: number }, child: ChildProcess): Promise<void> {
+  for (let attempt = 0; attempt < START_ATTEMPTS && child.exitCode === null; attempt++) {
+    const reached = await new Promise<boolean>((resolve) => {
+      const socket = connect({ host, port });
+      socket.once("connect", () => resolve(true));
+      socket.once("error", () => resolve(false));
+      socket.once("connect", () => socket.destroy());
+    });
+    if (reached) return;
+    await sleep(START_POLL_MS);
+  }
+  child.kill("SIGKILL");
+  throw new DeployError("NGINX_FAILED", {
+    what: "nginx did not come up as the gateway",
+    why: `port ${port} was not reachable`,
+    remedy: "read nginx-error.log in the host folder, or choose --gateway built-in",
+  });
+}

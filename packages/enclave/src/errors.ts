@@ -1,0 +1,16 @@
+import { CodedError } from "@cloister/encoding";
+
+/** Everything the enclave side can refuse or fail with. The table in docs/reference/errors.md is made from this union. */
+export type EnclaveErrorCode =
+  | "MANIFEST_INVALID"
+  | "HOST_OPTION_REFUSED"
+  | "TRUSTED_FILE_CHANGED"
+  | "TRUSTED_FILE_MISSING"
+  | "PLATFORM_QUOTE_FAILED"
+  | "REPLICA_START_TIMEOUT"
+  | "REPLICA_EXITED"
+  | "REPLICA_REFUSED"
+  | "SERVING_CERTIFICATE_MISSING";
+
+/** The one error class of this package. */
+export class EnclaveError extends CodedError<EnclaveErrorCode> {}

@@ -1,0 +1,117 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { readFile, readdir, realpath, stat } from "node:fs/promises";
+import { join, relative, sep } from "node:path";
+import { EnclaveError } from "../errors.ts";
+
+/** Manifest key of the Node.js executable, which lies outside the installation root. */
+export const NODE_EXECUTABLE = "node:executable";
+
+const PROGRAM_FILE = /\.(?:ts|js|mjs|cjs|json|node|so(?:\.\d+)*)$/;
+const LEFT_OUT_FILE = /\.(?:test|d)\.[cm]?ts$/;
+const LEFT_OUT_FOLDER = new Set(["node_modules", "vectors", "test-models", "proto", "dist", "test", "tests", "docs"]);
+
+/** Where a replica's program is installed. `packages/` and `node_modules/` lie below `root`. */
+export interface Installation {
+  readonly root: string;
+  readonly nodeExecutable: string;
+}
+
+/**
+ * The program of a replica: every file that the package `entryPackage` and its dependencies can load, by path below the
+ * root (POSIX separators), with its SHA-256 in hex. Tests, vectors and binaries of other platforms are left out.
+ */
+export async function collectTrustedFiles(
+  installation: Installation,
+  entryPackage: string,
+): Promise<Record<string, string>> {
+  const files = new Map<string, string>([[NODE_EXECUTABLE, installation.nodeExecutable]]);
+  for (const folder of await packageClosure(installation.root, entryPackage)) {
+    for (const file of await listProgramFiles(join(installation.root, folder))) {
+      files.set(relative(installation.root, file).split(sep).join("/"), file);
+    }
+  }
+  const trusted: Record<string, string> = {};
+  for (const [name, file] of [...files].sort(([a], [b]) => (a < b ? -1 : 1))) trusted[name] = await sha256File(file);
+  return trusted;
+}
+
+/**
+ * Checks the files on disk against the manifest's digests, as a library OS does when it loads them. Throws
+ * `TRUSTED_FILE_MISSING` or `TRUSTED_FILE_CHANGED` naming the first file that differs.
+ */
+export async function checkTrustedFiles(
+  installation: Installation,
+  trustedFiles: Readonly<Record<string, string>>,
+): Promise<void> {
+  for (const [name, expected] of Object.entries(trustedFiles)) {
+    const path = name === NODE_EXECUTABLE ? installation.nodeExecutable : join(installation.root, name);
+    const actual = await sha256File(path).catch((cause: unknown) => {
+      throw trustedFileError("TRUSTED_FILE_MISSING", name, "it cannot be read", cause);
+    });
+    if (actual !== expected) throw trustedFileError("TRUSTED_FILE_CHANGED", name, "its SHA-256 is not the measured one");
+  }
+}
+
+async function packageClosure(root: string, entryPackage: string): Promise<string[]> {
+  const folders = new Map<string, string>();
+  const queue = [entryPackage];
+  for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
+    if (folders.has(name)) continue;
+    const folder = await packageFolder(root, name);
+    folders.set(name, folder);
+    const description = JSON.parse(await readFile(join(root, folder, "package.json"), "utf8")) as {
+      dependencies?: Record<string, string>;
+    };
+    queue.push(...Object.keys(description.dependencies ?? {}));
+  }
+  return [...folders.values()];
+}
+
+async function packageFolder(root: string, name: string): Promise<string> {
+  const scoped = /^@cloister\/(.+)$/.exec(name);
+  const folder = scoped ? join("packages", scoped[1] ?? "") : join("node_modules", name);
+  await stat(join(root, folder, "package.json"));
+  return folder;
+}
+
+async function listProgramFiles(folder: string): Promise<string[]> {
+  const base = await realpath(folder);
+  const found: string[] = [];
+  for (const entry of await readdir(base, { withFileTypes: true, recursive: true })) {
+    const inside = relative(base, entry.parentPath);
+    if (!entry.isFile() || inside.split(sep).some((part) => LEFT_OUT_FOLDER.has(part))) continue;
+    if (!PROGRAM_FILE.test(entry.name) || LEFT_OUT_FILE.test(entry.name) || isForeignBinary(inside)) continue;
+    found.push(join(folder, inside, entry.name));
+  }
+  return found;
+}
+
+/** onnxruntime-node carries `bin/napi-vN/<platform>/<arch>/`; only this machine's can be loaded here. */
+function isForeignBinary(inside: string): boolean {
+  const match = /(?:^|\/)napi-v\d+\/([^/]+)\/([^/]+)/.exec(inside.split(sep).join("/"));
+  return match !== null && (match[1] !== process.platform || match[2] !== process.arch);
+}
+
+async function sha256File(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+  return hash.digest("hex");
+}
+
+function trustedFileError(
+  code: "TRUSTED_FILE_MISSING" | "TRUSTED_FILE_CHANGED",
+  name: string,
+  why: string,
+  cause?: unknown,
+): EnclaveError {
+  return new EnclaveError(
+    code,
+    {
+      what: `the simulated platform did not start the replica: ${name}`,
+      why,
+      remedy: "restore the file, or measure the program again and let the owner decide about the new measurement",
+    },
+    { cause },
+  );
+}
