@@ -70,10 +70,11 @@ function readEntries(
   list: DerReader | undefined,
 ): Pick<CertificateRevocationList, "revokedSerials" | "hasCriticalEntryExtension"> {
   const revokedSerials = new Set<string>();
+  if (list === undefined) return { revokedSerials, hasCriticalEntryExtension: false };
   let hasCriticalEntryExtension = false;
   // RFC 5280, 5.1.2.6: where nothing is revoked, the list is absent, not empty.
-  if (list?.atEnd === true) throw x509Malformed("an empty list of revoked certificates is written out");
-  while (list !== undefined && !list.atEnd) {
+  if (list.atEnd) throw x509Malformed("an empty list of revoked certificates is written out");
+  while (!list.atEnd) {
     const entry = list.sequence();
     revokedSerials.add(readSerial(entry));
     readTime(entry);

@@ -15,7 +15,7 @@ export interface DistinguishedName {
   readonly attributes: readonly NameAttribute[];
 }
 
-const TEXT_TAGS: readonly number[] = [DER_TAG.utf8String, DER_TAG.printableString, DER_TAG.ia5String];
+const TEXT_TAGS: ReadonlySet<number> = new Set([DER_TAG.utf8String, DER_TAG.printableString, DER_TAG.ia5String]);
 
 /** A Name (RFC 5280, 4.1.2.4). */
 export function readName(reader: DerReader): DistinguishedName {
@@ -41,6 +41,6 @@ function readAttribute(set: DerReader): NameAttribute {
   const oid = pair.oid();
   const { tag, content } = pair.element();
   pair.end();
-  const value = TEXT_TAGS.includes(tag) ? fromUtf8(content) : undefined;
+  const value = TEXT_TAGS.has(tag) ? fromUtf8(content) : undefined;
   return value === undefined ? { oid } : { oid, value };
 }

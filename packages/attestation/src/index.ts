@@ -1,0 +1,24 @@
+export { appraise, type Evidence } from "./appraise.ts";
+export type {
+  CollateralTcbStatus,
+  CrlClaims,
+  DateClaims,
+  PlatformClaims,
+  PlatformFlags,
+  SgxClaims,
+  SgxType,
+  TcbClaims,
+  TcbStatus,
+  TdxClaims,
+  VerifiedClaims,
+} from "./claims.ts";
+export { decodeCollateral, encodeCollateral, type Collateral } from "./collateral.ts";
+export {
+  AttestationError,
+  explain,
+  type AppraisalErrorCode,
+  type AttestationErrorCode,
+  type CollateralErrorCode,
+  type RaTlsErrorCode,
+} from "./errors.ts";
+export { INTEL_ROOT, type TrustAnchor } from "./trust-anchor.ts";
