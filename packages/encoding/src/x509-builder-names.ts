@@ -48,8 +48,13 @@ export function encodeAlternativeNames(names: AlternativeNames): Uint8Array {
   return sequence(...dns, ...ip);
 }
 
+/** Whether the text is a host name, with or without a leading wildcard label. An IPv4 address is none. */
+export function isDnsName(text: string): boolean {
+  return text.length <= 253 && DNS_NAME.test(text) && !IPV4.test(text);
+}
+
 function dnsNameBytes(name: string): Uint8Array {
-  if (name.length > 253 || !DNS_NAME.test(name) || IPV4.test(name)) throw notAllowed("not a DNS name");
+  if (!isDnsName(name)) throw notAllowed("not a DNS name");
   return ia5String(name.toLowerCase()).subarray(name.length < 0x80 ? 2 : 3);
 }
 

@@ -19,6 +19,8 @@ import {
 
 export type { CertificateExtensions, ExtendedKeyUsage, KeyUsage, RawExtension } from "./x509-builder-extensions.ts";
 export type { AlternativeNames, DistinguishedName, NameAttribute } from "./x509-builder-names.ts";
+export { buildCsr, parseCsr, type CertificateRequest, type CsrFields } from "./csr.ts";
+export { ipAddressBytes, isDnsName } from "./x509-builder-names.ts";
 export { isSupportedKey, keyIdentifier, subjectPublicKeyInfo, type SignatureHash } from "./x509-builder-signature.ts";
 
 /** Who signs. For a self-signed certificate this is the subject itself. */
