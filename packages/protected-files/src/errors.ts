@@ -76,6 +76,11 @@ export const EXPLANATIONS = {
   BUNDLE_MODEL_MISMATCH: ["bundle refused", "it holds another model", "name the right model, or fetch its bundle"],
   BUNDLE_VERSION_MISMATCH: ["bundle refused", "it holds another version of the model", "fetch the right version"],
   BUNDLE_GENERATION_TOO_OLD: ["bundle refused", "its generation is below the minimum: it was replaced", bundle],
+  BUNDLE_MODEL_INVALID: [
+    "bundle refused",
+    "its model name, version or generation is not usable",
+    "name it with letters, digits, `.`, `_`, `-`; version and generation are whole numbers from 0",
+  ],
   BUNDLE_EMPTY: ["bundle refused", "a bundle holds at least one file", "name a model directory with files"],
   BUNDLE_FILE_MISSING: ["bundle refused", "a file of its manifest is missing", bundle],
   BUNDLE_FILE_EXTRA: ["bundle refused", "it holds a file that its manifest does not name", bundle],

@@ -6,3 +6,20 @@ export { type BoundPath, bindPath, MAX_PATH_BYTES, normalisePath } from "./path.
 export { type RandomSource } from "./random.ts";
 export { sealFile, type SealOptions } from "./seal.ts";
 export { STOCK_TOLERANCES, type Tolerance } from "./tolerance.ts";
+export {
+  type BundleFile,
+  type BundleManifest,
+  decodeBundleManifest,
+  describeFile,
+  encodeBundleManifest,
+  type SignedBundleManifest,
+} from "./bundle/manifest.ts";
+export { bundleBoundPath, type ModelVersion } from "./bundle/names.ts";
+export {
+  type BundleExpectation,
+  checkBundleManifest,
+  openBundle,
+  type OpenBundleOptions,
+  type VerifiedModel,
+} from "./bundle/open.ts";
+export { sealBundle, type SealBundleOptions, type SealedBundle, signBundleManifest } from "./bundle/seal.ts";
