@@ -1,4 +1,7 @@
 export type { Allowed, Decision, Denial, DenialCode, Denied } from "./decision.ts";
+export { policySha256 } from "./digest.ts";
+export { evaluate, replay } from "./evaluate.ts";
+export { parsePolicy, REFUSE_ALL } from "./parse.ts";
 export {
   type CertificateRule,
   type Identity,
@@ -15,3 +18,5 @@ export {
   type TdxIdentity,
   type Workload,
 } from "./policy.ts";
+export { type PolicyClaims, policyClaimsSha256, toPolicyClaims } from "./policy-claims.ts";
+export { PolicyError, type PolicyErrorCode } from "./policy-error.ts";

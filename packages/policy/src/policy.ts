@@ -73,7 +73,9 @@ export type TcbStatusName =
   | "ConfigurationNeeded"
   | "ConfigurationAndSWHardeningNeeded"
   | "OutOfDate"
-  | "OutOfDateConfigurationNeeded";
+  | "OutOfDateConfigurationNeeded"
+  | "RelaunchAdvised"
+  | "RelaunchAdvisedConfigurationNeeded";
 
 /** Conditions on the RA-TLS certificate itself. Its key is what ties the evidence to the connection. */
 export interface CertificateRule {
