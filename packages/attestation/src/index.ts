@@ -22,3 +22,12 @@ export {
   type RaTlsErrorCode,
 } from "./errors.ts";
 export { INTEL_ROOT, type TrustAnchor } from "./trust-anchor.ts";
+export {
+  appraiseRaTls,
+  createRaTlsCertificate,
+  parseRaTlsCertificate,
+  type RaTlsAppraisalOptions,
+  type RaTlsCertificateOptions,
+  type RaTlsEvidence,
+  type VerifiedPeer,
+} from "./ra-tls.ts";
