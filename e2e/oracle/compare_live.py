@@ -1,0 +1,159 @@
+"""Exports network families with seeded weights and compares an engine with TensorFlow.
+
+    python e2e/oracle/compare_live.py --command "node run.ts {model} {request} {reply}"
+    python e2e/oracle/compare_live.py --families resnet50,lstm --keep DIR
+
+The weights are large, so nothing of this is committed: each family is exported to a temporary
+folder (SavedModel by `model.export`, and frozen GraphDef), TensorFlow answers for batches of 1
+and 3, and the command must write the same answers. Placeholders of the command: {model} is a
+SavedModel folder or a frozen .pb file, {request} a JSON file {"inputs": {name: tensor}},
+{reply} the JSON file to write, {"outputs": {name: tensor}}; a tensor is the {dtype, shape,
+values} of packages/saved-model/test-models/ops/README.md. Without a command the two exports
+are only compared with each other in TensorFlow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import families
+import keras
+import numpy as np
+import tensorflow as tf
+from record_ops import run_graph, tensor_of
+from tensorflow.python.framework.convert_to_constants import (
+    convert_variables_to_constants_v2,
+)
+
+BATCHES = (1, 3)
+COMMAND_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Export:
+    """One model in one format, with the names a caller has to use."""
+
+    label: str
+    path: Path
+    input_name: str
+    output_name: str
+
+
+def export_saved_model(model: keras.Model, name: str, folder: Path) -> Export:
+    path = folder / name / "saved_model"
+    model.export(str(path), format="tf_saved_model", verbose=False)
+    signature = tf.saved_model.load(str(path)).signatures["serving_default"]
+    (input_name,) = signature.structured_input_signature[1]
+    (output_name,) = signature.structured_outputs
+    return Export(f"{name} SavedModel", path, input_name, output_name)
+
+
+def export_frozen(model: keras.Model, name: str, folder: Path) -> Export:
+    tensor = model.inputs[0]
+    spec = tf.TensorSpec(tensor.shape, tensor.dtype, "input")
+
+    @tf.function(input_signature=[spec])
+    def predict(batch):
+        return tf.identity(model(batch, training=False), name="predict")
+
+    frozen = convert_variables_to_constants_v2(
+        predict.get_concrete_function(), lower_control_flow=False
+    )
+    graph_def = tf.compat.v1.graph_util.extract_sub_graph(
+        frozen.graph.as_graph_def(), ["predict"]
+    )
+    path = folder / name / "frozen.pb"
+    path.write_bytes(graph_def.SerializeToString(deterministic=True))
+    return Export(f"{name} frozen", path, "input", "predict")
+
+
+def tensorflow_answer(export: Export, batch: np.ndarray) -> np.ndarray:
+    if export.path.is_dir():
+        signature = tf.saved_model.load(str(export.path)).signatures["serving_default"]
+        return signature(**{export.input_name: tf.constant(batch)})[export.output_name].numpy()
+    graph_def = tf.compat.v1.GraphDef.FromString(export.path.read_bytes())
+    (rows,) = run_graph(graph_def, {export.input_name: batch}, [export.output_name])
+    return rows
+
+
+def tensor_json(value: np.ndarray) -> dict[str, object]:
+    return {
+        "dtype": value.dtype.name,
+        "shape": list(value.shape),
+        "values": [item.item() for item in value.reshape(-1)],
+    }
+
+
+def engine_answer(command: str, export: Export, batch: np.ndarray, folder: Path) -> np.ndarray:
+    request, reply = folder / "request.json", folder / "reply.json"
+    request.write_text(json.dumps({"inputs": {export.input_name: tensor_json(batch)}}))
+    reply.unlink(missing_ok=True)
+    values = {"model": export.path, "request": request, "reply": reply}
+    words = [word.format(**values) for word in shlex.split(command)]
+    subprocess.run(words, check=True, timeout=COMMAND_SECONDS)
+    return tensor_of(json.loads(reply.read_text())["outputs"][export.output_name])
+
+
+def difference(expected: np.ndarray, got: np.ndarray) -> float:
+    """Largest absolute difference as a share of the largest expected magnitude."""
+    if expected.shape != got.shape or not np.isfinite(got).all():
+        return float("inf")
+    return float(np.max(np.abs(expected - got)) / np.max(np.abs(expected)))
+
+
+def compare(name: str, command: str | None, folder: Path) -> float:
+    model = families.build(name)
+    exports = [export(model, name, folder) for export in (export_saved_model, export_frozen)]
+    worst = 0.0
+    for count in BATCHES:
+        batch = families.inputs_for(model, count)
+        expected = tensorflow_answer(exports[0], batch)
+        for export in exports:
+            got = (
+                engine_answer(command, export, batch, folder)
+                if command
+                else tensorflow_answer(export, batch)
+            )
+            found = difference(expected, got)
+            worst = max(worst, found)
+            print(f"{export.label}, batch {count}: relative difference {found:.2e}")
+    return worst
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Compare network families with TensorFlow.")
+    parser.add_argument("--families", default=",".join(families.FAMILIES))
+    parser.add_argument("--command", help="see the head of this file")
+    parser.add_argument("--keep", type=Path, help="export here and leave the files")
+    parser.add_argument("--tolerance", type=float, default=1e-4, help="relative")
+    options = parser.parse_args()
+    names = options.families.split(",")
+    unknown = [name for name in names if name not in families.FAMILIES]
+    if unknown:
+        parser.error(f"unknown families: {', '.join(unknown)}")
+
+    root = Path(options.keep or tempfile.mkdtemp(prefix="families-"))
+    try:
+        worst = {name: compare(name, options.command, root) for name in names}
+    finally:
+        if not options.keep:
+            shutil.rmtree(root)
+    failed = [name for name, value in worst.items() if not value <= options.tolerance]
+    print(f"families: {len(worst) - len(failed)} of {len(worst)} equal", *failed)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""Builders of common network families, small, with seeded weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+SEED = 7
+CLASSES = 10
+IMAGE = (32, 32, 3)
+
+
+def _application(name: str, **options: object) -> Callable[[], keras.Model]:
+    def build() -> keras.Model:
+        constructor = getattr(keras.applications, name)
+        return constructor(
+            weights=None,
+            input_shape=IMAGE,
+            classes=CLASSES,
+            classifier_activation=None,
+            **options,
+        )
+
+    return build
+
+
+def _transformer() -> keras.Model:
+    """Two encoder blocks as in BERT: embedding, attention, exact GELU, layer normalization."""
+    layers = keras.layers
+    tokens = keras.Input((16,), dtype="int32")
+    x = layers.Embedding(100, 32)(tokens)
+    x = layers.LayerNormalization(epsilon=1e-12)(x)
+    for _ in range(2):
+        attended = layers.MultiHeadAttention(4, 8)(x, x)
+        x = layers.LayerNormalization(epsilon=1e-12)(x + attended)
+        hidden = layers.Dense(64, activation=lambda y: keras.activations.gelu(y, approximate=False))(x)
+        x = layers.LayerNormalization(epsilon=1e-12)(x + layers.Dense(32)(hidden))
+    return keras.Model(tokens, layers.Dense(CLASSES)(x[:, 0]))
+
+
+def _recurrent(layer: str) -> Callable[[], keras.Model]:
+    def build() -> keras.Model:
+        inputs = keras.Input((8, 6))
+        x = getattr(keras.layers, layer)(16)(inputs)
+        return keras.Model(inputs, keras.layers.Dense(CLASSES)(x))
+
+    return build
+
+
+FAMILIES: dict[str, Callable[[], keras.Model]] = {
+    "mobilenet_v2": _application("MobileNetV2", alpha=0.35),
+    "mobilenet_v3_small": _application("MobileNetV3Small", alpha=0.75),
+    "efficientnet_b0": _application("EfficientNetB0"),
+    "resnet50": _application("ResNet50"),
+    "resnet50_v2": _application("ResNet50V2"),
+    "densenet121": _application("DenseNet121"),
+    "vgg16": _application("VGG16"),
+    "transformer": _transformer,
+    "lstm": _recurrent("LSTM"),
+    "gru": _recurrent("GRU"),
+}
+
+
+def _settled(value: np.ndarray, path: str, random: np.random.Generator) -> np.ndarray:
+    """Batch normalizations and biases start as zeros and ones, which would hide mistakes."""
+    if path.endswith("moving_variance") or path.endswith("gamma"):
+        return random.uniform(0.8, 1.2, value.shape)
+    if path.endswith(("moving_mean", "beta", "bias")):
+        return random.uniform(-0.1, 0.1, value.shape)
+    return value
+
+
+def build(name: str) -> keras.Model:
+    """The family with weights that depend on SEED only."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(SEED)
+    model = FAMILIES[name]()
+    random = np.random.default_rng(SEED)
+    for variable in model.weights:
+        if variable.dtype == "float32":
+            variable.assign(_settled(variable.numpy(), variable.path, random))
+    return model
+
+
+def inputs_for(model: keras.Model, count: int) -> np.ndarray:
+    """Images in 0..255 are what Keras applications with built-in rescaling expect."""
+    random = np.random.default_rng(SEED)
+    tensor = model.inputs[0]
+    shape = (count, *tensor.shape[1:])
+    if tensor.dtype == "int32":
+        return random.integers(0, 100, shape, dtype=np.int32)
+    top = 255.0 if len(shape) == 4 else 1.0
+    return random.uniform(0, top, shape).astype(np.float32)
