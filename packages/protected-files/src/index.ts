@@ -23,3 +23,7 @@ export {
   type VerifiedModel,
 } from "./bundle/open.ts";
 export { sealBundle, type SealBundleOptions, type SealedBundle, signBundleManifest } from "./bundle/seal.ts";
+export { openStream } from "./open-stream.ts";
+export { ProtectedFileReader } from "./reader.ts";
+export { reKeyNodeZero, type ReKeyOptions } from "./re-key.ts";
+export { memorySource, type SealedSource } from "./source.ts";

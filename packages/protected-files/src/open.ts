@@ -36,17 +36,17 @@ export interface OpenedMetadata {
 }
 
 /**
- * Verifies node 0 of a file of `sealedBytes` bytes: everything that can be checked before the tree is read, in the order in
+ * Verifies node 0 of a file of `sealedBytes` bytes (`undefined` where the end is not known yet): everything that can be checked before the tree is read, in the order in
  * which Gramine checks it. Throws LENGTH_NOT_NODES, MAGIC_UNKNOWN, VERSION_UNSUPPORTED, METADATA_NOT_AUTHENTIC, PATH_MISMATCH,
  * PATH_NOT_NORMAL, TRUNCATED and the codes that `tolerate` can switch off.
  */
-export function openNodeZero(node: Uint8Array, sealedBytes: number, options: OpenOptions): OpenedMetadata {
-  checkSealedLength(sealedBytes);
+export function openNodeZero(node: Uint8Array, sealedBytes: number | undefined, options: OpenOptions): OpenedMetadata {
+  if (sealedBytes !== undefined) checkSealedLength(sealedBytes);
   const header = parseMetadataHeader(node, options.tolerate);
   const metadata = openMetadata(header, options.wrapKey);
   checkPath(metadata.boundPath, options);
   const shape = treeShape(metadata.sizeBytes);
-  const nodes = sealedBytes / NODE_BYTES;
+  const nodes = sealedBytes === undefined ? shape.nodes : sealedBytes / NODE_BYTES;
   if (nodes < shape.nodes) throw new ProtectedFileError("TRUNCATED");
   if (nodes > shape.nodes && !allows(options.tolerate, "appended-nodes"))
     throw new ProtectedFileError("NODES_APPENDED");

@@ -1,0 +1,14 @@
+export { writeFileAtomically, type WriteOptions } from "./atomic-file.ts";
+export { fileSource, withInput } from "./file-io.ts";
+export { type OpenedFileInfo, openFileTo, type OpenFileToOptions, withReader } from "./open-file.ts";
+export { type ReEncryptOptions, reEncryptFile, reKeyFile, repairReKey } from "./re-key-file.ts";
+export { type SealedFileInfo, sealFileTo, type SealFileToOptions, type WorkOptions } from "./seal-file.ts";
+export {
+  listTree,
+  readTree,
+  type TreeFile,
+  type TreeLimits,
+  writeTreeAtomically,
+  type WriteTreeOptions,
+} from "./tree.ts";
+export { WorkerPool } from "./worker-pool.ts";

@@ -1,0 +1,62 @@
+import type { OpenOptions } from "../open.ts";
+import { ProtectedFileReader } from "../reader.ts";
+import { groupOf } from "../tree.ts";
+import { inOrderAhead } from "./ahead.ts";
+import { writeFileAtomically, type WriteOptions } from "./atomic-file.ts";
+import { fileSource, withInput, writeFully } from "./file-io.ts";
+import { LOCAL_AHEAD, localOpener } from "./groups.ts";
+import { Progress, type WorkOptions } from "./seal-file.ts";
+import type { WorkerPool } from "./worker-pool.ts";
+
+export interface OpenFileToOptions extends OpenOptions, WriteOptions, WorkOptions {
+  /** Threads to work on; without one, all happens on the calling thread. The caller closes it. */
+  readonly pool?: WorkerPool | undefined;
+}
+
+/** What an opened file was. */
+export interface OpenedFileInfo {
+  readonly boundPath: string;
+  readonly sizeBytes: number;
+}
+
+/**
+ * Decrypts a protected file of any size into another, in bounded memory. `outputPath` appears when every node has verified, and
+ * not before; it has mode 0600 unless told otherwise. Rejects with INPUT_MISSING, INPUT_NOT_REGULAR, OUTPUT_EXISTS, ABORTED and
+ * the codes of `openFile`; no plaintext stays behind then.
+ */
+export async function openFileTo(
+  inputPath: string,
+  outputPath: string,
+  options: OpenFileToOptions,
+): Promise<OpenedFileInfo> {
+  return withInput(inputPath, async (input, sealedBytes) => {
+    const reader = await ProtectedFileReader.open(fileSource(input, sealedBytes), options);
+    const { shape, boundPath, sizeBytes } = reader;
+    return writeFileAtomically(outputPath, options, async (output) => {
+      const { pool } = options;
+      const opener = pool === undefined ? localOpener(input, output) : pool.opener(input.fd, output.fd);
+      const ahead = pool === undefined ? LOCAL_AHEAD : pool.ahead;
+      const progress = new Progress(sizeBytes, reader.head.length, options);
+      await writeFully(output, reader.head, 0);
+      const open = async (mht: number): Promise<void> => opener(groupOf(shape, mht), await reader.entries(mht));
+      for await (const { item: mht } of inOrderAhead(Array(shape.mhtNodes).keys(), ahead, open)) {
+        progress.add(groupOf(shape, mht).lengthBytes);
+      }
+      return { boundPath, sizeBytes };
+    });
+  });
+}
+
+/**
+ * Opens a protected file for random access, hands the reader to `use`, and closes the file. Rejects with INPUT_MISSING,
+ * INPUT_NOT_REGULAR and the codes of `ProtectedFileReader.open`.
+ */
+export async function withReader<T>(
+  path: string,
+  options: OpenOptions,
+  use: (reader: ProtectedFileReader) => Promise<T>,
+): Promise<T> {
+  return withInput(path, async (input, sealedBytes) =>
+    use(await ProtectedFileReader.open(fileSource(input, sealedBytes), options)),
+  );
+}

@@ -1,0 +1,98 @@
+import { Worker } from "node:worker_threads";
+import { ProtectedFileError } from "../errors.ts";
+import type { GroupOpener, GroupSealer } from "./groups.ts";
+import type { WorkerResult, WorkerTask } from "./worker-messages.ts";
+
+/** Groups under way for each thread: one at work, one waiting for it. */
+const AHEAD_PER_WORKER = 2;
+/** A thread needs little: two buffers outside the heap, and cipher objects that die young. */
+const LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 };
+
+type Unnumbered<Task> = Task extends WorkerTask ? Omit<Task, "id"> : never;
+
+interface Waiting {
+  readonly resolve: (entries: Uint8Array) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * Threads that seal and open groups of nodes. Make one, give it to any number of `sealFileTo` and `openFileTo` calls, close it.
+ * Idle threads do not keep the process alive.
+ */
+export class WorkerPool {
+  readonly #workers: Worker[];
+  readonly #waiting = new Map<number, Waiting>();
+  #nextId = 0;
+
+  /** Starts `count` threads (at least one). */
+  constructor(count: number) {
+    this.#workers = Array.from({ length: Math.max(1, count) }, () => this.#start());
+  }
+
+  /** How many groups to keep under way. */
+  get ahead(): number {
+    return this.#workers.length * AHEAD_PER_WORKER;
+  }
+
+  sealer(inputFd: number, outputFd: number): GroupSealer {
+    return (group) => this.#run({ kind: "seal", inputFd, outputFd, group });
+  }
+
+  opener(inputFd: number, outputFd: number): GroupOpener {
+    return async (group, entries) => {
+      await this.#run({ kind: "open", inputFd, outputFd, group, entries });
+    };
+  }
+
+  /** Stops the threads; work under way fails with WORKER_FAILED. */
+  async close(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #run(task: Unnumbered<WorkerTask>): Promise<Uint8Array> {
+    const id = this.#nextId;
+    this.#nextId += 1;
+    const worker = this.#workers[id % this.#workers.length];
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      worker?.ref();
+      worker?.postMessage({ ...task, id }, []);
+    });
+  }
+
+  #start(): Worker {
+    // The extension is that of this module: sources run as they are, builds as JavaScript.
+    const name = import.meta.url.endsWith(".ts") ? "./node-worker.ts" : "./node-worker.js";
+    const worker = new Worker(new URL(name, import.meta.url), { resourceLimits: LIMITS });
+    worker.on("message", (result: WorkerResult) => {
+      this.#settle(result);
+    });
+    worker.on("error", (cause) => {
+      this.#failAll(cause);
+    });
+    worker.on("exit", () => {
+      this.#failAll(undefined);
+    });
+    worker.unref();
+    return worker;
+  }
+
+  #settle(result: WorkerResult): void {
+    const waiting = this.#waiting.get(result.id);
+    this.#waiting.delete(result.id);
+    if (this.#waiting.size === 0) for (const worker of this.#workers) worker.unref();
+    if ("entries" in result) waiting?.resolve(result.entries);
+    else if ("code" in result) waiting?.reject(new ProtectedFileError(result.code));
+    else waiting?.reject(new ProtectedFileError("WORKER_FAILED", { cause: new Error(result.message) }));
+  }
+
+  /** One thread gone means work lost: nothing of the pool can be relied on. */
+  #failAll(cause: unknown): void {
+    for (const { reject } of this.#waiting.values()) reject(new ProtectedFileError("WORKER_FAILED", { cause }));
+    this.#waiting.clear();
+  }
+}
