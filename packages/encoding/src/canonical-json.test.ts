@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { canonicalJson, parseCanonicalJson, parseStrictJson, type JsonValue } from "./canonical-json.ts";
 
 test("names are sorted and no white space is written", () => {
@@ -9,7 +9,6 @@ test("names are sorted and no white space is written", () => {
 
 test("names are sorted by UTF-16 units, as RFC 8785 has it", () => {
   const names = { "\u20ac": 1, "\r": 2, "\ufb33": 3, "1": 4, "\ud83d\ude00": 5, "\u0080": 6, "\u00f6": 7 };
-  assert.deepEqual(Object.values(JSON.parse(canonicalJson(names)) as object).toSorted(), [1, 2, 3, 4, 5, 6, 7]);
   assert.equal(canonicalJson(names), '{"\\r":2,"1":4,"\u0080":6,"\u00f6":7,"\u20ac":1,"\ud83d\ude00":5,"\ufb33":3}');
 });
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { fromHex, toHex, utf8 } from "./bytes.ts";
 import { decodeCbor, encodeCbor, type CborValue } from "./cbor.ts";
 import { EncodingError } from "./encoding-error.ts";
@@ -39,18 +39,18 @@ test("map keys are sorted by their encoded bytes", () => {
     ["a", 1],
     [10, 0],
   ]);
-  assert.equal(toHex(encodeCbor(map)), "a40a006161016162026261" + "6103");
+  assert.equal(toHex(encodeCbor(map)), "a40a0061610161620262616103");
   assert.deepEqual([...(decodeCbor(encodeCbor(map)) as Map<string, number>).keys()], [10, "a", "b", "aa"]);
 });
 
 test("a map with a repeated or misplaced key is refused", () => {
-  for (const hex of ["a2616101616102", "a2616201616101", "a26261610161620" + "2"]) {
+  for (const hex of ["a2616101616102", "a2616201616101", "a262616101616202"]) {
     assert.throws(() => decodeHex(hex), { code: "CBOR_NOT_CANONICAL" });
   }
 });
 
 test("lengths that are longer than needed are refused", () => {
-  for (const hex of ["1817", "1900ff", "1a0000ffff", "1b00000000ffffffff", "580100", "9800", "b800", "d801" + "00"]) {
+  for (const hex of ["1817", "1900ff", "1a0000ffff", "1b00000000ffffffff", "580100", "9800", "b800", "d80100"]) {
     assert.throws(() => decodeHex(hex), { code: "CBOR_NOT_CANONICAL" });
   }
 });
@@ -63,7 +63,7 @@ test("floats, undefined, indefinite lengths and unknown keys are refused", () =>
 });
 
 test("cut items, trailing bytes and wrong UTF-8 are refused", () => {
-  for (const hex of ["", "18", "44010203", "82" + "01", "a161", "0000", "61ff", "5affffffff", "9b000fffffffffffff"]) {
+  for (const hex of ["", "18", "44010203", "8201", "a161", "0000", "61ff", "5affffffff", "9b000fffffffffffff"]) {
     assert.throws(() => decodeHex(hex), { code: "CBOR_MALFORMED" }, hex);
   }
 });

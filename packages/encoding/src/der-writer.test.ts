@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { toHex, utf8 } from "./bytes.ts";
 import { readDer } from "./der.ts";
 import * as der from "./der-writer.ts";

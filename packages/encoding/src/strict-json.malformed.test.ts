@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { EncodingError } from "./encoding-error.ts";
 import { parseStrictJson } from "./strict-json.ts";
 
 test("text that is no JSON is refused", () => {
+  // prettier-ignore
   const texts = [
-    ...["", " ", "{", "[", '"', "nul", "truex", "01", "+1", "-", "1.", ".5", "1e", "NaN", "Infinity", "undefined"],
-    ...["[1,]", "[,1]", "[1 2]", '{"a"}', '{"a":}', '{"a":1,}', "{a:1}", "{'a':1}", "[1]]", "1 2", "\ufeff1", "[1}"],
-    ...['"\n"', '"\u0000"', '"\\x41"', '"\\u12g4"', '"\\u123"', '"\\', '"\\ud800"', '"\\udc00\\ud800"', "/**/1", "1//"],
+    "", " ", "{", "[", '"', "nul", "truex", "01", "+1", "-", "1.", ".5", "1e", "NaN", "Infinity", "undefined",
+    "[1,]", "[,1]", "[1 2]", '{"a"}', '{"a":}', '{"a":1,}', "{a:1}", "{'a':1}", "[1]]", "1 2", "\ufeff1", "[1}",
+    '"\n"', '"\u0000"', '"\\x41"', '"\\u12g4"', '"\\u123"', '"\\', '"\\ud800"', '"\\udc00\\ud800"', "/**/1", "1//",
   ];
   for (const text of texts) assert.throws(() => parseStrictJson(text), { code: "JSON_MALFORMED" }, text);
 });
@@ -38,7 +39,7 @@ test("reading long strings full of escapes takes linear time", () => {
 });
 
 test("arbitrary text is read as JSON.parse reads it, or refused with a code", () => {
-  const characters = fc.constantFrom(...'{}[]:,"\\u0019-.eEtruefalsn \n\u0000');
+  const characters = fc.constantFrom(...'{}[]:,"\\u0019-.eEtruefalsn \n\u0000'.split(""));
   fc.assert(
     fc.property(fc.string({ unit: characters, maxLength: 24 }), (text) => {
       let value: unknown;
