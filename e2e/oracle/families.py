@@ -9,6 +9,7 @@ import numpy as np
 
 SEED = 7
 CLASSES = 10
+CALIBRATION = 16
 IMAGE = (32, 32, 3)
 
 
@@ -63,13 +64,30 @@ FAMILIES: dict[str, Callable[[], keras.Model]] = {
 }
 
 
-def _settled(value: np.ndarray, path: str, random: np.random.Generator) -> np.ndarray:
-    """Batch normalizations and biases start as zeros and ones, which would hide mistakes."""
-    if path.endswith("moving_variance") or path.endswith("gamma"):
-        return random.uniform(0.8, 1.2, value.shape)
-    if path.endswith(("moving_mean", "beta", "bias")):
-        return random.uniform(-0.1, 0.1, value.shape)
-    return value
+def _settle_weights(model: keras.Model, random: np.random.Generator) -> None:
+    """Scales and biases start as ones and zeros, which would hide mistakes."""
+    for variable in model.weights:
+        if variable.path.endswith("gamma"):
+            variable.assign(random.uniform(0.8, 1.2, variable.shape))
+        elif variable.path.endswith(("beta", "bias")):
+            variable.assign(random.uniform(-0.1, 0.1, variable.shape))
+
+
+def _settle_statistics(model: keras.Model) -> None:
+    """Takes each batch normalization's statistics from a batch of inputs.
+
+    With the initial ones the signal dies out over the layers of an untrained network, and the
+    output would not depend on the input at all.
+    """
+    norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    model(inputs_for(model, CALIBRATION), training=True)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def build(name: str) -> keras.Model:
@@ -77,10 +95,8 @@ def build(name: str) -> keras.Model:
     keras.backend.clear_session()
     keras.utils.set_random_seed(SEED)
     model = FAMILIES[name]()
-    random = np.random.default_rng(SEED)
-    for variable in model.weights:
-        if variable.dtype == "float32":
-            variable.assign(_settled(variable.numpy(), variable.path, random))
+    _settle_weights(model, np.random.default_rng(SEED))
+    _settle_statistics(model)
     return model
 
 
