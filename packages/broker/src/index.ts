@@ -1,3 +1,5 @@
+export { startBroker, DEFAULT_LIMITS } from "./broker.ts";
+export { BrokerError, type BrokerErrorCode } from "./broker-error.ts";
 export type { AlarmCode, BrokerEvent, ConnectionCode, RefusalFacts, ReleaseFacts } from "./events.ts";
 export type {
   Appraise,
@@ -9,3 +11,4 @@ export type {
   PublishedBundle,
   ServingCa,
 } from "./options.ts";
+export type { OwnRefusalCode, RefusalCode } from "./refusal.ts";

@@ -1,4 +1,5 @@
-import type { Collateral, TrustAnchor, VerifiedPeer } from "@cloister/attestation";
+import type { Collateral, TrustAnchor } from "@cloister/attestation";
+import type { RaTlsAppraisalOptions, VerifiedPeer } from "@cloister/attestation/ra-tls";
 import type { Secret } from "@cloister/encoding";
 import type { Policy, ServingRule } from "@cloister/policy";
 import type { ReleaseLog } from "@cloister/release-log";
@@ -69,6 +70,7 @@ export type Appraise = (
   collateral: Collateral,
   anchors: readonly TrustAnchor[],
   time: Date,
+  options: RaTlsAppraisalOptions,
 ) => VerifiedPeer;
 
 export interface Broker {

@@ -83,6 +83,8 @@ export interface CertificateRule {
   readonly maximumAgeSeconds: number | null;
   /** Whether one RA-TLS key may be served more than once. */
   readonly allowRenewal: boolean;
+  /** Accept the RSA-3072 keys of Gramine 1.3 and earlier. */
+  readonly allowLegacyRsa: boolean;
 }
 
 /** What an admitted enclave gets. */

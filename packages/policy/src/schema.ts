@@ -89,6 +89,7 @@ const tcb = z.strictObject({
 const certificate = z.strictObject({
   maximumAgeSeconds: z.int().min(1).max(315_360_000).nullable().default(null),
   allowRenewal: z.boolean().default(false),
+  allowLegacyRsa: z.boolean().default(false),
 });
 
 const model = z.strictObject({
@@ -109,12 +110,15 @@ const serving = z
   })
   .refine((rule) => rule.dnsNames.length + rule.ipAddresses.length > 0, "at least one DNS name or IP address");
 
-const secrets = z.strictObject({
-  keyId,
-  encoding: z.enum(["raw16", "hexNul", "text"]).default("raw16"),
-  model: model.nullable().default(null),
-  serving: serving.nullable().default(null),
-});
+const secrets = z
+  .strictObject({
+    keyId,
+    encoding: z.enum(["raw16", "hexNul", "text"]).default("raw16"),
+    model: model.nullable().default(null),
+    serving: serving.nullable().default(null),
+  })
+  .refine((rule) => (rule.model === null) === (rule.serving === null), "model and serving belong together")
+  .refine((rule) => rule.model === null || rule.encoding === "raw16", "a model is opened with a raw16 key");
 
 const instant = z.iso.datetime();
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fromHex, toHex } from "@cloister/encoding";
-import fc from "fast-check";
+import { assert as check, nat, property } from "fast-check";
 import { EMPTY_ROOT, leafHash, nodeHash, verifyConsistency, verifyInclusion } from "./merkle.ts";
 import { MerkleTree } from "./merkle-tree.ts";
 
@@ -87,8 +87,8 @@ test("the empty tree is consistent with every tree, and only it", () => {
 });
 
 test("a truncated tree grows again as if nothing had been there", () => {
-  fc.assert(
-    fc.property(fc.nat(70), fc.nat(70), (kept, dropped) => {
+  check(
+    property(nat(70), nat(70), (kept, dropped) => {
       const tree = treeOf(leavesOf(kept + dropped));
       tree.truncate(kept);
       for (const leaf of leavesOf(kept + dropped + 5).slice(kept)) tree.append(leafHash(leaf));
@@ -115,7 +115,13 @@ test("paths of hostile length or with hashes of another length prove nothing", (
   const leaf = leafHash(Buffer.from("leaf 0"));
   assert.equal(verifyInclusion(leaf, 0, 2, [new Uint8Array(31)], tree.root()), false);
   assert.equal(
-    verifyInclusion(leaf, 0, Number.MAX_SAFE_INTEGER, Array(65).fill(new Uint8Array(32)), tree.root()),
+    verifyInclusion(
+      leaf,
+      0,
+      Number.MAX_SAFE_INTEGER,
+      Array.from({ length: 65 }, () => new Uint8Array(32)),
+      tree.root(),
+    ),
     false,
   );
   assert.equal(verifyInclusion(leaf, 0.5, 2, tree.inclusionPath(0), tree.root()), false);

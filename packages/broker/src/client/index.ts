@@ -1,1 +1,3 @@
+export { BrokerError, type BrokerErrorCode } from "../broker-error.ts";
+export { provision } from "./provision.ts";
 export type { BrokerEndpoint, Provisioned, ProvisionOptions } from "./provisioned.ts";

@@ -236,20 +236,22 @@ test("after a failed fsync nothing more is taken", async (t) => {
 });
 
 test("an append does not resolve before the fsync", async (t) => {
-  let release: (() => void) | undefined;
+  const started = Promise.withResolvers<undefined>();
+  const finished = Promise.withResolvers<undefined>();
   const log = await onDisk(t, {
-    sync: () =>
-      new Promise((resolve) => {
-        release = resolve;
-      }),
+    async sync() {
+      started.resolve(undefined);
+      await finished.promise;
+    },
   });
   let isDone = false;
   const append = log.append(entry(0)).then(() => {
     isDone = true;
   });
-  while (release === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
+  await started.promise;
+  await new Promise((resolve) => setTimeout(resolve, 20));
   assert.equal(isDone, false);
-  release();
+  finished.resolve(undefined);
   await append;
   assert.equal(isDone, true);
 });

@@ -1,0 +1,185 @@
+import { parseRaTlsCertificate, type VerifiedPeer } from "@cloister/attestation/ra-tls";
+import { type Allowed, evaluate, type Policy, policyClaimsSha256, toPolicyClaims } from "@cloister/policy";
+import type { LogEntry, LogProof, ReleaseLog } from "@cloister/release-log";
+import type { Appraise, BrokerOptions, PublishedBundle, ServingCa } from "./options.ts";
+import { asRefusal, denied, orRefuse, Refusal } from "./refusal.ts";
+import type { ReplayGuard } from "./replay-guard.ts";
+import { encodeSecret } from "./wire/secret-encoding.ts";
+
+const MS_PER_SECOND = 1000;
+
+/** A policy with the digest that names it in the log. */
+export interface ActivePolicy {
+  readonly policy: Policy;
+  readonly sha256: string;
+}
+
+export interface AdmissionContext extends Pick<BrokerOptions, "keys" | "bundles" | "collateral" | "anchors"> {
+  readonly servingCa: ServingCa | undefined;
+  readonly log: ReleaseLog;
+  readonly appraise: Appraise;
+  readonly clock: () => Date;
+  readonly guard: ReplayGuard;
+  readonly currentPolicy: () => ActivePolicy;
+}
+
+/** A release that is in the log and may go out. */
+export interface Admitted {
+  readonly admitted: true;
+  readonly peer: VerifiedPeer;
+  readonly decision: Allowed;
+  /** As it goes over the wire. Whoever sends it wipes it. */
+  readonly secret: Uint8Array;
+  readonly bundle: PublishedBundle | undefined;
+  readonly proof: LogProof;
+}
+
+export interface Refused {
+  readonly admitted: false;
+  readonly refusal: Refusal;
+  readonly peer: VerifiedPeer | undefined;
+  readonly peerKeySha256: string | null;
+  /** Undefined where the log could not take the entry. */
+  readonly proof: LogProof | undefined;
+}
+
+/** What is known at the point of refusal. */
+interface Progress {
+  peer?: VerifiedPeer;
+  decision?: Allowed;
+}
+
+/**
+ * Appraises the certificate of a completed handshake, applies the policy, writes the decision to the log and only then
+ * hands out the secret. Never throws; every refusal is logged too.
+ */
+export async function admit(
+  certificate: Uint8Array | undefined,
+  context: AdmissionContext,
+): Promise<Admitted | Refused> {
+  const progress: Progress = {};
+  try {
+    return await release(certificate, context, progress);
+  } catch (error) {
+    return refuse(asRefusal(error, "INTERNAL_ERROR"), context, progress);
+  }
+}
+
+async function release(
+  certificate: Uint8Array | undefined,
+  context: AdmissionContext,
+  progress: Progress,
+): Promise<Admitted> {
+  if (certificate === undefined) throw new Refusal(["CERTIFICATE_MISSING"]);
+  const peer = await appraisePeer(certificate, context);
+  progress.peer = peer;
+  const active = context.currentPolicy();
+  const decision = decide(active.policy, peer, certificate, context.clock());
+  progress.decision = decision;
+  const guarded = !decision.conditions.certificate.allowRenewal;
+  if (guarded && !context.guard.reserve(peer.publicKeySha256)) throw new Refusal(["CERTIFICATE_REPLAYED"]);
+  let secret: Uint8Array | undefined;
+  try {
+    const [encoded, bundle] = await Promise.all([readSecret(decision, context), readBundle(decision, context)]);
+    secret = encoded;
+    const entry = logEntry("released", [], active, { peer, decision }, context.clock());
+    const proof = await orRefuse("LOG_UNAVAILABLE", () => context.log.append(entry));
+    context.guard.add(peer.publicKeySha256);
+    recheck(active, decision, peer, certificate, context);
+    return { admitted: true, peer, decision, secret, bundle, proof };
+  } catch (error) {
+    secret?.fill(0);
+    if (guarded) context.guard.cancel(peer.publicKeySha256);
+    throw error;
+  }
+}
+
+async function appraisePeer(certificate: Uint8Array, context: AdmissionContext): Promise<VerifiedPeer> {
+  const evidence = await orRefuse("INTERNAL_ERROR", () => parseRaTlsCertificate(certificate));
+  const quote = evidence.evidence?.quote ?? evidence.legacyQuote;
+  if (quote === undefined) throw new Refusal(["RA_TLS_EVIDENCE_MISSING"]);
+  const collateral = await orRefuse("COLLATERAL_UNAVAILABLE", () => context.collateral(quote));
+  const { policy } = context.currentPolicy();
+  // Whether the workload that matches allows it is decided after the claims are known.
+  const allowLegacyRsa = policy.workloads.some((workload) => workload.certificate.allowLegacyRsa);
+  return context.appraise(certificate, collateral, context.anchors, context.clock(), { allowLegacyRsa });
+}
+
+/** The policy over the claims, then the workload's conditions on the certificate. Throws a refusal. */
+function decide(policy: Policy, peer: VerifiedPeer, certificate: Uint8Array, at: Date): Allowed {
+  const decision = evaluate(policy, peer.claims, at);
+  if (!decision.allowed) throw denied(decision.denials);
+  const { certificate: form, keyType } = parseRaTlsCertificate(certificate);
+  const rule = decision.conditions.certificate;
+  if (keyType === "rsa3072" && !rule.allowLegacyRsa) throw new Refusal(["RA_TLS_KEY_NOT_ALLOWED"]);
+  const ageMs = at.getTime() - form.notBefore.getTime();
+  // Not `>`: an age that is not a number is too old.
+  const isFresh = rule.maximumAgeSeconds === null || ageMs <= rule.maximumAgeSeconds * MS_PER_SECOND;
+  if (!isFresh) throw new Refusal(["CERTIFICATE_TOO_OLD"]);
+  return decision;
+}
+
+async function readSecret(decision: Allowed, { keys }: AdmissionContext): Promise<Uint8Array> {
+  const { keyId, encoding } = decision.secrets;
+  return orRefuse("KEY_UNAVAILABLE", async () => encodeSecret(await keys.secret(keyId), encoding));
+}
+
+async function readBundle(
+  decision: Allowed,
+  { bundles, servingCa }: AdmissionContext,
+): Promise<PublishedBundle | undefined> {
+  const { model } = decision.secrets;
+  if (model === null) return undefined;
+  if (servingCa === undefined) throw new Refusal(["SERVING_CA_UNAVAILABLE"]);
+  if (bundles === undefined) throw new Refusal(["BUNDLE_UNAVAILABLE"]);
+  return orRefuse("BUNDLE_UNAVAILABLE", () => bundles.bundle(model));
+}
+
+/** A policy that was replaced while the entry was being written has the last word. */
+function recheck(
+  before: ActivePolicy,
+  decision: Allowed,
+  peer: VerifiedPeer,
+  certificate: Uint8Array,
+  context: AdmissionContext,
+): void {
+  const now = context.currentPolicy();
+  if (now.sha256 === before.sha256) return;
+  const again = decide(now.policy, peer, certificate, context.clock());
+  const isSame = JSON.stringify(again.secrets) === JSON.stringify(decision.secrets);
+  if (!isSame) throw new Refusal(["POLICY_CHANGED"]);
+}
+
+async function refuse(refusal: Refusal, context: AdmissionContext, progress: Progress): Promise<Refused> {
+  const { peer } = progress;
+  const entry = logEntry("refused", refusal.codes, context.currentPolicy(), progress, context.clock());
+  const peerKeySha256 = peer?.publicKeySha256 ?? null;
+  try {
+    return { admitted: false, refusal, peer, peerKeySha256, proof: await context.log.append(entry) };
+  } catch {
+    return { admitted: false, refusal, peer, peerKeySha256, proof: undefined };
+  }
+}
+
+function logEntry(
+  decision: LogEntry["decision"],
+  codes: readonly string[],
+  active: ActivePolicy,
+  { peer, decision: allowed }: Progress,
+  time: Date,
+): LogEntry {
+  const claims = peer === undefined ? null : toPolicyClaims(peer.claims);
+  return {
+    time: time.toISOString(),
+    decision,
+    codes,
+    workload: allowed?.workload ?? null,
+    rule: allowed?.rule ?? null,
+    keyId: allowed?.secrets.keyId ?? null,
+    claims,
+    claimsSha256: claims === null ? null : policyClaimsSha256(claims),
+    policySha256: active.sha256,
+    peerKeySha256: peer?.publicKeySha256 ?? null,
+    simulated: claims?.simulated ?? false,
+  };
+}

@@ -1,0 +1,37 @@
+import { CodedError, type Explanation } from "@cloister/encoding";
+
+export type BrokerErrorCode =
+  // Of the client half.
+  | "BROKER_UNREACHABLE"
+  | "BROKER_NOT_TRUSTED"
+  | "BROKER_HANDSHAKE_FAILED"
+  | "PROVISIONING_REFUSED"
+  | "PROVISIONING_TIMEOUT"
+  | "PROVISIONING_CANCELLED"
+  | "CONNECTION_LOST"
+  | "ANSWER_MALFORMED"
+  | "LOG_PROOF_NOT_OURS"
+  // Of the wire, on either side.
+  | "MESSAGE_TRUNCATED"
+  | "MESSAGE_TOO_LARGE"
+  | "MESSAGE_MALFORMED"
+  // Of secrets.
+  | "KEY_UNKNOWN"
+  | "KEY_FORM_MISMATCH"
+  // Of starting.
+  | "BROKER_OPTIONS_INVALID";
+
+/** The one error class of this package. */
+export class BrokerError extends CodedError<BrokerErrorCode> {
+  /** Codes that the broker gave for a refusal; empty for every other error. */
+  readonly refusedFor: readonly string[];
+
+  constructor(
+    code: BrokerErrorCode,
+    explanation: Explanation,
+    options: { cause?: unknown; refusedFor?: readonly string[] } = {},
+  ) {
+    super(code, explanation, { cause: options.cause });
+    this.refusedFor = options.refusedFor ?? [];
+  }
+}

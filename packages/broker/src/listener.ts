@@ -1,0 +1,98 @@
+import { constants } from "node:crypto";
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { createServer, type Server, type TLSSocket } from "node:tls";
+import { type Connection, ConnectionTable, end } from "./connection-table.ts";
+import type { BrokerLimits, BrokerOptions } from "./options.ts";
+
+export interface ListenerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: BrokerOptions["tls"];
+  readonly limits: BrokerLimits;
+  /** Serves one connection whose handshake is complete. What it throws is its own bug: see `onError`. */
+  readonly onSecure: (socket: TLSSocket, connection: Connection) => Promise<void>;
+  readonly onClosed: (connection: Connection) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+export interface Listener {
+  readonly address: { readonly host: string; readonly port: number };
+  close(graceMs: number): Promise<void>;
+}
+
+/**
+ * Listens for enclaves. Any client certificate passes the handshake, which proves only that the client has its key; the
+ * appraisal decides about it later. There is no resumption of any kind, so each connection has its own handshake.
+ */
+export async function listen(options: ListenerOptions): Promise<Listener> {
+  const { host, port, limits } = options;
+  const table = new ConnectionTable(limits);
+  const server = createServer({
+    key: options.tls.key,
+    cert: options.tls.cert,
+    minVersion: "TLSv1.2",
+    // Gramine 1.8 (Mbed TLS 3.6.0) takes the session tickets of TLS 1.3, which Node always sends, for a fatal error.
+    maxVersion: options.tls.allowTls13 === true ? "TLSv1.3" : "TLSv1.2",
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+    honorCipherOrder: true,
+    requestCert: true,
+    rejectUnauthorized: false,
+    handshakeTimeout: limits.handshakeTimeoutMs,
+  });
+  server.on("connection", (socket: Socket) => accept(socket, table, options));
+  server.on("secureConnection", (socket) => secure(socket, table, options));
+  server.on("error", options.onError);
+  server.listen({ host, port });
+  await Promise.race([
+    once(server, "listening"),
+    once(server, "error").then(([error]) => Promise.reject(error as Error)),
+  ]);
+  return { address: addressOf(server, host), close: (graceMs) => close(server, table, graceMs) };
+}
+
+function accept(socket: Socket, table: ConnectionTable, options: ListenerOptions): void {
+  const connection = table.add(socket);
+  const { handshakeTimeoutMs, connectionTimeoutMs } = options.limits;
+  const handshake = setTimeout(() => {
+    if (!connection.isSecure) end(connection, "HANDSHAKE_TIMEOUT");
+  }, handshakeTimeoutMs);
+  const whole = setTimeout(() => end(connection, "CONNECTION_TIMEOUT"), connectionTimeoutMs);
+  // The TLS layer reports what goes wrong on the wire; an error here only means the socket is gone.
+  socket.on("error", () => undefined);
+  socket.once("close", () => {
+    clearTimeout(handshake);
+    clearTimeout(whole);
+    table.remove(connection);
+    if (!connection.isSecure) connection.endedFor ??= "HANDSHAKE_FAILED";
+    options.onClosed(connection);
+  });
+}
+
+function secure(socket: TLSSocket, table: ConnectionTable, options: ListenerOptions): void {
+  const connection = table.find(socket);
+  if (connection === undefined) {
+    socket.destroy();
+    return;
+  }
+  connection.isSecure = true;
+  socket.disableRenegotiation();
+  socket.setNoDelay(true);
+  socket.setTimeout(options.limits.idleTimeoutMs, () => end(connection, "IDLE_TIMEOUT"));
+  options.onSecure(socket, connection).catch((error: unknown) => {
+    options.onError(error);
+    socket.destroy();
+  });
+}
+
+function addressOf(server: Server, host: string): Listener["address"] {
+  const address = server.address();
+  return { host, port: typeof address === "object" && address !== null ? address.port : 0 };
+}
+
+async function close(server: Server, table: ConnectionTable, graceMs: number): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve));
+  const timer = setTimeout(() => table.endAll(), graceMs);
+  await closed;
+  clearTimeout(timer);
+}

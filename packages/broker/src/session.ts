@@ -1,0 +1,127 @@
+import type { TLSSocket } from "node:tls";
+import { equalBytes } from "@cloister/encoding";
+import { type AdmissionContext, type Admitted, admit, type Refused } from "./admission.ts";
+import { BrokerError } from "./broker-error.ts";
+import type { Connection } from "./connection-table.ts";
+import type { BrokerEvent } from "./events.ts";
+import { Refusal } from "./refusal.ts";
+import { ByteStream } from "./wire/byte-stream.ts";
+import { followUpAnswer, MAX_FOLLOW_UP_REQUEST_BYTES, parseFollowUpRequest } from "./wire/follow-up.ts";
+import { encodeRefusal, encodeResponse, REQUEST } from "./wire/gramine.ts";
+import { encodeJsonFrame, readJsonFrame } from "./wire/json-frame.ts";
+import type { WorkQueue } from "./work-queue.ts";
+
+export interface SessionContext extends AdmissionContext {
+  readonly queue: WorkQueue;
+  readonly emit: (event: BrokerEvent) => void;
+}
+
+/**
+ * One connection after its handshake: the request, the decision, the secret, and for enclaves of this system the follow-up.
+ * Whatever the peer does ends in a closed connection and an event.
+ */
+export async function serveSession(socket: TLSSocket, connection: Connection, context: SessionContext): Promise<void> {
+  const stream = new ByteStream(socket);
+  try {
+    await exchange(socket, stream, connection, context);
+    socket.end();
+  } catch (error) {
+    if (!(error instanceof BrokerError)) throw error;
+    connection.endedFor ??= error.code === "MESSAGE_TRUNCATED" ? "CLIENT_ABORTED" : "REQUEST_MALFORMED";
+    socket.destroy();
+  }
+}
+
+async function exchange(
+  socket: TLSSocket,
+  stream: ByteStream,
+  connection: Connection,
+  context: SessionContext,
+): Promise<void> {
+  const request = await stream.read(REQUEST.length);
+  if (!equalBytes(request, REQUEST)) {
+    connection.endedFor ??= "REQUEST_MALFORMED";
+    return;
+  }
+  connection.hasAsked = true;
+  const startedAt = performance.now();
+  // Of a completed handshake: the client has signed it with the key of this certificate.
+  const certificate = socket.getPeerX509Certificate()?.raw;
+  const outcome = await (context.queue.run(() => admit(certificate, context)) ?? busy());
+  const time = context.clock().toISOString();
+  if (!outcome.admitted) {
+    context.emit({ type: "refusal", time, address: connection.address, ...refusalFacts(outcome) });
+    await stream.write(encodeRefusal(outcome.refusal.codes));
+    return;
+  }
+  context.emit({
+    type: "release",
+    time,
+    address: connection.address,
+    ...releaseFacts(outcome, performance.now() - startedAt),
+  });
+  await sendSecret(stream, outcome.secret);
+  await answerFollowUp(stream, outcome, context);
+}
+
+const busy = (): Promise<Refused> =>
+  Promise.resolve({
+    admitted: false,
+    refusal: new Refusal(["BROKER_BUSY"]),
+    peer: undefined,
+    peerKeySha256: null,
+    proof: undefined,
+  });
+
+async function sendSecret(stream: ByteStream, secret: Uint8Array): Promise<void> {
+  const frame = encodeResponse(secret);
+  try {
+    await stream.write(frame);
+  } finally {
+    secret.fill(0);
+    frame.fill(0);
+  }
+}
+
+async function answerFollowUp(stream: ByteStream, outcome: Admitted, context: SessionContext): Promise<void> {
+  const { bundle, decision, proof } = outcome;
+  const { model, serving } = decision.secrets;
+  if (model === null || serving === null || bundle === undefined || context.servingCa === undefined) return;
+  const message = await readJsonFrame(stream, MAX_FOLLOW_UP_REQUEST_BYTES);
+  // A stock client has its key and leaves.
+  if (message === undefined) return;
+  const csr = parseFollowUpRequest(message);
+  const answer = followUpAnswer({
+    bundleManifest: bundle.manifest,
+    ownerKey: bundle.ownerKey,
+    minimumGeneration: model.minimumGeneration,
+    model: { name: model.name, version: model.version },
+    servingCertificate: await context.servingCa.issue(csr, serving),
+    clientCa: context.servingCa.clientCa,
+    clientVerify: serving.clientVerify,
+    logProof: proof,
+  });
+  await stream.write(encodeJsonFrame(answer));
+}
+
+function releaseFacts({ decision, peer, proof }: Admitted, milliseconds: number) {
+  return {
+    workload: decision.workload,
+    rule: decision.rule,
+    keyId: decision.secrets.keyId,
+    simulated: peer.claims.simulated,
+    peerKeySha256: peer.publicKeySha256,
+    logIndex: proof.leafIndex,
+    milliseconds: Math.round(milliseconds * 1000) / 1000,
+  };
+}
+
+function refusalFacts({ refusal, peer, peerKeySha256, proof }: Refused) {
+  return {
+    code: refusal.codes[0] ?? "INTERNAL_ERROR",
+    denials: refusal.denials,
+    simulated: peer?.claims.simulated ?? false,
+    peerKeySha256,
+    logIndex: proof?.leafIndex ?? null,
+  };
+}
