@@ -13,10 +13,7 @@ export type DocumentFault = ItemFault | "TEE_MISMATCH";
 
 /** Codes of `appraise`. The order of checks is fixed, so evidence with two faults always gives the same one. */
 export type AppraisalErrorCode =
-  | SingleCode
-  | `${ChainName}_${ChainFault}`
-  | `${CrlName}_${CrlFault}`
-  | `${DocumentName}_${DocumentFault}`;
+  SingleCode | `${ChainName}_${ChainFault}` | `${CrlName}_${CrlFault}` | `${DocumentName}_${DocumentFault}`;
 
 type Reason = Pick<Explanation, "why" | "remedy">;
 

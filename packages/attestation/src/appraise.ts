@@ -1,19 +1,28 @@
+import { appraiseCore, type Evidence } from "./appraise-core.ts";
 import type { VerifiedClaims } from "./claims.ts";
 import type { Collateral } from "./collateral.ts";
-import { refusal } from "./errors.ts";
+import { Memory } from "./memory.ts";
+import { NodeCrypto } from "./node-crypto.ts";
 import type { TrustAnchor } from "./trust-anchor.ts";
 
-/** What a platform shows: a quote. Nothing in it is verified. */
-export interface Evidence {
-  readonly quote: Uint8Array;
-}
+export type { Evidence } from "./appraise-core.ts";
 
-/** Verifies a quote. Throws `AttestationError`. */
+/** More than one appraisal can fill. */
+const MEMORY_ENTRIES = 64;
+
+/**
+ * Verifies a quote against collateral and trust anchors at a time: structure, certificate chains, revocation, signed
+ * collateral, quoting enclave, quote signature, TCB (dcap.md C.5). Whether the claims are acceptable is policy's question:
+ * a debug enclave and an out of date platform pass here and say so.
+ *
+ * Throws `AttestationError`; its code names the first check that failed, in a fixed order. Fetches nothing, reads no clock,
+ * keeps nothing. For many appraisals, `createVerifier` verifies the same collateral once.
+ */
 export function appraise(
-  _evidence: Evidence,
-  _collateral: Collateral,
-  _anchors: readonly TrustAnchor[],
-  _time: Date,
+  evidence: Evidence,
+  collateral: Collateral,
+  anchors: readonly TrustAnchor[],
+  time: Date,
 ): VerifiedClaims {
-  throw refusal("QUOTE_MALFORMED");
+  return new NodeCrypto().run(appraiseCore(new Memory(MEMORY_ENTRIES), evidence, collateral, anchors, time));
 }

@@ -13,9 +13,7 @@ export type CollateralTcbStatus =
  * date one after the TD was launched. `Revoked` never reaches claims: it is refused.
  */
 export type TcbStatus =
-  | Exclude<CollateralTcbStatus, "Revoked">
-  | "RelaunchAdvised"
-  | "RelaunchAdvisedConfigurationNeeded";
+  Exclude<CollateralTcbStatus, "Revoked"> | "RelaunchAdvised" | "RelaunchAdvisedConfigurationNeeded";
 
 /** The SGX report body of an enclave. All byte strings as in the report; their lengths in bytes. */
 export interface SgxClaims {
@@ -91,11 +89,12 @@ export interface TcbClaims {
   readonly evaluationDataNumber: number;
 }
 
-/** Over all certificates, revocation lists and signed documents that the verdict rests on. */
 export interface DateClaims {
+  /** Over the revocation lists and signed documents. */
   readonly earliestIssue: Date;
+  /** Over the revocation lists and signed documents. */
   readonly latestIssue: Date;
-  /** From then on the same evidence with the same collateral is refused. */
+  /** Over these and all certificates. After it the same evidence with the same collateral is refused. */
   readonly earliestExpiry: Date;
 }
 

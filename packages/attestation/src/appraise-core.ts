@@ -1,0 +1,206 @@
+import { equalBytes } from "@cloister/encoding";
+import type { Certificate } from "@cloister/encoding/x509";
+import type { ChainName, DocumentName } from "./appraisal-codes.ts";
+import { checkAnchorTime, recallAnchor, type LoadedAnchor } from "./chain/anchor.ts";
+import { checkChainTime, isIssueOf, parseChain, recallChain, verifyChain } from "./chain/chain.ts";
+import { readPckExtension, type PckExtension } from "./chain/pck-extension.ts";
+import type { Role } from "./chain/profile.ts";
+import { checkCrlTime, isRevoked, recallCrl, type VerifiedCrl } from "./chain/revocation.ts";
+import type { VerifiedClaims } from "./claims.ts";
+import type { Collateral } from "./collateral.ts";
+import type { Fields } from "./documents/fields.ts";
+import { readQeIdentity, type QeIdentity } from "./documents/qe-identity.ts";
+import { checkDocumentTime, recallDocument, type DocumentDates } from "./documents/signed-document.ts";
+import { readTcbInfo, type TcbInfo } from "./documents/tcb-info.ts";
+import { refusal } from "./errors.ts";
+import { makeClaims } from "./make-claims.ts";
+import type { Memory } from "./memory.ts";
+import { parseQuote, type Quote } from "./quote/quote.ts";
+import { verifySignature, type Steps } from "./steps.ts";
+import { evaluateSgx, evaluateTdx } from "./tcb/evaluate.ts";
+import { checkQeIdentity, verifyQeReport } from "./tcb/quoting-enclave.ts";
+import type { TrustAnchor } from "./trust-anchor.ts";
+
+/** What a platform shows: a quote. Nothing in it is verified. */
+export interface Evidence {
+  readonly quote: Uint8Array;
+}
+
+/** The verified PCK chain of a quote. */
+export interface PckChain {
+  readonly chain: readonly Certificate[];
+  readonly leaf: Certificate;
+  readonly ca: Certificate;
+  readonly extension: PckExtension;
+}
+
+const PCK_ROLES: readonly Role[] = ["pck", "pck-ca", "root"];
+const CRL_ISSUER_ROLES: readonly Role[] = ["pck-ca", "root"];
+const SIGNER_ROLES: readonly Role[] = ["tcb-signer", "root"];
+
+/** Uncompressed point: the attestation key in a quote is x and y only. */
+const UNCOMPRESSED_POINT = 0x04;
+
+/**
+ * The appraisal (dcap.md C.5), step by step in that order, so that codes are stable. One time for everything. What the
+ * memory holds was verified before; dates and revocation are always looked at again.
+ *
+ * Returns claims, or throws `AttestationError`. Nothing else happens: no input is changed, nothing is fetched.
+ */
+export function* appraiseCore(
+  memory: Memory,
+  evidence: Evidence,
+  served: Collateral,
+  anchors: readonly TrustAnchor[],
+  time: Date,
+): Steps<VerifiedClaims> {
+  if (Number.isNaN(time.getTime())) throw refusal("TIME_INVALID");
+  // Copies: what is checked must be what is returned, whatever the caller does with its buffers meanwhile.
+  const quote = parseQuote(evidence.quote.slice());
+  const collateral = copyCollateral(served);
+
+  const unverifiedChain = parseChain("PCK_CHAIN", withoutFinalNul(quote.signatureData.pckChain));
+  const anchor = yield* chooseAnchor(memory, anchors, unverifiedChain.at(-1));
+  checkAnchorTime(anchor, time);
+
+  const rootCrl = yield* recallCrl(memory, "ROOT_CRL", collateral.rootCaCrl, anchor.certificate);
+  checkCrlTime(rootCrl, time);
+
+  const pck = yield* recallPckChain(memory, quote, unverifiedChain, anchor);
+  checkChainTime("PCK_CHAIN", pck.chain, time);
+  if (isRevoked(pck.ca, rootCrl)) throw refusal("PCK_CA_REVOKED");
+
+  yield* verifyCrlIssuer(memory, collateral.pckCrlIssuerChain, pck, anchor, time);
+  const pckCrl = yield* recallCrl(memory, "PCK_CRL", collateral.pckCrl, pck.ca);
+  checkCrlTime(pckCrl, time);
+  if (isRevoked(pck.leaf, pckCrl)) throw refusal("PCK_CERTIFICATE_REVOKED");
+
+  const context = { memory, anchor, rootCrl, time };
+  const tcbInfo = yield* verifyDocument(
+    context,
+    "TCB_INFO",
+    collateral.tcbInfo,
+    collateral.tcbInfoIssuerChain,
+    readTcbInfo,
+  );
+  const qeIdentity = yield* verifyDocument(
+    context,
+    "QE_IDENTITY",
+    collateral.qeIdentity,
+    collateral.qeIdentityIssuerChain,
+    readQeIdentity,
+  );
+  checkMatch(quote, pck.extension, tcbInfo.document, qeIdentity.document);
+
+  yield* verifyQeReport(quote.signatureData, pck.leaf);
+  const qeLevel = checkQeIdentity(quote.signatureData.qeReport, qeIdentity.document);
+  yield* verifyQuoteSignature(quote);
+  const tcb =
+    quote.body.tee === "sgx"
+      ? evaluateSgx(tcbInfo.document, pck.extension, qeLevel)
+      : evaluateTdx(tcbInfo.document, pck.extension, qeLevel, quote.body.report);
+  return makeClaims({ quote, anchor, pck, rootCrl, pckCrl, tcbInfo, qeIdentity, tcb });
+}
+
+/** A verified document with the chain of its signer. */
+export interface VerifiedDocument<T> {
+  readonly document: T;
+  readonly chain: readonly Certificate[];
+}
+
+interface Context {
+  readonly memory: Memory;
+  readonly anchor: LoadedAnchor;
+  readonly rootCrl: VerifiedCrl;
+  readonly time: Date;
+}
+
+/** The anchor whose key and name the chain's root has. */
+function* chooseAnchor(
+  memory: Memory,
+  anchors: readonly TrustAnchor[],
+  root: Certificate | undefined,
+): Steps<LoadedAnchor> {
+  let chosen: LoadedAnchor | undefined;
+  for (const candidate of anchors) {
+    const loaded = yield* recallAnchor(memory, candidate);
+    if (root !== undefined && isIssueOf(root, loaded)) chosen ??= loaded;
+  }
+  if (chosen === undefined) throw refusal("PCK_CHAIN_ROOT_NOT_TRUSTED");
+  return chosen;
+}
+
+function* recallPckChain(
+  memory: Memory,
+  quote: Quote,
+  chain: readonly Certificate[],
+  anchor: LoadedAnchor,
+): Steps<PckChain> {
+  const inputs = [quote.signatureData.pckChain, anchor.certificate.raw];
+  return yield* memory.recall("pck-chain", inputs, function* () {
+    yield* verifyChain("PCK_CHAIN", chain, PCK_ROLES, anchor);
+    const [leaf, ca] = chain;
+    if (leaf === undefined || ca === undefined) throw refusal("PCK_CHAIN_LENGTH");
+    return { chain, leaf, ca, extension: readPckExtension(leaf) };
+  });
+}
+
+/** The served chain of the PCK list must lead to the CA of the quote: same name, same key. */
+function* verifyCrlIssuer(memory: Memory, pem: string, pck: PckChain, anchor: LoadedAnchor, time: Date): Steps<void> {
+  const name: ChainName = "PCK_CRL_CHAIN";
+  const chain = yield* recallChain(memory, name, pem, CRL_ISSUER_ROLES, anchor);
+  checkChainTime(name, chain, time);
+  const [issuer] = chain;
+  const same =
+    issuer !== undefined && equalBytes(issuer.spki, pck.ca.spki) && equalBytes(issuer.subject.raw, pck.ca.subject.raw);
+  if (!same) throw refusal("PCK_CRL_ISSUER_MISMATCH");
+}
+
+function* verifyDocument<T extends DocumentDates>(
+  { memory, anchor, rootCrl, time }: Context,
+  name: DocumentName,
+  bytes: Uint8Array,
+  issuerChain: string,
+  read: (body: Fields) => T,
+): Steps<VerifiedDocument<T>> {
+  const chainName: ChainName = `${name}_CHAIN`;
+  const chain = yield* recallChain(memory, chainName, issuerChain, SIGNER_ROLES, anchor);
+  checkChainTime(chainName, chain, time);
+  const [signer] = chain;
+  if (signer === undefined) throw refusal(`${chainName}_LENGTH`);
+  if (isRevoked(signer, rootCrl)) throw refusal("TCB_SIGNER_REVOKED");
+  const document = yield* recallDocument(memory, name, bytes, signer, read);
+  checkDocumentTime(name, document, time);
+  return { document, chain };
+}
+
+/** The collateral is for this kind of TEE and this kind of platform (dcap.md C.5, step 7). */
+function checkMatch(quote: Quote, pck: PckExtension, tcbInfo: TcbInfo, qeIdentity: QeIdentity): void {
+  const { tee } = quote.body;
+  if (tcbInfo.tee !== tee) throw refusal("TCB_INFO_TEE_MISMATCH");
+  if (qeIdentity.id !== (tee === "sgx" ? "QE" : "TD_QE")) throw refusal("QE_IDENTITY_TEE_MISMATCH");
+  if (!equalBytes(tcbInfo.fmspc, pck.fmspc)) throw refusal("FMSPC_MISMATCH");
+  if (!equalBytes(tcbInfo.pceId, pck.pceId)) throw refusal("PCEID_MISMATCH");
+}
+
+function* verifyQuoteSignature({ signed, signatureData }: Quote): Steps<void> {
+  const key = new Uint8Array(65);
+  key[0] = UNCOMPRESSED_POINT;
+  key.set(signatureData.attestationKey, 1);
+  if (!(yield* verifySignature(key, signed, signatureData.quoteSignature))) throw refusal("QUOTE_SIGNATURE_INVALID");
+}
+
+/** Most quote providers end the PEM text as a C string. */
+function withoutFinalNul(text: Uint8Array): Uint8Array {
+  return text.at(-1) === 0 ? text.subarray(0, -1) : text;
+}
+
+function copyCollateral(served: Collateral): Collateral {
+  return {
+    ...served,
+    tcbInfo: served.tcbInfo.slice(),
+    qeIdentity: served.qeIdentity.slice(),
+    rootCaCrl: served.rootCaCrl.slice(),
+    pckCrl: served.pckCrl.slice(),
+  };
+}

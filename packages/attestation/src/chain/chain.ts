@@ -1,0 +1,109 @@
+import { equalBytes, fromUtf8, utf8 } from "@cloister/encoding";
+import { parsePem } from "@cloister/encoding/pem";
+import { parseCertificate, type Certificate } from "@cloister/encoding/x509";
+import type { ChainFault, ChainName } from "../appraisal-codes.ts";
+import { rawEcdsaSignature } from "../ecdsa-signature.ts";
+import { refusal } from "../errors.ts";
+import type { Memory } from "../memory.ts";
+import { verifySignature, type Steps } from "../steps.ts";
+import type { LoadedAnchor } from "./anchor.ts";
+import { hasProfile, hasRole, type Role } from "./profile.ts";
+import { timeFault } from "./validity.ts";
+
+const MAX_CHAIN_BYTES = 64 * 1024;
+
+/** Certificates of a PEM text, in its order. Throws `AttestationError` *_MALFORMED. */
+export function parseChain(name: ChainName, pem: Uint8Array | string): readonly Certificate[] {
+  try {
+    const text = typeof pem === "string" ? pem : fromUtf8(pem);
+    if (text === undefined || text.length > MAX_CHAIN_BYTES) throw fault(name, "MALFORMED");
+    return parsePem(text, "CERTIFICATE").map(parseCertificate);
+  } catch (error) {
+    throw fault(name, "MALFORMED", error);
+  }
+}
+
+/**
+ * Verifies a chain, leaf first and root last, against an anchor: exact length, names, profile, role and signatures
+ * (dcap.md C.3). Dates and revocation come after, on every use. Throws `AttestationError` with the chain's codes.
+ */
+export function* verifyChain(
+  name: ChainName,
+  chain: readonly Certificate[],
+  roles: readonly Role[],
+  anchor: LoadedAnchor,
+): Steps<void> {
+  if (chain.length !== roles.length) throw fault(name, "LENGTH");
+  let issuer: Certificate | undefined;
+  for (const [depth, certificate] of chain.toReversed().entries()) {
+    const role = roles.at(-1 - depth);
+    if (issuer === undefined || role === undefined) yield* verifyRoot(name, certificate, anchor);
+    else yield* verifyLink(name, certificate, issuer, role);
+    issuer = certificate;
+  }
+}
+
+/** Throws `AttestationError` *_EXPIRED or *_NOT_YET_VALID for the first certificate, from the root down, out of its dates. */
+export function checkChainTime(name: ChainName, chain: readonly Certificate[], time: Date): void {
+  for (const certificate of chain.toReversed()) {
+    const found = timeFault({ from: certificate.notBefore, until: certificate.notAfter }, time);
+    if (found !== undefined) throw fault(name, found);
+  }
+}
+
+/** `parseChain` and `verifyChain`, once for the same bytes under the same anchor. */
+export function* recallChain(
+  memory: Memory,
+  name: ChainName,
+  pem: string,
+  roles: readonly Role[],
+  anchor: LoadedAnchor,
+): Steps<readonly Certificate[]> {
+  return yield* memory.recall(`chain/${roles.join("/")}`, [utf8(pem), anchor.certificate.raw], function* () {
+    const chain = parseChain(name, pem);
+    yield* verifyChain(name, chain, roles, anchor);
+    return chain;
+  });
+}
+
+/** Whether `certificate` is signed by `issuer`'s key. Malformed signatures are not. */
+export function* isSignedBy(
+  item: { readonly tbs: Uint8Array; readonly signature: Uint8Array },
+  issuer: Certificate,
+): Steps<boolean> {
+  let signature: Uint8Array | undefined;
+  try {
+    signature = rawEcdsaSignature(item.signature);
+  } catch {
+    return false;
+  }
+  return signature !== undefined && (yield* verifySignature(issuer.publicKey, item.tbs, signature));
+}
+
+/** The chain's root must be the anchor, or another certificate of the anchor's key and name (dcap.md C.3). */
+function* verifyRoot(name: ChainName, root: Certificate, anchor: LoadedAnchor): Steps<void> {
+  if (!isIssueOf(root, anchor)) throw fault(name, "ROOT_NOT_TRUSTED");
+  if (equalBytes(root.raw, anchor.certificate.raw)) return;
+  if (!hasProfile(root, "root")) throw fault(name, "PROFILE");
+  if (!(yield* isSignedBy(root, anchor.certificate))) throw fault(name, "SIGNATURE_INVALID");
+}
+
+function* verifyLink(name: ChainName, certificate: Certificate, issuer: Certificate, role: Role): Steps<void> {
+  if (!equalBytes(certificate.issuer.raw, issuer.subject.raw)) throw fault(name, "NAME_MISMATCH");
+  if (!hasProfile(certificate, role)) throw fault(name, "PROFILE");
+  if (!hasRole(certificate, role)) throw fault(name, "ROLE");
+  if (!(yield* isSignedBy(certificate, issuer))) throw fault(name, "SIGNATURE_INVALID");
+}
+
+/** Whether two roots have the same key and name; a self-signed one names itself as issuer. */
+export function isIssueOf(root: Certificate, { certificate }: LoadedAnchor): boolean {
+  return (
+    equalBytes(root.spki, certificate.spki) &&
+    equalBytes(root.subject.raw, certificate.subject.raw) &&
+    equalBytes(root.issuer.raw, certificate.subject.raw)
+  );
+}
+
+function fault(name: ChainName, kind: ChainFault, cause?: unknown): Error {
+  return refusal(`${name}_${kind}`, cause);
+}

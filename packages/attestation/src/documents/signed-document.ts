@@ -1,0 +1,83 @@
+import { fromHex, fromUtf8 } from "@cloister/encoding";
+import { parseStrictJson } from "@cloister/encoding/canonical-json";
+import type { Certificate } from "@cloister/encoding/x509";
+import type { DocumentName } from "../appraisal-codes.ts";
+import { timeFault, type Validity } from "../chain/validity.ts";
+import { refusal } from "../errors.ts";
+import type { Memory } from "../memory.ts";
+import { verifySignature, type Steps } from "../steps.ts";
+import { Fields } from "./fields.ts";
+import { valueRange } from "./value-range.ts";
+
+const MAX_DOCUMENT_BYTES = 1 << 20;
+const MAX_DEPTH = 32;
+
+/** Name of the signed member of each document. */
+const BODY: Readonly<Record<DocumentName, string>> = { TCB_INFO: "tcbInfo", QE_IDENTITY: "enclaveIdentity" };
+
+/** What every signed document has. */
+export interface DocumentDates {
+  readonly validity: Validity;
+  readonly evaluationDataNumber: number;
+}
+
+/**
+ * Verifies `{"<body>":{...},"signature":"hex"}` by its signer and reads the body: strict JSON, exactly these two members,
+ * the signature over the exact bytes of the body as served (dcap.md C.4). Throws `AttestationError` *_MALFORMED or
+ * *_SIGNATURE_INVALID. Dates are compared by `checkDocumentTime`.
+ */
+export function* recallDocument<T>(
+  memory: Memory,
+  name: DocumentName,
+  bytes: Uint8Array,
+  signer: Certificate,
+  read: (body: Fields) => T,
+): Steps<T> {
+  return yield* memory.recall(`document/${name}`, [bytes, signer.raw], function* () {
+    const { fields, signed, signature } = split(name, bytes);
+    if (!(yield* verifySignature(signer.publicKey, signed, signature))) throw refusal(`${name}_SIGNATURE_INVALID`);
+    try {
+      return read(fields.object(BODY[name]));
+    } catch (error) {
+      throw refusal(`${name}_MALFORMED`, error);
+    }
+  });
+}
+
+/** Dates and evaluation number of a body. */
+export function readDates(body: Fields): DocumentDates {
+  const validity = { from: body.date("issueDate"), until: body.date("nextUpdate") };
+  return { validity, evaluationDataNumber: body.unsigned("tcbEvaluationDataNumber", 0xffffffff) };
+}
+
+/** Throws `AttestationError` *_EXPIRED or *_NOT_YET_VALID. */
+export function checkDocumentTime(name: DocumentName, { validity }: DocumentDates, time: Date): void {
+  const fault = timeFault(validity, time);
+  if (fault !== undefined) throw refusal(`${name}_${fault}`);
+}
+
+function split(name: DocumentName, bytes: Uint8Array): { fields: Fields; signed: Uint8Array; signature: Uint8Array } {
+  try {
+    const text = bytes.length > MAX_DOCUMENT_BYTES ? undefined : fromUtf8(bytes);
+    if (text === undefined) throw refusal(`${name}_MALFORMED`);
+    const value = parseStrictJson(text, { maxLength: MAX_DOCUMENT_BYTES, maxDepth: MAX_DEPTH });
+    const fields = new Fields(value);
+    const signed = valueRange(bytes, BODY[name]);
+    const hex = fields.string("signature");
+    if (signed === undefined || memberCount(value) !== 2) throw refusal(`${name}_MALFORMED`);
+    return { fields, signed, signature: readSignature(name, hex) };
+  } catch (error) {
+    throw refusal(`${name}_MALFORMED`, error);
+  }
+}
+
+/** 64 bytes in hex. Other lengths and other forms cannot be this signature. */
+function readSignature(name: DocumentName, hex: string): Uint8Array {
+  const signature = fromHex(hex);
+  if (signature?.length !== 64) throw refusal(`${name}_MALFORMED`);
+  return signature;
+}
+
+function memberCount(value: unknown): number {
+  return typeof value === "object" && value !== null ? Object.keys(value).length : 0;
+}

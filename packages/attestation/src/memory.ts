@@ -1,0 +1,45 @@
+import { concatBytes, toHex, utf8 } from "@cloister/encoding";
+import { sha256, type Steps } from "./steps.ts";
+
+/**
+ * Results of verification by what was verified. Only successes are kept, and never a verdict about time: dates are
+ * compared on every use. The oldest entry goes when it is full.
+ */
+export class Memory {
+  readonly #entries = new Map<string, unknown>();
+  readonly #maxEntries: number;
+
+  constructor(maxEntries: number) {
+    this.#maxEntries = maxEntries;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /**
+   * The result of `make`, or that of an earlier call with the same kind and the same input bytes. Every input that the
+   * result depends on must be among `inputs`.
+   */
+  *recall<T>(kind: string, inputs: readonly Uint8Array[], make: () => Steps<T>): Steps<T> {
+    const key = `${kind}:${toHex(yield* sha256(framed(inputs)))}`;
+    const known = this.#entries.get(key);
+    // A kind has one result type, so the cast holds.
+    if (known !== undefined) return known as T;
+    const made = yield* make();
+    if (this.#entries.size >= this.#maxEntries) this.#forgetOldest();
+    this.#entries.set(key, made);
+    return made;
+  }
+
+  #forgetOldest(): void {
+    const [oldest] = this.#entries.keys();
+    if (oldest !== undefined) this.#entries.delete(oldest);
+  }
+}
+
+/** The inputs with their lengths before them, so that no two lists give the same bytes. */
+function framed(inputs: readonly Uint8Array[]): Uint8Array {
+  const lengths = utf8(`${inputs.map(({ length }) => length).join(",")};`);
+  return concatBytes(lengths, ...inputs);
+}

@@ -1,0 +1,36 @@
+import { lstatSync, readFileSync, realpathSync } from "node:fs";
+import { join, sep } from "node:path";
+import { parseVectorIndex, runVector, type VectorOutcome } from "../vectors.ts";
+import { PatchError } from "../vectors/patch.ts";
+
+const MAX_FILE_BYTES = 1 << 26;
+
+/**
+ * Runs every case of a folder in the format of the DCAP vectors (`index.json` and the files it names), one after the other.
+ * Throws where the folder or its index cannot be read; what a case holds never makes it throw.
+ */
+export function* runVectorFolder(folder: string): Generator<VectorOutcome> {
+  const root = realpathSync(folder);
+  const index = parseVectorIndex(readFileSync(join(root, "index.json"), "utf8"));
+  const files = new Map<string, Uint8Array>();
+  const readRole = (bundle: string, role: string): Uint8Array => {
+    const path = index.path(bundle, role);
+    const bytes = files.get(path) ?? readInside(root, path);
+    files.set(path, bytes);
+    return bytes;
+  };
+  for (const vector of index.cases) yield runVector(vector, readRole);
+}
+
+/** A regular file below the folder, not outside it and not too large. */
+function readInside(root: string, path: string): Uint8Array {
+  try {
+    const real = realpathSync(join(root, path));
+    const stat = lstatSync(real);
+    if (!real.startsWith(root + sep) || !stat.isFile() || stat.size > MAX_FILE_BYTES)
+      throw new PatchError("not inside");
+    return new Uint8Array(readFileSync(real));
+  } catch (error) {
+    throw new PatchError("a file of the vectors cannot be read", { cause: error });
+  }
+}

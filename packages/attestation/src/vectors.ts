@@ -1,0 +1,114 @@
+import { createHash } from "node:crypto";
+import { fromUtf8, toHex } from "@cloister/encoding";
+import { parseStrictJson } from "@cloister/encoding/canonical-json";
+import { parsePem } from "@cloister/encoding/pem";
+import { parseCertificate } from "@cloister/encoding/x509";
+import { appraise } from "./appraise.ts";
+import type { TcbStatus } from "./claims.ts";
+import { Fields } from "./documents/fields.ts";
+import { AttestationError, refusal, type AttestationErrorCode } from "./errors.ts";
+import { INTEL_ROOT_SPKI_SHA256, type TrustAnchor } from "./trust-anchor.ts";
+import { applyPatch, PatchError, type ReadRole } from "./vectors/patch.ts";
+
+/** Files of a bundle (README of the vectors, "A bundle's files"). */
+const ROLES = [
+  "quote",
+  "tcb_info",
+  "tcb_info_issuer_chain",
+  "qe_identity",
+  "qe_identity_issuer_chain",
+  "root_ca_crl",
+  "pck_crl",
+  "pck_crl_issuer_chain",
+  "root_ca",
+] as const;
+type Role = (typeof ROLES)[number];
+
+/** What happened to one case. `unsupported`: the case itself cannot be run. `crashed`: something else than a refusal. */
+export interface VectorOutcome {
+  readonly id: string;
+  readonly verdict: "verified" | "rejected" | "unsupported" | "crashed";
+  readonly code: AttestationErrorCode | "CASE_UNSUPPORTED" | "INTERNAL_ERROR" | null;
+  readonly tcbStatus: TcbStatus | null;
+  readonly advisoryIDs: readonly string[];
+}
+
+/** The cases of an index and where the bundles' files are. */
+export interface VectorIndex {
+  readonly cases: readonly Fields[];
+  /** Path of a bundle's file inside the folder. Throws `PatchError` where there is none. */
+  path(bundle: string, role: string): string;
+}
+
+const MAX_INDEX_LENGTH = 1 << 26;
+
+/** Reads `index.json` of a folder of vectors. Throws `EncodingError` or `FieldError` where it is not in that format. */
+export function parseVectorIndex(text: string): VectorIndex {
+  const index = new Fields(parseStrictJson(text, { maxLength: MAX_INDEX_LENGTH, allowAnyNumber: true }));
+  const bundles = index.object("bundles");
+  return {
+    cases: index.objects("cases", 0),
+    path: (bundle, role) => {
+      if (!bundles.has(bundle)) throw new PatchError("unknown bundle");
+      const files = bundles.object(bundle).object("files");
+      if (!files.has(role)) throw new PatchError("the bundle has no file of that role");
+      return files.object(role).string("path");
+    },
+  };
+}
+
+/** Runs one case. `readRole` gives a bundle's files. Never throws for what a case holds. */
+export function runVector(vector: Fields, readRole: ReadRole): VectorOutcome {
+  const id = vector.string("id");
+  const none = { id, tcbStatus: null, advisoryIDs: [] };
+  try {
+    const files = patchedFiles(vector, readRole);
+    const time = new Date(vector.number("time") * 1000);
+    const { tcb } = appraiseFiles(files, time);
+    return { id, verdict: "verified", code: null, tcbStatus: tcb.status, advisoryIDs: tcb.advisoryIds };
+  } catch (error) {
+    if (error instanceof AttestationError) return { ...none, verdict: "rejected", code: error.code };
+    if (error instanceof PatchError) return { ...none, verdict: "unsupported", code: "CASE_UNSUPPORTED" };
+    return { ...none, verdict: "crashed", code: "INTERNAL_ERROR" };
+  }
+}
+
+function patchedFiles(vector: Fields, readRole: ReadRole): ReadonlyMap<Role, Uint8Array> {
+  const bundle = vector.string("bundle");
+  const files = new Map(ROLES.map((role) => [role, readRole(bundle, role)]));
+  for (const patch of vector.has("patch") ? vector.objects("patch", 0) : []) {
+    const name = patch.string("file");
+    const role = ROLES.find((candidate) => candidate === name);
+    if (role === undefined) throw new PatchError("a patch is for an unknown role");
+    files.set(role, applyPatch(files.get(role) ?? new Uint8Array(), patch, readRole));
+  }
+  return files;
+}
+
+function appraiseFiles(files: ReadonlyMap<Role, Uint8Array>, time: Date): ReturnType<typeof appraise> {
+  const bytes = (role: Role): Uint8Array => files.get(role) ?? new Uint8Array();
+  const text = (role: Role): string => new TextDecoder().decode(bytes(role));
+  const collateral = {
+    tcbInfo: bytes("tcb_info"),
+    tcbInfoIssuerChain: text("tcb_info_issuer_chain"),
+    qeIdentity: bytes("qe_identity"),
+    qeIdentityIssuerChain: text("qe_identity_issuer_chain"),
+    rootCaCrl: bytes("root_ca_crl"),
+    pckCrl: bytes("pck_crl"),
+    pckCrlIssuerChain: text("pck_crl_issuer_chain"),
+  };
+  return appraise({ quote: bytes("quote") }, collateral, [readAnchor(bytes("root_ca"))], time);
+}
+
+/** Intel's key makes an Intel anchor, any other a simulated one. */
+function readAnchor(pem: Uint8Array): TrustAnchor {
+  try {
+    const [certificate, ...others] = parsePem(fromUtf8(pem) ?? "", "CERTIFICATE");
+    if (certificate === undefined || others.length > 0) throw refusal("ANCHOR_MALFORMED");
+    const { spki } = parseCertificate(certificate);
+    const isIntel = toHex(createHash("sha256").update(spki).digest()) === INTEL_ROOT_SPKI_SHA256;
+    return { name: "vector root", kind: isIntel ? "intel" : "simulated", certificate };
+  } catch (error) {
+    throw refusal("ANCHOR_MALFORMED", error);
+  }
+}

@@ -1,0 +1,46 @@
+import { appraiseCore, type Evidence } from "./appraise-core.ts";
+import type { VerifiedClaims } from "./claims.ts";
+import type { Collateral } from "./collateral.ts";
+import { refusal } from "./errors.ts";
+import { Memory } from "./memory.ts";
+import { NodeCrypto } from "./node-crypto.ts";
+import type { TrustAnchor } from "./trust-anchor.ts";
+
+export interface VerifierOptions {
+  readonly anchors: readonly TrustAnchor[];
+  /** Verified certificates, revocation lists and documents to keep. Default 1024. */
+  readonly maxRemembered?: number;
+}
+
+/** Appraises many quotes under the same anchors. */
+export interface Verifier {
+  readonly anchors: readonly TrustAnchor[];
+  /** As the function `appraise`, with the same result for the same input. */
+  appraise(evidence: Evidence, collateral: Collateral, time: Date): VerifiedClaims;
+}
+
+const DEFAULT_REMEMBERED = 1024;
+
+/**
+ * A verifier that remembers, by SHA-256 of its bytes, what it has verified: chains, revocation lists, signed documents. Dates
+ * and revocation are looked at on every appraisal, so remembering never lengthens a validity.
+ */
+export function createVerifier(options: VerifierOptions): Verifier {
+  const anchors = [...options.anchors];
+  const memory = new Memory(options.maxRemembered ?? DEFAULT_REMEMBERED);
+  const crypto = new NodeCrypto();
+  return {
+    anchors,
+    appraise: (evidence, collateral, time) => {
+      return crypto.run(appraiseCore(memory, evidence, collateral, anchors, time));
+    },
+  };
+}
+
+/**
+ * As `createVerifier`, and it cannot be given a simulated anchor: throws `AttestationError` ANCHOR_SIMULATED.
+ */
+export function createProductionVerifier(options: VerifierOptions): Verifier {
+  if (options.anchors.some(({ kind }) => kind !== "intel")) throw refusal("ANCHOR_SIMULATED");
+  return createVerifier(options);
+}
