@@ -33,7 +33,10 @@ export type EncodingErrorCode =
   | "TEXT_FORMAT_MALFORMED"
   // grpc.ts, tensor-proto.ts
   | "GRPC_MALFORMED"
-  | "TENSOR_PROTO_MALFORMED";
+  | "GRPC_MESSAGE_TOO_LARGE"
+  | "TENSOR_PROTO_MALFORMED"
+  | "TENSOR_PROTO_DTYPE_NOT_SUPPORTED"
+  | "TENSOR_PROTO_TOO_LARGE";
 
 /** A refusal by a codec: the input is not the strict form, or a value cannot be written. */
 export class EncodingError extends CodedError<EncodingErrorCode> {}
