@@ -19,7 +19,12 @@ export type BrokerErrorCode =
   | "KEY_UNKNOWN"
   | "KEY_FORM_MISMATCH"
   // Of starting.
-  | "BROKER_OPTIONS_INVALID";
+  | "BROKER_OPTIONS_INVALID"
+  // Of certificates.
+  | "AUTHORITY_MALFORMED"
+  | "CERTIFICATE_FIELDS_INVALID"
+  | "CERTIFICATE_OUTLIVES_AUTHORITY"
+  | "CERTIFICATE_REQUEST_REFUSED";
 
 /** The one error class of this package. */
 export class BrokerError extends CodedError<BrokerErrorCode> {
