@@ -1,0 +1,39 @@
+import type { ModelFiles } from "@cloister/saved-model";
+import type { Engine, Servable } from "./engine.ts";
+import { LocalServable } from "./onnx/local-servable.ts";
+import { WorkerServable } from "./onnx/worker-servable.ts";
+
+export interface OnnxEngineOptions {
+  /** Threads inside one operator; 0 (default) is one per core. */
+  readonly threads?: number;
+  /** Busy waiting of those threads, default off. */
+  readonly allowSpinning?: boolean;
+  /** Requests of a model that may wait, default 256; more are refused with QUEUE_FULL. */
+  readonly maxQueue?: number;
+  /**
+   * Where models run: in a worker thread each, in the caller's thread (which the native call blocks), or by size (default):
+   * very small models inline, since the hop to a thread costs more than they do.
+   */
+  readonly execution?: "auto" | "inline" | "worker";
+}
+
+/** Models up to this size run inline under `auto`: with so few weights a request takes microseconds. */
+const MAX_INLINE_BYTES = 64 * 1024;
+
+/** Runs SavedModels on ONNX Runtime's CPU kernels. They are lowered to ONNX in memory; nothing is written to disk. */
+export class OnnxEngine implements Engine {
+  readonly name = "onnx";
+  readonly #options: Required<OnnxEngineOptions>;
+
+  constructor(options: OnnxEngineOptions = {}) {
+    this.#options = { threads: 0, allowSpinning: false, maxQueue: 256, execution: "auto", ...options };
+  }
+
+  async load(files: ModelFiles): Promise<Servable> {
+    const { execution, maxQueue, threads, allowSpinning } = this.#options;
+    const bytes = [...files.values()].reduce((sum, file) => sum + file.length, 0);
+    const isInline = execution === "inline" || (execution === "auto" && bytes <= MAX_INLINE_BYTES);
+    const options = { threads: isInline ? 1 : threads, allowSpinning };
+    return isInline ? LocalServable.load(files, options) : WorkerServable.load(files, options, maxQueue);
+  }
+}

@@ -1,0 +1,170 @@
+import type { Tensor } from "@cloister/encoding/tensor";
+import {
+  describeMissing,
+  readSavedModel,
+  type SavedModel,
+  SavedModelError,
+  type ShapeTrust,
+  SignatureProgram,
+} from "@cloister/saved-model";
+import type { ModelFiles } from "@cloister/saved-model";
+import type { RunRequest, Servable, SignatureInfo, TensorInfo } from "../engine.ts";
+import { EngineError } from "../error.ts";
+import { engineError } from "./failure.ts";
+import { OnnxSession, type SessionOptions } from "./session.ts";
+
+/** Compiled programs that are kept: one for each set of outputs that was asked for, and for shapes off the signature. */
+const MAX_SESSIONS = 16;
+
+/**
+ * A model in the thread that calls it: `run` blocks that thread. The signature `serving_default` (or the first that can run) is
+ * compiled at load, others when they are first asked for.
+ */
+export class LocalServable implements Servable {
+  readonly signatures: ReadonlyMap<string, SignatureInfo>;
+  readonly unsupported: ReadonlyMap<string, string>;
+  readonly #model: SavedModel;
+  readonly #options: SessionOptions;
+  readonly #sessions = new Map<string, Promise<OnnxSession>>();
+  #isClosed = false;
+
+  private constructor(model: SavedModel, unsupported: ReadonlyMap<string, string>, options: SessionOptions) {
+    this.#model = model;
+    this.#options = options;
+    this.signatures = model.signatures;
+    this.unsupported = unsupported;
+  }
+
+  /** @throws SavedModelError (UNSUPPORTED_OPS where no signature can run), EngineError LOAD_FAILED */
+  static async load(files: ModelFiles, options: SessionOptions): Promise<LocalServable> {
+    const model = readSavedModel(files);
+    const unsupported = unsupportedSignatures(model);
+    const servable = new LocalServable(model, unsupported, options);
+    const runnable = [...model.signatures.keys()].filter((key) => !unsupported.has(key));
+    const first = runnable.includes("serving_default") ? "serving_default" : runnable[0];
+    if (first === undefined) throw nothingRuns(model, unsupported);
+    await servable.#session(first, "declared", [...(model.signatures.get(first)?.outputs.keys() ?? [])]);
+    return servable;
+  }
+
+  async run({ signature: key, inputs, outputs }: RunRequest): Promise<Map<string, Tensor>> {
+    if (this.#isClosed) throw closed();
+    const signature = this.signatures.get(key);
+    if (!signature) {
+      throw engineError(
+        "SIGNATURE_NOT_FOUND",
+        `the model has no signature ${key}`,
+        "the request names it",
+        "ask for the model's metadata",
+      );
+    }
+    const reason = this.unsupported.get(key);
+    if (reason !== undefined) {
+      throw engineError(
+        "UNSUPPORTED_OPS",
+        `the signature ${key} cannot run`,
+        reason,
+        "use another signature or engine",
+      );
+    }
+    checkRequest(signature, inputs, outputs);
+    const session = await this.#session(key, trustFor(signature, inputs), outputs);
+    return session.run(inputs);
+  }
+
+  async #session(key: string, trust: ShapeTrust, outputs: readonly string[]): Promise<OnnxSession> {
+    const wanted = [...new Set(outputs)].toSorted();
+    const id = JSON.stringify([key, trust, wanted]);
+    const known = this.#sessions.get(id);
+    if (known) {
+      // The map is in order of last use.
+      this.#sessions.delete(id);
+      this.#sessions.set(id, known);
+      return known;
+    }
+    const program = new SignatureProgram(this.#model, key, trust).build(wanted);
+    const created = OnnxSession.create(program, this.#options);
+    this.#sessions.set(id, created);
+    created.catch(() => this.#sessions.delete(id));
+    await this.#evict();
+    return created;
+  }
+
+  async #evict(): Promise<void> {
+    const [oldest] = this.#sessions;
+    if (this.#sessions.size <= MAX_SESSIONS || !oldest) return;
+    this.#sessions.delete(oldest[0]);
+    await (await oldest[1]).release();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const sessions = await Promise.allSettled(this.#sessions.values());
+    this.#sessions.clear();
+    for (const session of sessions) if (session.status === "fulfilled") await session.value.release();
+  }
+}
+
+export function closed(): EngineError {
+  return engineError(
+    "CLOSED",
+    "the model version is being unloaded",
+    "the server stops or replaces it",
+    "send the request again",
+  );
+}
+
+function unsupportedSignatures(model: SavedModel): Map<string, string> {
+  const unsupported = new Map<string, string>();
+  for (const key of model.signatures.keys()) {
+    const missing = new SignatureProgram(model, key, "declared").missing();
+    if (missing.length > 0) unsupported.set(key, describeMissing(missing));
+  }
+  return unsupported;
+}
+
+function nothingRuns(model: SavedModel, unsupported: ReadonlyMap<string, string>): SavedModelError {
+  const reasons = [...unsupported].map(([key, reason]) => `${key}: ${reason}`).join("; ");
+  return new SavedModelError("UNSUPPORTED_OPS", {
+    what: "no signature of the model can run",
+    why: model.signatures.size === 0 ? "it has none" : reasons,
+    remedy: "export a model without these ops, or serve it with TensorFlow",
+  });
+}
+
+/** The request's aliases and dtypes against the signature. Shapes are left to the graph, as TensorFlow Serving does. */
+function checkRequest(signature: SignatureInfo, inputs: ReadonlyMap<string, Tensor>, outputs: readonly string[]): void {
+  for (const alias of inputs.keys()) {
+    if (!signature.inputs.has(alias)) {
+      throw engineError("INPUT_UNKNOWN", `the signature has no input ${alias}`, "the request gives it", "leave it out");
+    }
+  }
+  for (const [alias, info] of signature.inputs) {
+    const tensor = inputs.get(alias);
+    if (!tensor) throw engineError("INPUT_MISSING", `the input ${alias} is missing`, "the signature has it", "send it");
+    if (tensor.dtype !== info.dtype) {
+      const why = `it is ${tensor.dtype}, the signature says ${info.dtype}`;
+      throw engineError("INPUT_INVALID", `the input ${alias} has the wrong dtype`, why, "convert it");
+    }
+  }
+  for (const alias of outputs) {
+    if (!signature.outputs.has(alias)) {
+      throw engineError(
+        "OUTPUT_UNKNOWN",
+        `the signature has no output ${alias}`,
+        "the request asks for it",
+        "leave it out",
+      );
+    }
+  }
+}
+
+/** Programs are compiled for the declared shapes; a request that differs from them takes one that relies on nothing. */
+function trustFor(signature: SignatureInfo, inputs: ReadonlyMap<string, Tensor>): ShapeTrust {
+  const fits = [...signature.inputs].every(([alias, info]) => fitsShape(info, inputs.get(alias)?.shape ?? []));
+  return fits ? "declared" : "open";
+}
+
+function fitsShape({ shape }: TensorInfo, given: readonly number[]): boolean {
+  return !shape || (shape.length === given.length && shape.every((size, axis) => size < 0 || size === given[axis]));
+}

@@ -1,0 +1,109 @@
+import { elementCount, type Tensor } from "@cloister/encoding/tensor";
+import type { Program } from "@cloister/saved-model";
+import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import { asTensorData, holds, ortType } from "./dtypes.ts";
+import { engineError } from "./failure.ts";
+
+export interface SessionOptions {
+  /** Threads inside one operator; 0 lets ONNX Runtime take one per core. */
+  readonly threads: number;
+  /** Busy waiting between operators: a few per cent faster alone on a machine, far slower on a shared one. */
+  readonly allowSpinning: boolean;
+}
+
+/** A compiled program: some outputs of one signature. */
+export class OnnxSession {
+  readonly #session: InferenceSession;
+  readonly #program: Omit<Program, "onnx">;
+
+  private constructor(session: InferenceSession, program: Omit<Program, "onnx">) {
+    this.#session = session;
+    this.#program = program;
+  }
+
+  /** Compiles the program. Its bytes are not kept. @throws EngineError LOAD_FAILED */
+  static async create({ onnx, ...program }: Program, options: SessionOptions): Promise<OnnxSession> {
+    const spinning = options.allowSpinning ? "1" : "0";
+    try {
+      const session = await InferenceSession.create(onnx, {
+        executionMode: "sequential",
+        graphOptimizationLevel: "all",
+        interOpNumThreads: 1,
+        intraOpNumThreads: options.threads,
+        logSeverityLevel: 3,
+        extra: { session: { intra_op: { allow_spinning: spinning }, inter_op: { allow_spinning: spinning } } },
+      });
+      return new OnnxSession(session, program);
+    } catch (cause) {
+      throw engineError(
+        "LOAD_FAILED",
+        "the lowered graph cannot be compiled",
+        "ONNX Runtime refused it",
+        "report this model's structure",
+        cause,
+      );
+    }
+  }
+
+  /**
+   * Computes the outputs. Blocks the thread while the native call runs.
+   *
+   * @throws EngineError INPUT_INVALID
+   */
+  async run(inputs: ReadonlyMap<string, Tensor>): Promise<Map<string, Tensor>> {
+    const feeds: Record<string, OrtTensor> = {};
+    for (const alias of this.#program.inputs) {
+      const tensor = inputs.get(alias);
+      if (tensor) feeds[alias] = toOrt(alias, tensor);
+    }
+    const fetches = [...new Set([...this.#program.outputs.values()].map(({ name }) => name))];
+    const results = await this.#run(feeds, fetches);
+    return new Map(
+      [...this.#program.outputs].map(([alias, { name, dtype }]) => [alias, fromOrt(results[name], dtype)]),
+    );
+  }
+
+  async #run(feeds: Record<string, OrtTensor>, fetches: readonly string[]): Promise<InferenceSession.OnnxValueMapType> {
+    try {
+      return await this.#session.run(feeds, fetches);
+    } catch (cause) {
+      throw engineError(
+        "INPUT_INVALID",
+        "the request cannot be computed",
+        "the graph refuses the shapes of its inputs",
+        "compare them with the model's signature",
+        cause,
+      );
+    }
+  }
+
+  async release(): Promise<void> {
+    await this.#session.release();
+  }
+}
+
+function toOrt(alias: string, { dtype, shape, data }: Tensor): OrtTensor {
+  const type = ortType(dtype);
+  if (!type || !holds(dtype, data) || data.length !== elementCount(shape)) {
+    throw engineError(
+      "INPUT_INVALID",
+      `the input ${alias} cannot be used`,
+      type ? "its data do not fit its dtype and shape" : `tensors of ${dtype} are not supported`,
+      "send a tensor as the signature describes it",
+    );
+  }
+  // Where the runtime has Float16Array, ONNX Runtime takes half precision only in it.
+  if (dtype === "half" && typeof Float16Array !== "undefined") {
+    return new OrtTensor(
+      type,
+      new Float16Array(data.buffer as ArrayBuffer, data.byteOffset, data.length) as never,
+      shape,
+    );
+  }
+  return new OrtTensor(type, data as never, shape);
+}
+
+function fromOrt(value: OrtTensor | undefined, dtype: Tensor["dtype"]): Tensor {
+  if (!value || dtype === "string") throw new Error("ONNX Runtime left an output out");
+  return { dtype, shape: [...value.dims], data: asTensorData(dtype, value.data as unknown as ArrayBufferView) };
+}

@@ -1,0 +1,42 @@
+// The thread of one lane: it owns the model and blocks while ONNX Runtime computes.
+
+import { parentPort, workerData } from "node:worker_threads";
+import { toFailure } from "./failure.ts";
+import { LocalServable } from "./local-servable.ts";
+import { transferable, type WorkerReply, type WorkerRequest, type WorkerStart } from "./protocol.ts";
+
+const port = parentPort;
+if (!port) throw new Error("this file is the body of a worker thread");
+
+function reply(message: WorkerReply, transfer: ArrayBuffer[] = []): void {
+  port?.postMessage(message, transfer);
+}
+
+async function serve(servable: LocalServable, message: WorkerRequest): Promise<void> {
+  if (message.kind === "close") {
+    await servable.close();
+    reply({ kind: "closed" });
+    port?.close();
+    return;
+  }
+  const { id, signature, inputs, outputs } = message;
+  try {
+    const results = transferable(await servable.run({ signature, inputs, outputs }));
+    reply({ kind: "done", id, outputs: results.tensors }, results.buffers);
+  } catch (error) {
+    reply({ kind: "failed", id, failure: toFailure(error) });
+  }
+}
+
+try {
+  const { files, options } = workerData as WorkerStart;
+  const servable = await LocalServable.load(files, options);
+  // Requests run one after the other, in the order of their arrival.
+  let last = Promise.resolve();
+  port.on("message", (message: WorkerRequest) => {
+    last = last.then(() => serve(servable, message));
+  });
+  reply({ kind: "loaded", signatures: servable.signatures, unsupported: servable.unsupported });
+} catch (error) {
+  reply({ kind: "load-failed", failure: toFailure(error) });
+}

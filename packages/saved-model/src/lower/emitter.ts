@@ -1,0 +1,146 @@
+import type { DType, Tensor } from "@cloister/encoding/tensor";
+import type { OnnxAttribute, OnnxNode, OnnxValueInfo } from "../onnx/model.ts";
+import { DTYPES } from "../tensor/dtype.ts";
+import { reshapeTensor, transposeTensor } from "../tensor/transform.ts";
+import { type Shape, type TensorValue, TO_CHANNELS_FIRST, TO_CHANNELS_LAST } from "./value.ts";
+
+/** Why an op cannot be lowered; the tracer turns it into an entry of the list of missing ops. */
+export class Unlowerable extends Error {}
+
+/** Refuses the node at hand, in a half sentence. */
+export function unlowerable(reason: string): never {
+  throw new Unlowerable(reason);
+}
+
+type Attrs = Readonly<Record<string, OnnxAttribute>>;
+export interface Type {
+  readonly dtype: DType;
+  readonly shape: Shape;
+}
+
+/** Collects the nodes of an ONNX graph and keeps track of the two layouts of image tensors. */
+export class Emitter {
+  readonly nodes: OnnxNode[] = [];
+  readonly initializers = new Map<string, Tensor>();
+  readonly inputs: OnnxValueInfo[] = [];
+  readonly #intNames = new Map<string, string>();
+  #count = 0;
+
+  #fresh(hint: string): string {
+    return `${hint}_${this.#count++}`;
+  }
+
+  /** Adds a node over ONNX names; returns the names of its outputs. */
+  node(op: string, inputs: readonly string[], attributes: Attrs = {}, outputCount = 1): [string, ...string[]] {
+    const first = this.#fresh(op);
+    const outputs: [string, ...string[]] = [first];
+    for (let i = 1; i < outputCount; i++) outputs.push(`${first}_${i}`);
+    this.nodes.push({ op, inputs, outputs, attributes });
+    return outputs;
+  }
+
+  /** Adds a node with one output in TensorFlow's order. */
+  plainNode(op: string, inputs: readonly string[], { dtype, shape }: Type, attributes: Attrs = {}): TensorValue {
+    return { kind: "tensor", dtype, shape, plain: this.node(op, inputs, attributes)[0] };
+  }
+
+  /** Adds a node with one output in channels-first order; `shape` is the NHWC one. */
+  channelsFirstNode(
+    op: string,
+    inputs: readonly string[],
+    { dtype, shape }: Type,
+    attributes: Attrs = {},
+  ): TensorValue {
+    return { kind: "tensor", dtype, shape, channelsFirst: this.node(op, inputs, attributes)[0] };
+  }
+
+  /** A constant; it becomes an initializer only when a node asks for its name. */
+  constant(tensor: Tensor): TensorValue {
+    return { kind: "tensor", dtype: tensor.dtype, shape: tensor.shape, constant: tensor };
+  }
+
+  initializer(tensor: Tensor): string {
+    const name = this.#fresh("const");
+    this.initializers.set(name, tensor);
+    return name;
+  }
+
+  /** The name of an int64 vector, shared between equal ones. */
+  ints(values: readonly number[]): string {
+    return this.#integers(values, [values.length]);
+  }
+
+  /** The name of an int64 scalar. */
+  int(value: number): string {
+    return this.#integers([value], []);
+  }
+
+  #integers(values: readonly number[], shape: readonly number[]): string {
+    const key = `${shape.length}:${values.join()}`;
+    const name =
+      this.#intNames.get(key) ?? this.initializer({ dtype: "int64", shape, data: BigInt64Array.from(values, BigInt) });
+    this.#intNames.set(key, name);
+    return name;
+  }
+
+  /** A float scalar of a floating-point dtype (half precision runs in single, see `inComputeType`). */
+  scalar(value: number, dtype: DType): string {
+    const data = dtype === "double" ? Float64Array.of(value) : Float32Array.of(value);
+    return this.initializer({ dtype: dtype === "double" ? "double" : "float", shape: [], data });
+  }
+
+  /** Name of the value in TensorFlow's order. */
+  plain(value: TensorValue): string {
+    if (value.plain !== undefined) return value.plain;
+    if (value.constant) value.plain = this.initializer(value.constant);
+    else if (value.channelsFirst === undefined) throw new Error("a tensor without a name");
+    else value.plain = this.node("Transpose", [value.channelsFirst], { perm: TO_CHANNELS_LAST })[0];
+    return value.plain;
+  }
+
+  /** Name of a value of rank 4 in channels-first order. */
+  channelsFirst(value: TensorValue): string {
+    if (value.channelsFirst !== undefined) return value.channelsFirst;
+    if (value.constant) value.channelsFirst = this.initializer(transposeTensor(value.constant, TO_CHANNELS_FIRST));
+    else value.channelsFirst = this.node("Transpose", [this.plain(value)], { perm: TO_CHANNELS_FIRST })[0];
+    return value.channelsFirst;
+  }
+
+  /**
+   * Name of an operand that broadcasts against a channels-first tensor, or `undefined` where its rank is unknown. Operands of
+   * lower rank belong to the last axes of NHWC: they get leading ones first.
+   */
+  broadcastChannelsFirst(value: TensorValue): string | undefined {
+    const { shape, constant } = value;
+    if (value.channelsFirst !== undefined) return value.channelsFirst;
+    if (!shape || shape.length > 4) return undefined;
+    if (shape.length === 0) return this.plain(value);
+    if (shape.length === 4) return this.channelsFirst(value);
+    const padded = [...Array<number>(4 - shape.length).fill(1), ...shape];
+    if (constant) return this.initializer(transposeTensor(reshapeTensor(constant, padded), TO_CHANNELS_FIRST));
+    const axes = Array.from({ length: 4 - shape.length }, (_, axis) => axis);
+    const [wide] = this.node("Unsqueeze", [this.plain(value), this.ints(axes)]);
+    return this.node("Transpose", [wide], { perm: TO_CHANNELS_FIRST })[0];
+  }
+
+  /** Whether work on the value is best done in channels-first order. */
+  prefersChannelsFirst(value: TensorValue): boolean {
+    return value.channelsFirst !== undefined && value.constant === undefined;
+  }
+
+  cast(name: string, dtype: DType): string {
+    return this.node("Cast", [name], { to: DTYPES[dtype].onnx })[0];
+  }
+
+  /** An integer operand (indices, shapes, axes) as int64, which ONNX wants. */
+  asInt64(value: TensorValue): string {
+    const ints = value.constant ? knownConstantInts(value.constant) : undefined;
+    if (ints) return this.#integers(ints, value.constant?.shape ?? []);
+    return value.dtype === "int64" ? this.plain(value) : this.cast(this.plain(value), "int64");
+  }
+}
+
+function knownConstantInts(tensor: Tensor): readonly number[] | undefined {
+  if (tensor.shape.length > 1 || (tensor.dtype !== "int32" && tensor.dtype !== "int64")) return undefined;
+  return Array.from(tensor.data as Int32Array | BigInt64Array, Number);
+}

@@ -1,0 +1,121 @@
+import { computeType, elementwise, fromCompute, inOneLayout, isFloating, toCompute } from "../elementwise.ts";
+import { type Emitter, unlowerable } from "../emitter.ts";
+import { type Arithmetic, foldArithmetic, foldElements } from "../fold.ts";
+import type { Lowering, LoweringTable, Op } from "../op.ts";
+import type { TensorValue } from "../value.ts";
+
+type BuildNode = (emit: Emitter, names: readonly [string, ...string[]], op: Op) => string;
+
+/** An op over one or two operands; `calculate` folds it where they are known. */
+function arithmetic(build: BuildNode, calculate?: Arithmetic): Lowering {
+  return (op) => {
+    const operands = op.inputs as readonly [TensorValue, ...TensorValue[]];
+    const folded = calculate && foldArithmetic(calculate, operands);
+    if (folded) return folded;
+    const value = elementwise(op.emit, operands, (names) => build(op.emit, names, op));
+    const elements = calculate && foldElements(calculate, operands);
+    return elements ? { ...value, elements } : value;
+  };
+}
+
+const onnx =
+  (name: string): BuildNode =>
+  (emit, names) =>
+    emit.node(name, names)[0];
+
+/** Only for floating-point operands: ONNX Runtime has no integer kernel, and TensorFlow hardly ever uses one. */
+const floatingOnly =
+  (build: BuildNode): BuildNode =>
+  (emit, names, op) =>
+    isFloating(op.input(0).dtype) ? build(emit, names, op) : unlowerable(`on ${op.input(0).dtype}`);
+
+function floorDiv(emit: Emitter, names: readonly [string, ...string[]], op: Op): string {
+  const [a, b = ""] = names;
+  const { dtype } = op.input(0);
+  if (isFloating(dtype)) return emit.node("Floor", [emit.node("Div", [a, b])[0]])[0];
+  // ONNX divides towards zero, TensorFlow's FloorDiv towards minus infinity: (a - mod(a, b)) / b has no remainder.
+  const [remainder] = emit.node("Mod", [a, b]);
+  return emit.node("Div", [emit.node("Sub", [a, remainder])[0], b])[0];
+}
+
+/** Modulo with the divisor's sign. ONNX's Mod has it for integers; for floats it is a - b * floor(a / b). */
+function floorMod(emit: Emitter, names: readonly [string, ...string[]], op: Op): string {
+  const [a, b = ""] = names;
+  if (!isFloating(op.input(0).dtype)) return emit.node("Mod", [a, b])[0];
+  const [floor] = emit.node("Floor", [emit.node("Div", [a, b])[0]]);
+  return emit.node("Sub", [a, emit.node("Mul", [floor, b])[0]])[0];
+}
+
+function divNoNan(emit: Emitter, names: readonly [string, ...string[]], op: Op): string {
+  const [a, b = ""] = names;
+  const zero = emit.scalar(0, computeType(op.input(0).dtype));
+  const [isZero] = emit.node("Equal", [b, zero]);
+  return emit.node("Where", [isZero, zero, emit.node("Div", [a, b])[0]])[0];
+}
+
+const rsqrt: BuildNode = (emit, [x]) => emit.node("Reciprocal", [emit.node("Sqrt", [x])[0]])[0];
+const square: BuildNode = (emit, [x]) => emit.node("Mul", [x, x])[0];
+const squaredDifference: BuildNode = (emit, names) => square(emit, emit.node("Sub", names), undefined as never);
+
+function addN(op: Op): TensorValue {
+  const operands = op.inputs as readonly [TensorValue, ...TensorValue[]];
+  return elementwise(op.emit, operands, (names) => names.reduce((sum, name) => op.emit.node("Add", [sum, name])[0]));
+}
+
+const erfc: BuildNode = (emit, [x], op) =>
+  emit.node("Sub", [emit.scalar(1, computeType(op.input(0).dtype)), emit.node("Erf", [x])[0]])[0];
+
+const expm1: BuildNode = (emit, [x], op) =>
+  emit.node("Sub", [emit.node("Exp", [x])[0], emit.scalar(1, computeType(op.input(0).dtype))])[0];
+
+const log1p: BuildNode = (emit, [x], op) =>
+  emit.node("Log", [emit.node("Add", [x, emit.scalar(1, computeType(op.input(0).dtype))])[0]])[0];
+
+/** TensorFlow raises integers exactly; ONNX Runtime's Pow does too for int32 and int64. */
+const pow: Lowering = (op) =>
+  inOneLayout(op.emit, [op.input(0), op.input(1)], op.input(0).dtype, ([base, exponent = ""]) => {
+    const { dtype } = op.input(0);
+    const [power] = op.emit.node("Pow", [toCompute(op.emit, base, dtype), toCompute(op.emit, exponent, dtype)]);
+    return fromCompute(op.emit, power, dtype);
+  });
+
+const add = arithmetic(onnx("Add"), (a, b) => a + b);
+const division: BuildNode = onnx("Div");
+
+export const ARITHMETIC: LoweringTable = {
+  Abs: arithmetic(onnx("Abs"), Math.abs),
+  Add: add,
+  AddV2: add,
+  AddN: addN,
+  Ceil: arithmetic(floatingOnly(onnx("Ceil"))),
+  Cos: arithmetic(floatingOnly(onnx("Cos"))),
+  Div: arithmetic(division),
+  DivNoNan: arithmetic(floatingOnly(divNoNan)),
+  Erf: arithmetic(floatingOnly(onnx("Erf"))),
+  Erfc: arithmetic(floatingOnly(erfc)),
+  Exp: arithmetic(floatingOnly(onnx("Exp"))),
+  Expm1: arithmetic(floatingOnly(expm1)),
+  Floor: arithmetic(floatingOnly(onnx("Floor"))),
+  FloorDiv: arithmetic(floorDiv, (a, b) => Math.floor(a / b)),
+  FloorMod: arithmetic(floorMod),
+  Log: arithmetic(floatingOnly(onnx("Log"))),
+  Log1p: arithmetic(floatingOnly(log1p)),
+  Maximum: arithmetic(onnx("Max"), Math.max),
+  Minimum: arithmetic(onnx("Min"), Math.min),
+  Mul: arithmetic(onnx("Mul"), (a, b) => a * b),
+  Neg: arithmetic(onnx("Neg"), (a) => -a),
+  Pow: pow,
+  RealDiv: arithmetic(floatingOnly(division), (a, b) => a / b),
+  Reciprocal: arithmetic(floatingOnly(onnx("Reciprocal"))),
+  Inv: arithmetic(floatingOnly(onnx("Reciprocal"))),
+  Round: arithmetic(floatingOnly(onnx("Round"))),
+  Rint: arithmetic(floatingOnly(onnx("Round"))),
+  Rsqrt: arithmetic(floatingOnly(rsqrt), (a) => 1 / Math.sqrt(a)),
+  Sign: arithmetic(onnx("Sign")),
+  Sin: arithmetic(floatingOnly(onnx("Sin"))),
+  Sqrt: arithmetic(floatingOnly(onnx("Sqrt")), Math.sqrt),
+  Square: arithmetic(square, (a) => a * a),
+  SquaredDifference: arithmetic(squaredDifference),
+  Sub: arithmetic(onnx("Sub"), (a, b) => a - b),
+  TruncateDiv: arithmetic(division),
+};

@@ -1,0 +1,155 @@
+import { reshapeTensor, transposeTensor } from "../../tensor/transform.ts";
+import { computeType, fromCompute, toCompute } from "../elementwise.ts";
+import { unlowerable } from "../emitter.ts";
+import type { Lowering, LoweringTable, Op } from "../op.ts";
+import {
+  type DataFormat,
+  dataFormat,
+  heightWidth,
+  imageDimensions,
+  imageName,
+  imageShape,
+  imageValue,
+  NO_PADS,
+  outputSize,
+  type Padding,
+  paddingOf,
+  type Pads,
+  type Window,
+  windowAttributes,
+} from "../spatial.ts";
+import type { TensorValue } from "../value.ts";
+
+/** TensorFlow's kernels are [height, width, in, out], ONNX's [out, in, height, width]. */
+const KERNEL_ORDER = [3, 2, 0, 1] as const;
+
+interface Kernel {
+  readonly name: string;
+  readonly height: number;
+  readonly width: number;
+  /** Input channels of one group. */
+  readonly inChannels: number;
+  readonly outChannels: number;
+}
+
+function kernelShape(value: TensorValue): readonly [number, number, number, number] {
+  const { shape } = value;
+  if (shape?.length !== 4 || shape.some((size) => size < 0)) unlowerable("a kernel of unknown shape");
+  return shape as unknown as [number, number, number, number];
+}
+
+function convolutionKernel(op: Op): Kernel {
+  const value = op.input(1);
+  const [height, width, inChannels, outChannels] = kernelShape(value);
+  const name = value.constant
+    ? op.emit.initializer(transposeTensor(value.constant, KERNEL_ORDER))
+    : op.emit.node("Transpose", [op.emit.plain(value)], { perm: KERNEL_ORDER })[0];
+  return { name, height, width, inChannels, outChannels };
+}
+
+/** A depthwise kernel [height, width, channels, multiplier] is a grouped one with a group for each channel. */
+function depthwiseKernel(op: Op): Kernel {
+  const value = op.input(1);
+  const [height, width, channels, multiplier] = kernelShape(value);
+  const outChannels = channels * multiplier;
+  const grouped = [height, width, 1, outChannels];
+  const name = value.constant
+    ? op.emit.initializer(transposeTensor(reshapeTensor(value.constant, grouped), KERNEL_ORDER))
+    : op.emit.node("Transpose", [op.emit.node("Reshape", [op.emit.plain(value), op.emit.ints(grouped)])[0]], {
+        perm: KERNEL_ORDER,
+      })[0];
+  return { name, height, width, inChannels: 1, outChannels };
+}
+
+/** Where the input is a tensor with zeros around its images, that tensor and the padding it stands for. */
+function unpadded(value: TensorValue, padding: Padding, format: DataFormat): { input: TensorValue; padding: Padding } {
+  if (!value.padding || padding.kind !== "explicit" || padding.pads.flat().some((size) => size !== 0))
+    return { input: value, padding };
+  const [n, a, b, c] = value.padding.pads;
+  const [channels, height, width] = format === "NHWC" ? [c, a, b] : [a, b, c];
+  const isSpatial = [n, channels].every((pads) => pads && pads[0] === 0 && pads[1] === 0);
+  if (!isSpatial || !height || !width) return { input: value, padding };
+  return { input: value.padding.of, padding: { kind: "explicit", pads: [height, width] satisfies Pads } };
+}
+
+function convolution(kernelOf: (op: Op) => Kernel): Lowering {
+  return (op) => {
+    const format = dataFormat(op);
+    const kernel = kernelOf(op);
+    const window: Window = {
+      kernel: [kernel.height, kernel.width],
+      strides: heightWidth(op.attributes.ints("strides"), format),
+      dilations: heightWidth(op.attributes.ints("dilations"), format),
+    };
+    const image = op.input(0);
+    const { n, h, w, c } = imageDimensions(image.shape, format);
+    const padding = paddingOf(op, [h, w], window, format);
+    const [height, width] = outputSize([h, w], window, padding);
+    const group = groups(op, kernel, c);
+    const source = unpadded(image, padding, format);
+    const attributes = { ...windowAttributes(window, source.padding), group };
+    const { dtype } = image;
+    const names = [
+      toCompute(op.emit, imageName(op.emit, source.input, format), dtype),
+      toCompute(op.emit, kernel.name, dtype),
+    ];
+    const name = fromCompute(op.emit, op.emit.node("Conv", names, attributes)[0], dtype);
+    return imageValue(name, dtype, imageShape({ n, h: height, w: width, c: kernel.outChannels }, format), format);
+  };
+}
+
+function groups(op: Op, kernel: Kernel, channels: number): number {
+  if (op.node.op === "DepthwiseConv2dNative") return kernelShape(op.input(1))[2];
+  if (channels < 0) return 1;
+  if (channels % kernel.inChannels !== 0) unlowerable("channels that are no multiple of the kernel's");
+  return channels / kernel.inChannels;
+}
+
+/** The gradient of a convolution, which Keras uses as Conv2DTranspose: operands are output size, kernel [h, w, out, in], images. */
+const transposedConvolution: Lowering = (op) => {
+  const format = dataFormat(op);
+  const value = op.input(1);
+  const [height, width, outChannels] = kernelShape(value);
+  const image = op.input(2);
+  const strides = heightWidth(op.attributes.ints("strides"), format);
+  const dilations = heightWidth(op.attributes.ints("dilations"), format);
+  const window: Window = { kernel: [height, width], strides, dilations };
+  const { n, h, w } = imageDimensions(image.shape, format);
+  const isValid = op.attributes.string("padding", "") === "VALID";
+  if (!isValid && op.attributes.string("padding", "") !== "SAME")
+    unlowerable("explicit padding of a transposed convolution");
+  if (isValid && (height < strides[0] || width < strides[1])) unlowerable("a kernel smaller than its stride");
+  // SAME gives size * stride; the surplus of the full result is cut off, more of it at the end.
+  const surplus = (kernel: number, stride: number, dilation: number): [number, number] => {
+    const total = Math.max((kernel - 1) * dilation + 1 - stride, 0);
+    return [Math.floor(total / 2), Math.ceil(total / 2)];
+  };
+  const pads: Pads = isValid
+    ? NO_PADS
+    : [surplus(height, strides[0], dilations[0]), surplus(width, strides[1], dilations[1])];
+  const size = (input: number, axis: 0 | 1): number => {
+    if (input < 0) return -1;
+    return isValid
+      ? (input - 1) * strides[axis] + (window.kernel[axis] - 1) * dilations[axis] + 1
+      : input * strides[axis];
+  };
+  const outputPadding = ([0, 1] as const).map((axis) =>
+    Math.max(strides[axis] - (window.kernel[axis] - 1) * dilations[axis] - 1, 0),
+  );
+  const kernelName = value.constant
+    ? op.emit.initializer(transposeTensor(value.constant, KERNEL_ORDER))
+    : op.emit.node("Transpose", [op.emit.plain(value)], { perm: KERNEL_ORDER })[0];
+  const attributes = {
+    ...windowAttributes(window, { kind: "explicit", pads }),
+    output_padding: isValid ? [0, 0] : outputPadding,
+  };
+  computeType(image.dtype);
+  const [name] = op.emit.node("ConvTranspose", [imageName(op.emit, image, format), kernelName], attributes);
+  return imageValue(name, image.dtype, imageShape({ n, h: size(h, 0), w: size(w, 1), c: outChannels }, format), format);
+};
+
+export const CONVOLUTION: LoweringTable = {
+  Conv2D: convolution(convolutionKernel),
+  Conv2DBackpropInput: transposedConvolution,
+  DepthwiseConv2dNative: convolution(depthwiseKernel),
+};

@@ -1,0 +1,66 @@
+import { transposeTensor } from "../../tensor/transform.ts";
+import { fromCompute, toCompute } from "../elementwise.ts";
+import { unlowerable } from "../emitter.ts";
+import type { Lowering, LoweringTable, Op } from "../op.ts";
+import { broadcastShapes, type Shape, type TensorValue } from "../value.ts";
+
+/** Name and shape of an operand with its last two axes swapped where the op asks for it. */
+function operand(
+  op: Op,
+  value: TensorValue,
+  isTransposed: boolean,
+  rank: number | undefined,
+): { name: string; shape: Shape } {
+  if (!isTransposed) return { name: op.emit.plain(value), shape: value.shape };
+  const axes = rank ?? value.shape?.length ?? unlowerable("a transposed matrix of unknown rank");
+  const permutation = Array.from({ length: axes }, (_, axis) => axis);
+  permutation.splice(-2, 2, axes - 1, axes - 2);
+  const shape = value.shape && permutation.map((axis) => value.shape?.[axis] ?? -1);
+  const name = value.constant
+    ? op.emit.initializer(transposeTensor(value.constant, permutation))
+    : op.emit.node("Transpose", [op.emit.plain(value)], { perm: permutation })[0];
+  return { name, shape };
+}
+
+function matMul(transposeA: string, transposeB: string, rank?: number): Lowering {
+  return (op) => {
+    const [a, b] = [op.input(0), op.input(1)];
+    const left = operand(op, a, op.attributes.bool(transposeA, false), rank);
+    const right = operand(op, b, op.attributes.bool(transposeB, false), rank);
+    const [product] = op.emit.node("MatMul", [
+      toCompute(op.emit, left.name, a.dtype),
+      toCompute(op.emit, right.name, b.dtype),
+    ]);
+    const name = fromCompute(op.emit, product, a.dtype);
+    return { kind: "tensor", dtype: a.dtype, shape: productShape(left.shape, right.shape), plain: name };
+  };
+}
+
+function productShape(a: Shape, b: Shape): Shape {
+  if (!a || !b || a.length < 2 || b.length < 2) return undefined;
+  const batch = broadcastShapes(a.slice(0, -2), b.slice(0, -2));
+  return batch && [...batch, a.at(-2) ?? -1, b.at(-1) ?? -1];
+}
+
+const einsum: Lowering = (op) => {
+  const equation = op.attributes.string("equation", "");
+  const [first] = op.inputs;
+  if (!first || equation.includes("...")) unlowerable("an equation with an ellipsis");
+  const dtype = first?.dtype ?? "float";
+  const [sources = "", result = ""] = equation.split("->");
+  const sizes = new Map<string, number>();
+  sources.split(",").forEach((labels, index) => {
+    [...labels].forEach((label, axis) => sizes.set(label, op.input(index).shape?.[axis] ?? -1));
+  });
+  const shape = [...result].map((label) => sizes.get(label) ?? -1);
+  const names = op.inputs.map((value) => op.emit.plain(value));
+  return op.emit.plainNode("Einsum", names, { dtype, shape }, { equation });
+};
+
+export const MATMUL: LoweringTable = {
+  BatchMatMul: matMul("adj_x", "adj_y"),
+  BatchMatMulV2: matMul("adj_x", "adj_y"),
+  BatchMatMulV3: matMul("adj_x", "adj_y"),
+  Einsum: einsum,
+  MatMul: matMul("transpose_a", "transpose_b", 2),
+};

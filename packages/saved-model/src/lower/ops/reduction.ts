@@ -1,0 +1,103 @@
+import { fromCompute, toCompute } from "../elementwise.ts";
+import { unlowerable } from "../emitter.ts";
+import type { Lowering, LoweringTable, Op } from "../op.ts";
+import { CHANNELS_FIRST_AXIS, knownInts, normalizeAxis, type Shape, type TensorValue } from "../value.ts";
+
+/** From opset 13 on ReduceSum takes its axes as an operand; the others follow in opset 18. */
+function reduceNode(op: Op, onnxOp: string, name: string, axes: readonly number[], keepdims: number): string {
+  if (onnxOp === "ReduceSum") return op.emit.node(onnxOp, [name, op.emit.ints(axes)], { keepdims })[0];
+  return op.emit.node(onnxOp, [name], { axes, keepdims })[0];
+}
+
+function reducedShape(shape: Shape, axes: readonly number[], keepDims: boolean): Shape {
+  if (!shape) return undefined;
+  const isReduced = (axis: number): boolean => axes.includes(axis);
+  return keepDims
+    ? shape.map((size, axis) => (isReduced(axis) ? 1 : size))
+    : shape.filter((_, axis) => !isReduced(axis));
+}
+
+function reduction(onnxOp: string): Lowering {
+  return (op) => {
+    const value = op.input(0);
+    const axes = knownInts(op.input(1)) ?? unlowerable("axes that are computed");
+    const rank = value.shape?.length;
+    if (axes.length === 0) return value;
+    const keepDims = op.attributes.bool("keep_dims", false);
+    const normal = rank === undefined ? axes : axes.map((axis) => normalizeAxis(axis, rank));
+    const shape = reducedShape(value.shape, normal, keepDims);
+    const { dtype } = value;
+    const reduce = (name: string, over: readonly number[]): string => {
+      if (dtype === "bool")
+        return op.emit.cast(reduceNode(op, onnxOp, op.emit.cast(name, "int32"), over, Number(keepDims)), "bool");
+      return fromCompute(
+        op.emit,
+        reduceNode(op, onnxOp, toCompute(op.emit, name, dtype), over, Number(keepDims)),
+        dtype,
+      );
+    };
+    return (
+      channelsFirst(op, value, normal, keepDims, reduce, shape) ?? {
+        kind: "tensor",
+        dtype,
+        shape,
+        plain: reduce(op.emit.plain(value), normal),
+      }
+    );
+  };
+}
+
+/** Height and width of an image in channels-first order can be reduced as they are: without them [batch, channels] is left. */
+function channelsFirst(
+  op: Op,
+  value: TensorValue,
+  axes: readonly number[],
+  keepDims: boolean,
+  reduce: (name: string, axes: readonly number[]) => string,
+  shape: Shape,
+): TensorValue | undefined {
+  if (!op.emit.prefersChannelsFirst(value)) return undefined;
+  const isGlobal = axes.length === 2 && axes.includes(1) && axes.includes(2);
+  if (!keepDims && !isGlobal) return undefined;
+  const name = reduce(
+    op.emit.channelsFirst(value),
+    axes.map((axis) => CHANNELS_FIRST_AXIS[axis] ?? axis).toSorted((a, b) => a - b),
+  );
+  const form = keepDims ? { channelsFirst: name } : { plain: name };
+  return { kind: "tensor", dtype: value.dtype, shape, ...form };
+}
+
+/** The first of equal extremes wins, in both frameworks. */
+function argExtreme(onnxOp: string): Lowering {
+  return (op) => {
+    const value = op.input(0);
+    const [axis = 0] = (op.inputs[1] && knownInts(op.inputs[1])) ?? unlowerable("an axis that is computed");
+    const dtype = op.attributes.dtype("output_type") ?? "int64";
+    const shape = value.shape && reducedShape(value.shape, [normalizeAxis(axis, value.shape.length)], false);
+    const source = toCompute(op.emit, op.emit.plain(value), value.dtype);
+    const [index] = op.emit.node(onnxOp, [source], { axis, keepdims: 0 });
+    return { kind: "tensor", dtype, shape, plain: dtype === "int64" ? index : op.emit.cast(index, dtype) };
+  };
+}
+
+const cumsum: Lowering = (op) => {
+  const value = op.input(0);
+  const attributes = {
+    exclusive: Number(op.attributes.bool("exclusive", false)),
+    reverse: Number(op.attributes.bool("reverse", false)),
+  };
+  return op.emit.plainNode("CumSum", [op.emit.plain(value), op.emit.asInt64(op.input(1))], value, attributes);
+};
+
+export const REDUCTION: LoweringTable = {
+  All: reduction("ReduceMin"),
+  Any: reduction("ReduceMax"),
+  ArgMax: argExtreme("ArgMax"),
+  ArgMin: argExtreme("ArgMin"),
+  Cumsum: cumsum,
+  Max: reduction("ReduceMax"),
+  Mean: reduction("ReduceMean"),
+  Min: reduction("ReduceMin"),
+  Prod: reduction("ReduceProd"),
+  Sum: reduction("ReduceSum"),
+};

@@ -1,0 +1,240 @@
+import { unlowerable } from "../emitter.ts";
+import type { Lowering, LoweringTable, Op } from "../op.ts";
+import {
+  CHANNELS_FIRST_AXIS,
+  knownElements,
+  knownInts,
+  normalizeAxis,
+  type Shape,
+  type TensorValue,
+} from "../value.ts";
+import { integerConstant } from "./shape.ts";
+
+const isInteger = (value: TensorValue): boolean => value.dtype === "int32" || value.dtype === "int64";
+
+/** A vector of elements as a constant where all are known, else with the known ones noted. */
+function withElements(op: Op, value: TensorValue, elements: readonly (number | undefined)[] | undefined): TensorValue {
+  if (!elements || !isInteger(value)) return value;
+  if (!elements.every((item) => item !== undefined)) return { ...value, elements };
+  return integerConstant(op.emit, value.dtype, elements, value.shape?.length === 0 ? [] : [elements.length]);
+}
+
+const concat: Lowering = (op) => {
+  const isV2 = op.node.op === "ConcatV2";
+  const values = isV2 ? op.inputs.slice(0, -1) : op.inputs.slice(1);
+  const [axis = 0] = knownInts(isV2 ? op.inputs.at(-1) : op.inputs[0]) ?? unlowerable("an axis that is computed");
+  const [first] = values;
+  if (!first) return unlowerable("without operands");
+  if (values.length === 1) return first;
+  const rank = values.find(({ shape }) => shape)?.shape?.length;
+  const place = rank === undefined ? axis : normalizeAxis(axis, rank);
+  const shape = concatShape(values, place);
+  const { dtype } = first;
+  if (rank === 4 && values.some((value) => op.emit.prefersChannelsFirst(value))) {
+    const names = values.map((value) => op.emit.channelsFirst(value));
+    return op.emit.channelsFirstNode("Concat", names, { dtype, shape }, { axis: CHANNELS_FIRST_AXIS[place] ?? place });
+  }
+  const names = values.map((value) => op.emit.plain(value));
+  const whole = op.emit.plainNode("Concat", names, { dtype, shape }, { axis: place });
+  const parts = values.map((value) => (value.shape?.length === 1 ? knownElements(value) : undefined));
+  return withElements(op, whole, parts.every((part) => part !== undefined) ? parts.flat() : undefined);
+};
+
+function concatShape(values: readonly TensorValue[], axis: number): Shape {
+  const shapes = values.map(({ shape }) => shape);
+  if (!shapes.every((shape) => shape !== undefined)) return undefined;
+  return shapes[0]?.map((size, place) => {
+    const sizes = shapes.map((shape) => shape[place] ?? -1);
+    if (place !== axis) return Math.max(size, ...sizes);
+    return sizes.includes(-1) ? -1 : sizes.reduce((a, b) => a + b, 0);
+  });
+}
+
+const pack: Lowering = (op) => {
+  const axis = op.attributes.int("axis", 0);
+  const { dtype, shape } = op.input(0);
+  const place = shape ? normalizeAxis(axis, shape.length + 1) : axis;
+  const wide = shape?.toSpliced(place, 0, op.inputs.length);
+  const names = op.inputs.map((value) => op.emit.node("Unsqueeze", [op.emit.plain(value), op.emit.ints([place])])[0]);
+  const packed = op.emit.plainNode("Concat", names, { dtype, shape: wide }, { axis: place });
+  return withElements(
+    op,
+    packed,
+    shape?.length === 0 ? op.inputs.map((value) => knownElements(value)?.[0]) : undefined,
+  );
+};
+
+const unpack: Lowering = (op) => {
+  const value = op.input(0);
+  const count = op.attributes.int("num", 0);
+  const axis = normalizeAxis(
+    op.attributes.int("axis", 0),
+    value.shape?.length ?? unlowerable("a tensor of unknown rank"),
+  );
+  const shape = value.shape?.toSpliced(axis, 1);
+  const source = op.emit.plain(value);
+  const elements = value.shape?.length === 1 ? knownElements(value) : undefined;
+  return Array.from({ length: count }, (_, index) => {
+    const part = op.emit.plainNode("Gather", [source, op.emit.int(index)], { dtype: value.dtype, shape }, { axis });
+    return withElements(op, part, elements && [elements[index]]);
+  });
+};
+
+function splitInto(op: Op, value: TensorValue, axis: number, sizes: readonly number[]): TensorValue[] {
+  const rank = value.shape?.length;
+  const place = rank === undefined ? axis : normalizeAxis(axis, rank);
+  const isImage = rank === 4 && op.emit.prefersChannelsFirst(value);
+  const source = isImage ? op.emit.channelsFirst(value) : op.emit.plain(value);
+  const attributes = { axis: isImage ? (CHANNELS_FIRST_AXIS[place] ?? place) : place };
+  const names = op.emit.node("Split", [source, op.emit.ints(sizes)], attributes, sizes.length);
+  return names.map((name, index): TensorValue => {
+    const shape = value.shape?.with(place, sizes[index] ?? -1);
+    return { kind: "tensor", dtype: value.dtype, shape, ...(isImage ? { channelsFirst: name } : { plain: name }) };
+  });
+}
+
+const split: Lowering = (op) => {
+  const [axis = 0] = knownInts(op.input(0)) ?? unlowerable("an axis that is computed");
+  const value = op.input(1);
+  const count = op.attributes.int("num_split", 1);
+  const size = value.shape?.at(axis) ?? -1;
+  if (size < 0 || size % count !== 0) unlowerable("along an axis of unknown size");
+  return splitInto(op, value, axis, Array<number>(count).fill(size / count));
+};
+
+const splitV: Lowering = (op) => {
+  const value = op.input(0);
+  const sizes = knownInts(op.input(1)) ?? unlowerable("sizes that are computed");
+  const [axis = 0] = knownInts(op.input(2)) ?? unlowerable("an axis that is computed");
+  const total = value.shape?.at(axis) ?? -1;
+  if (sizes.includes(-1) && total < 0) unlowerable("a rest of unknown size");
+  const given = sizes.filter((size) => size >= 0).reduce((a, b) => a + b, 0);
+  return splitInto(
+    op,
+    value,
+    axis,
+    sizes.map((size) => (size < 0 ? total - given : size)),
+  );
+};
+
+const gather: Lowering = (op) => {
+  const [value, indices] = [op.input(0), op.input(1)];
+  const [axis = 0] = op.inputs[2] ? (knownInts(op.inputs[2]) ?? unlowerable("an axis that is computed")) : [0];
+  if (op.attributes.int("batch_dims", 0) !== 0) unlowerable("batch dimensions");
+  const place = value.shape ? normalizeAxis(axis, value.shape.length) : axis;
+  const shape = value.shape && indices.shape && value.shape.toSpliced(place, 1, ...indices.shape);
+  const part = op.emit.plainNode(
+    "Gather",
+    [op.emit.plain(value), op.emit.asInt64(indices)],
+    { dtype: value.dtype, shape },
+    { axis: place },
+  );
+  const elements = value.shape?.length === 1 ? knownElements(value) : undefined;
+  const chosen = indices.shape && indices.shape.length <= 1 ? knownInts(indices) : undefined;
+  return withElements(op, part, elements && chosen?.map((index) => elements[index]));
+};
+
+const gatherNd: Lowering = (op) => {
+  const [value, indices] = [op.input(0), op.input(1)];
+  const depth = indices.shape?.at(-1) ?? -1;
+  const shape =
+    depth >= 0 && value.shape && indices.shape
+      ? [...indices.shape.slice(0, -1), ...value.shape.slice(depth)]
+      : undefined;
+  const batch_dims = op.attributes.int("batch_dims", 0);
+  return op.emit.plainNode(
+    "GatherND",
+    [op.emit.plain(value), op.emit.asInt64(indices)],
+    { dtype: value.dtype, shape },
+    { batch_dims },
+  );
+};
+
+const slice: Lowering = (op) => {
+  const [value, begin, size] = [op.input(0), op.input(1), op.input(2)];
+  const starts = knownInts(begin);
+  const sizes = knownInts(size);
+  if (!starts || !sizes) return dynamicSlice(op, value, begin, size);
+  const ends = starts.map((start, axis) =>
+    (sizes[axis] ?? -1) < 0 ? Number.MAX_SAFE_INTEGER : start + (sizes[axis] ?? 0),
+  );
+  const axes = starts.map((_, axis) => axis);
+  const shape = value.shape?.map((total, axis) => {
+    const length = sizes[axis] ?? -1;
+    return length >= 0 || total < 0 ? length : total - (starts[axis] ?? 0);
+  });
+  const names = [op.emit.plain(value), op.emit.ints(starts), op.emit.ints(ends), op.emit.ints(axes)];
+  const part = op.emit.plainNode("Slice", names, { dtype: value.dtype, shape });
+  const elements = value.shape?.length === 1 ? knownElements(value) : undefined;
+  return withElements(op, part, elements?.slice(starts[0], ends[0]));
+};
+
+function dynamicSlice(op: Op, value: TensorValue, begin: TensorValue, size: TensorValue): TensorValue {
+  const { emit } = op;
+  const [starts, sizes] = [emit.asInt64(begin), emit.asInt64(size)];
+  const [isRest] = emit.node("Less", [sizes, emit.int(0)]);
+  const [ends] = emit.node("Where", [isRest, emit.int(Number.MAX_SAFE_INTEGER), emit.node("Add", [starts, sizes])[0]]);
+  const shape = value.shape?.map((_, axis) => knownElements(size)?.[axis] ?? -1);
+  return emit.plainNode("Slice", [emit.plain(value), starts, ends], { dtype: value.dtype, shape });
+}
+
+const oneHot: Lowering = (op) => {
+  const [indices, depth, on, off] = [op.input(0), op.input(1), op.input(2), op.input(3)];
+  const axis = op.attributes.int("axis", -1);
+  const values = op.emit.node(
+    "Concat",
+    [on, off].map((value) => op.emit.node("Unsqueeze", [op.emit.plain(value), op.emit.ints([0])])[0]).reverse(),
+    { axis: 0 },
+  )[0];
+  const { shape } = indices;
+  const place = shape && normalizeAxis(axis, shape.length + 1);
+  const wide = shape && place !== undefined ? shape.toSpliced(place, 0, knownInts(depth)?.[0] ?? -1) : undefined;
+  // ONNX counts negative indices from the end, TensorFlow gives them no "on": such indices become one that is out of range.
+  const { emit } = op;
+  const wanted = emit.asInt64(indices);
+  const [isNegative] = emit.node("Less", [wanted, emit.int(0)]);
+  const [safe] = emit.node("Where", [isNegative, emit.asInt64(depth), wanted]);
+  return emit.plainNode("OneHot", [safe, emit.asInt64(depth), values], { dtype: on.dtype, shape: wide }, { axis });
+};
+
+const topK: Lowering = (op) => {
+  const [value, k] = [op.input(0), op.input(1)];
+  const { emit } = op;
+  const shape = value.shape?.with(-1, knownInts(k)?.[0] ?? -1);
+  const count = emit.node("Reshape", [emit.asInt64(k), emit.ints([1])])[0];
+  const [values, indices = ""] = emit.node("TopK", [emit.plain(value), count], { axis: -1, largest: 1, sorted: 1 }, 2);
+  return [
+    { kind: "tensor", dtype: value.dtype, shape, plain: values },
+    { kind: "tensor", dtype: "int32", shape, plain: emit.cast(indices, "int32") },
+  ];
+};
+
+/** Coordinates of the true elements: ONNX gives them as columns. */
+const where: Lowering = (op) => {
+  const value = op.input(0);
+  const { emit } = op;
+  const condition = value.dtype === "bool" ? emit.plain(value) : emit.cast(emit.plain(value), "bool");
+  const [columns] = emit.node("NonZero", [condition]);
+  return emit.plainNode(
+    "Transpose",
+    [columns],
+    { dtype: "int64", shape: [-1, value.shape?.length ?? -1] },
+    { perm: [1, 0] },
+  );
+};
+
+export const SLICING: LoweringTable = {
+  Concat: concat,
+  ConcatV2: concat,
+  Gather: gather,
+  GatherNd: gatherNd,
+  GatherV2: gather,
+  OneHot: oneHot,
+  Pack: pack,
+  Slice: slice,
+  Split: split,
+  SplitV: splitV,
+  TopKV2: topK,
+  Unpack: unpack,
+  Where: where,
+};
