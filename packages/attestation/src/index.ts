@@ -21,9 +21,12 @@ export {
   type CollateralErrorCode,
   type RaTlsErrorCode,
 } from "./errors.ts";
+export { parseQuote, stripZeroPadding, type Quote, type QuoteBody } from "./quote/quote.ts";
+export { createProductionVerifier, createVerifier, type Verifier, type VerifierOptions } from "./verifier.ts";
 export { INTEL_ROOT, type TrustAnchor } from "./trust-anchor.ts";
 export {
   appraiseRaTls,
+  appraiseRaTlsWith,
   createRaTlsCertificate,
   parseRaTlsCertificate,
   type RaTlsAppraisalOptions,

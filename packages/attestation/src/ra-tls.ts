@@ -1,11 +1,11 @@
 import { createHash, timingSafeEqual, verify } from "node:crypto";
 import { equalBytes, isZero, toHex } from "@cloister/encoding";
-import { appraise } from "./appraise.ts";
 import type { VerifiedClaims } from "./claims.ts";
 import type { Collateral } from "./collateral.ts";
 import { refusal } from "./errors.ts";
 import { parseRaTlsCertificate, type RaTlsEvidence } from "./ra-tls-parse.ts";
 import type { TrustAnchor } from "./trust-anchor.ts";
+import { createVerifier, type Verifier } from "./verifier.ts";
 
 export { createRaTlsCertificate, type RaTlsCertificateOptions } from "./ra-tls-create.ts";
 export { parseRaTlsCertificate, type RaTlsEvidence, type RaTlsKeyType } from "./ra-tls-parse.ts";
@@ -64,12 +64,23 @@ export function appraiseRaTls(
   time: Date,
   options: RaTlsAppraisalOptions = {},
 ): VerifiedPeer {
+  return appraiseRaTlsWith(createVerifier({ anchors }), der, collateral, time, options);
+}
+
+/** As `appraiseRaTls`, with a verifier (and its anchors) that remembers collateral from one certificate to the next. */
+export function appraiseRaTlsWith(
+  verifier: Verifier,
+  der: Uint8Array,
+  collateral: Collateral,
+  time: Date,
+  options: RaTlsAppraisalOptions = {},
+): VerifiedPeer {
   const peer = parseRaTlsCertificate(der);
   checkCertificate(peer, time, options);
   checkClaims(peer, options.nonce);
   const claims: VerifiedClaims[] = [];
   for (const { quote, bound } of bindings(peer)) {
-    const verified = appraise({ quote }, collateral, anchors, time);
+    const verified = verifier.appraise({ quote }, collateral, time);
     checkReportData(verified.reportData, bound);
     claims.push(verified);
   }

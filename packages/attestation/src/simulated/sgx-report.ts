@@ -10,7 +10,7 @@ export interface SgxReportFields {
   readonly isvSvn: number;
   /** Shorter data are padded with zeros to 64 bytes. */
   readonly reportData: Uint8Array;
-  /** Up to 64 bytes. */
+  /** 64 bytes. */
   readonly configId?: Uint8Array;
   readonly configSvn?: number;
 }
@@ -28,13 +28,20 @@ export function sgxReport(fields: SgxReportFields): Uint8Array {
   view.setBigUint64(56, XFRM, true);
   put(bytes, 64, fields.mrenclave, 32);
   put(bytes, 128, fields.mrsigner, 32);
-  if (fields.configId !== undefined) put(bytes, 192, fields.configId, fields.configId.length);
+  if (fields.configId !== undefined) put(bytes, 192, fields.configId, 64);
   view.setUint16(256, fields.isvProdId, true);
   view.setUint16(258, fields.isvSvn, true);
   view.setUint16(260, fields.configSvn ?? 0, true);
-  put(bytes, 320, fields.reportData, fields.reportData.length);
-  if (fields.reportData.length > 64) throw new RangeError("report data are longer than 64 bytes");
+  bytes.set(reportDataField(fields.reportData), 320);
   return bytes;
+}
+
+/** Report data, filled up with zeros to 64 bytes. */
+export function reportDataField(reportData: Uint8Array): Uint8Array {
+  if (reportData.length > 64) throw new RangeError("report data are longer than 64 bytes");
+  const field = new Uint8Array(64);
+  field.set(reportData);
+  return field;
 }
 
 /** Copies a field that must have exactly `length` bytes. */

@@ -1,4 +1,4 @@
-import { put } from "./sgx-report.ts";
+import { put, reportDataField } from "./sgx-report.ts";
 
 export const TDX_MODULE_ID = "TDX_01";
 export const TDX_MODULE_SVN = 5;
@@ -35,8 +35,7 @@ export function tdReport(fields: TdReportFields, form: "1.0" | "1.5"): Uint8Arra
   view.setBigUint64(128, XFAM, true);
   put(bytes, 136, fields.mrtd, 48);
   for (const [offset, field] of optionalFields(fields)) put(bytes, offset, field, 48);
-  put(bytes, 520, fields.reportData, fields.reportData.length);
-  if (fields.reportData.length > 64) throw new RangeError("report data are longer than 64 bytes");
+  bytes.set(reportDataField(fields.reportData), 520);
   if (form === "1.5") put(bytes, 584, TEE_TCB_SVN, 16);
   return bytes;
 }
