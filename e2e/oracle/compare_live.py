@@ -144,7 +144,7 @@ def main() -> int:
     parser.add_argument("--families", default=",".join(families.FAMILIES))
     parser.add_argument("--command", help="see the head of this file")
     parser.add_argument("--keep", type=Path, help="export here and leave the files")
-    parser.add_argument("--tolerance", type=float, default=1e-4, help="relative")
+    parser.add_argument("--tolerance", type=float, default=1e-3, help="relative")
     options = parser.parse_args()
     names = options.families.split(",")
     unknown = [name for name in names if name not in families.FAMILIES]
