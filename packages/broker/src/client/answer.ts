@@ -21,7 +21,7 @@ export async function exchange(
   try {
     await stream.write(encodeJsonFrame(followUpRequest(options.csr)));
     const message = await readJsonFrame(stream, MAX_FOLLOW_UP_ANSWER_BYTES);
-    if (message === undefined) throw malformed("the broker closed the connection after the key");
+    if (message === undefined) throw lost();
     const { ownerKey, ...answer } = parseFollowUpAnswer(message);
     checkProof(answer.logProof, options);
     return { ...answer, wrapKey, ownerKey: importOwnerKey(ownerKey) };
@@ -80,6 +80,11 @@ function failure(code: BrokerErrorCode, why: string, remedy: string, cause?: unk
 
 function malformed(why: string, cause?: unknown): BrokerError {
   return failure("ANSWER_MALFORMED", `the answer was refused: ${why}`, "use the same version on both sides", cause);
+}
+
+function lost(): BrokerError {
+  const why = "the broker closed the connection after the key";
+  return failure("CONNECTION_LOST", why, "look at the broker's events; try again with a new RA-TLS key");
 }
 
 function notOurs(cause?: unknown): BrokerError {
