@@ -138,7 +138,7 @@ function* recallPckChain(
 ): Steps<PckChain> {
   const inputs = [quote.signatureData.pckChain, anchor.certificate.raw];
   return yield* memory.recall("pck-chain", inputs, function* () {
-    yield* verifyChain("PCK_CHAIN", chain, PCK_ROLES, anchor);
+    yield* verifyChain(memory, "PCK_CHAIN", chain, PCK_ROLES, anchor);
     const [leaf, ca] = chain;
     if (leaf === undefined || ca === undefined) throw refusal("PCK_CHAIN_LENGTH");
     return { chain, leaf, ca, extension: readPckExtension(leaf) };

@@ -7,6 +7,9 @@ import type { TrustAnchor } from "./trust-anchor.ts";
 
 export type { Evidence } from "./appraise-core.ts";
 
+/** Keeps imported public keys and no verdict, so that it changes no result. */
+const crypto = new NodeCrypto();
+
 /** More than one appraisal can fill. */
 const MEMORY_ENTRIES = 64;
 
@@ -16,7 +19,7 @@ const MEMORY_ENTRIES = 64;
  * a debug enclave and an out of date platform pass here and say so.
  *
  * Throws `AttestationError`; its code names the first check that failed, in a fixed order. Fetches nothing, reads no clock,
- * keeps nothing. For many appraisals, `createVerifier` verifies the same collateral once.
+ * keeps no verdict. For many appraisals, `createVerifier` verifies the same collateral once.
  */
 export function appraise(
   evidence: Evidence,
@@ -24,5 +27,5 @@ export function appraise(
   anchors: readonly TrustAnchor[],
   time: Date,
 ): VerifiedClaims {
-  return new NodeCrypto().run(appraiseCore(new Memory(MEMORY_ENTRIES), evidence, collateral, anchors, time));
+  return crypto.run(appraiseCore(new Memory(MEMORY_ENTRIES), evidence, collateral, anchors, time));
 }

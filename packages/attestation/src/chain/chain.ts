@@ -28,6 +28,7 @@ export function parseChain(name: ChainName, pem: Uint8Array | string): readonly 
  * (dcap.md C.3). Dates and revocation come after, on every use. Throws `AttestationError` with the chain's codes.
  */
 export function* verifyChain(
+  memory: Memory,
   name: ChainName,
   chain: readonly Certificate[],
   roles: readonly Role[],
@@ -38,7 +39,7 @@ export function* verifyChain(
   for (const [depth, certificate] of chain.toReversed().entries()) {
     const role = roles.at(-1 - depth);
     if (issuer === undefined || role === undefined) yield* verifyRoot(name, certificate, anchor);
-    else yield* verifyLink(name, certificate, issuer, role);
+    else yield* recallLink(memory, name, certificate, issuer, role);
     issuer = certificate;
   }
 }
@@ -61,7 +62,7 @@ export function* recallChain(
 ): Steps<readonly Certificate[]> {
   return yield* memory.recall(`chain/${roles.join("/")}`, [utf8(pem), anchor.certificate.raw], function* () {
     const chain = parseChain(name, pem);
-    yield* verifyChain(name, chain, roles, anchor);
+    yield* verifyChain(memory, name, chain, roles, anchor);
     return chain;
   });
 }
@@ -86,6 +87,20 @@ function* verifyRoot(name: ChainName, root: Certificate, anchor: LoadedAnchor): 
   if (equalBytes(root.raw, anchor.certificate.raw)) return;
   if (!hasProfile(root, "root")) throw fault(name, "PROFILE");
   if (!(yield* isSignedBy(root, anchor.certificate))) throw fault(name, "SIGNATURE_INVALID");
+}
+
+/** The same certificate often stands in two chains of one appraisal. */
+function* recallLink(
+  memory: Memory,
+  name: ChainName,
+  certificate: Certificate,
+  issuer: Certificate,
+  role: Role,
+): Steps<void> {
+  yield* memory.recall(`link/${role}`, [certificate.raw, issuer.raw], function* () {
+    yield* verifyLink(name, certificate, issuer, role);
+    return true;
+  });
 }
 
 function* verifyLink(name: ChainName, certificate: Certificate, issuer: Certificate, role: Role): Steps<void> {

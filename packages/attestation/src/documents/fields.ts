@@ -1,7 +1,7 @@
 import { fromHex } from "@cloister/encoding";
 import type { JsonObject, JsonValue } from "@cloister/encoding/canonical-json";
 
-const DATE_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/;
+const DATE_TIME = /^\d{4}-\d{2}-\d{2}T(?:[01]\d|2[0-3]):\d{2}:\d{2}Z$/;
 const ADVISORY_ID = /^[\x21-\x7e]{1,64}$/;
 
 /** A member that is missing, or not of the type that the schema says. */
@@ -70,10 +70,9 @@ export class Fields {
   /** An ISO 8601 date and time in UTC and seconds. */
   date(name: string): Date {
     const text = this.string(name);
+    // `Date` takes February 31st for a day in March, so the day is compared.
     const date = new Date(DATE_TIME.test(text) ? text : Number.NaN);
-    // A day that does not exist would move to the next month.
-    const exists = !Number.isNaN(date.getTime()) && date.toISOString() === text.replace("Z", ".000Z");
-    if (!exists) throw new FieldError("not a date");
+    if (date.getUTCDate() !== Number(text.slice(8, 10))) throw new FieldError("not a date");
     return date;
   }
 

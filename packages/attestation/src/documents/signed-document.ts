@@ -35,7 +35,10 @@ export function* recallDocument<T>(
 ): Steps<T> {
   return yield* memory.recall(`document/${name}`, [bytes, signer.raw], function* () {
     const { fields, signed, signature } = split(name, bytes);
-    if (!(yield* verifySignature(signer.publicKey, signed, signature))) throw refusal(`${name}_SIGNATURE_INVALID`);
+    const fits = signature?.length === 64;
+    if (!fits || !(yield* verifySignature(signer.publicKey, signed, signature))) {
+      throw refusal(`${name}_SIGNATURE_INVALID`);
+    }
     try {
       return read(fields.object(BODY[name]));
     } catch (error) {
@@ -56,7 +59,14 @@ export function checkDocumentTime(name: DocumentName, { validity }: DocumentDate
   if (fault !== undefined) throw refusal(`${name}_${fault}`);
 }
 
-function split(name: DocumentName, bytes: Uint8Array): { fields: Fields; signed: Uint8Array; signature: Uint8Array } {
+interface Parts {
+  readonly fields: Fields;
+  readonly signed: Uint8Array;
+  /** `undefined` where it is not hex. */
+  readonly signature: Uint8Array | undefined;
+}
+
+function split(name: DocumentName, bytes: Uint8Array): Parts {
   try {
     const text = bytes.length > MAX_DOCUMENT_BYTES ? undefined : fromUtf8(bytes);
     if (text === undefined) throw refusal(`${name}_MALFORMED`);
@@ -65,17 +75,10 @@ function split(name: DocumentName, bytes: Uint8Array): { fields: Fields; signed:
     const signed = valueRange(bytes, BODY[name]);
     const hex = fields.string("signature");
     if (signed === undefined || memberCount(value) !== 2) throw refusal(`${name}_MALFORMED`);
-    return { fields, signed, signature: readSignature(name, hex) };
+    return { fields, signed, signature: fromHex(hex) };
   } catch (error) {
     throw refusal(`${name}_MALFORMED`, error);
   }
-}
-
-/** 64 bytes in hex. Other lengths and other forms cannot be this signature. */
-function readSignature(name: DocumentName, hex: string): Uint8Array {
-  const signature = fromHex(hex);
-  if (signature?.length !== 64) throw refusal(`${name}_MALFORMED`);
-  return signature;
 }
 
 function memberCount(value: unknown): number {

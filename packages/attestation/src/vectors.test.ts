@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { test } from "node:test";
+import { runVectorFolder } from "./rim/vector-folder.ts";
+import type { VectorOutcome } from "./vectors.ts";
+
+const FOLDER = fileURLToPath(new URL("../vectors/dcap", import.meta.url));
+
+interface Expectation {
+  readonly verdict: "verified" | "rejected";
+  readonly reason?: string;
+  readonly tcbStatus?: string;
+  readonly advisoryIDs?: readonly string[];
+}
+
+interface Case {
+  readonly id: string;
+  readonly title: string;
+  readonly expect: Expectation;
+}
+
+/** Codes that belong to each coarse reason of the vectors, by how they begin. */
+const CODES_OF_REASON: Readonly<Record<string, RegExp>> = {
+  "malformed-quote": /^QUOTE_(?!SIGNATURE)/,
+  "unsupported-quote": /^QUOTE_(?!SIGNATURE)/,
+  "pck-chain": /^PCK_(CHAIN|EXTENSION)_/,
+  revoked: /_REVOKED$/,
+  crl: /_CRL_/,
+  "collateral-expired": /_EXPIRED$/,
+  "collateral-not-yet-valid": /_NOT_YET_VALID$/,
+  "collateral-signature": /^(TCB_INFO|QE_IDENTITY)_/,
+  "collateral-malformed": /^(TCB_INFO|QE_IDENTITY)_MALFORMED$/,
+  "collateral-mismatch": /_MISMATCH$/,
+  "collateral-mismatch-or-time": /_(MISMATCH|EXPIRED|NOT_YET_VALID)$/,
+  "tdx-module": /^TDX_MODULE_/,
+  "qe-report": /^QE_REPORT_/,
+  "qe-identity": /^QE_(MISCSELECT|ATTRIBUTES|MRSIGNER|ISVPRODID)_/,
+  "quote-signature": /^QUOTE_SIGNATURE_INVALID$/,
+  "tcb-not-supported": /TCB_NOT_SUPPORTED$/,
+  "tcb-revoked": /^TCB_REVOKED$/,
+};
+
+const { cases } = JSON.parse(readFileSync(`${FOLDER}/index.json`, "utf8")) as { cases: readonly Case[] };
+const outcomes = new Map<string, VectorOutcome>([...runVectorFolder(FOLDER)].map((outcome) => [outcome.id, outcome]));
+
+test("every case of the index is run, and no id comes twice", () => {
+  assert.equal(outcomes.size, 317);
+  assert.equal(cases.length, 317);
+});
+
+for (const { id, title, expect } of cases) {
+  test(`vector ${id}: ${title}`, () => {
+    const outcome = outcomes.get(id);
+    assert.equal(outcome?.verdict, expect.verdict, outcome?.code ?? "");
+    if (expect.verdict === "rejected") {
+      assert.match(outcome?.code ?? "", CODES_OF_REASON[expect.reason ?? ""] ?? /^unknown reason$/);
+      return;
+    }
+    assert.equal(outcome?.tcbStatus, expect.tcbStatus);
+    assert.deepEqual(outcome?.advisoryIDs, [...new Set(expect.advisoryIDs)].sort());
+  });
+}

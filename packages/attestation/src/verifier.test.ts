@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { loadCase, outcomeOf, VERIFIED_CASES } from "./rim/testing/dcap-bundle.ts";
+import { INTEL_ROOT } from "./trust-anchor.ts";
+import { appraise } from "./appraise.ts";
+import { createProductionVerifier, createVerifier } from "./verifier.ts";
+
+const SGX = "sgx-00606a-2025-08/valid";
+
+test("a verifier that remembers gives the same claims as one that does not", () => {
+  for (const id of VERIFIED_CASES) {
+    const { quote, collateral, anchors, time } = loadCase(id);
+    const verifier = createVerifier({ anchors });
+    const cold = appraise({ quote }, collateral, anchors, time);
+    assert.deepEqual(verifier.appraise({ quote }, collateral, time), cold);
+    assert.deepEqual(verifier.appraise({ quote }, collateral, time), cold);
+  }
+});
+
+test("what is remembered expires all the same", () => {
+  const { quote, collateral, anchors, time } = loadCase(SGX);
+  const verifier = createVerifier({ anchors });
+  const { earliestExpiry } = verifier.appraise({ quote }, collateral, time).dates;
+  const after = new Date(earliestExpiry.getTime() + 1000);
+  assert.match(
+    outcomeOf(() => verifier.appraise({ quote }, collateral, after)),
+    /_EXPIRED$/,
+  );
+  assert.match(
+    outcomeOf(() => verifier.appraise({ quote }, collateral, new Date(0))),
+    /_NOT_YET_VALID$/,
+  );
+});
+
+test("a changed item beside remembered ones is refused", () => {
+  const { quote, collateral, anchors, time } = loadCase(SGX);
+  const verifier = createVerifier({ anchors });
+  verifier.appraise({ quote }, collateral, time);
+  for (const name of ["tcbInfo", "qeIdentity", "rootCaCrl", "pckCrl"] as const) {
+    const changed = collateral[name].slice();
+    changed[changed.length - 4] = (changed.at(-4) ?? 0) ^ 1;
+    assert.match(
+      outcomeOf(() => verifier.appraise({ quote }, { ...collateral, [name]: changed }, time)),
+      /_(SIGNATURE_INVALID|MALFORMED)$/,
+      name,
+    );
+  }
+});
+
+test("a remembered chain does not vouch for a revoked certificate", () => {
+  const good = loadCase("syn-pos-sgx-platform-uptodate");
+  const revoked = loadCase("syn-rev-pck");
+  const verifier = createVerifier({ anchors: [...good.anchors, ...revoked.anchors] });
+  verifier.appraise({ quote: good.quote }, good.collateral, good.time);
+  assert.equal(
+    outcomeOf(() => verifier.appraise({ quote: revoked.quote }, revoked.collateral, revoked.time)),
+    "PCK_CERTIFICATE_REVOKED",
+  );
+});
+
+test("a verifier with room for one result still works", () => {
+  const { quote, collateral, anchors, time } = loadCase(SGX);
+  const verifier = createVerifier({ anchors, maxRemembered: 1 });
+  assert.equal(
+    outcomeOf(() => verifier.appraise({ quote }, collateral, time)),
+    "accepted",
+  );
+  assert.equal(
+    outcomeOf(() => verifier.appraise({ quote }, collateral, time)),
+    "accepted",
+  );
+});
+
+test("a production verifier cannot be given a simulated anchor", () => {
+  const { anchors } = loadCase("syn-pos-swhardening");
+  assert.equal(
+    outcomeOf(() => createProductionVerifier({ anchors: [INTEL_ROOT, ...anchors] })),
+    "ANCHOR_SIMULATED",
+  );
+  assert.equal(
+    outcomeOf(() => createProductionVerifier({ anchors: [INTEL_ROOT] })),
+    "accepted",
+  );
+});
