@@ -1,0 +1,11 @@
+export { ModelServerError, type ModelServerErrorCode } from "./errors.ts";
+export {
+  type ModelServer,
+  type ModelServerOptions,
+  type ModelToServe,
+  REPLICA_HEADER,
+  startModelServer,
+} from "./model-server.ts";
+export type { RpcLimits } from "./rpc/limits.ts";
+export type { ModelServerTls } from "./rpc/tls.ts";
+export { ModelRegistry, type ServableHandle, type VersionState, type VersionStatus } from "./serving/registry.ts";

@@ -1,0 +1,188 @@
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
+import { EncodingError } from "@cloister/encoding";
+import {
+  encodeGrpcMessage,
+  GRPC_STATUS,
+  type GrpcStatusName,
+  parseGrpcTimeout,
+  writeGrpcPrefix,
+} from "@cloister/encoding/grpc";
+import { type GrpcMessage, GrpcMessageAssembler } from "@cloister/encoding/grpc-message-assembler";
+import { callError, ModelServerError } from "../errors.ts";
+import type { BufferBudget, RpcLimits } from "./limits.ts";
+
+/**
+ * Answers one call. `signal` fires when the client goes away or its deadline passes. The result is the response message with
+ * the first GRPC_PREFIX_LENGTH bytes left free. Throws `ModelServerError`; anything else becomes INTERNAL without its text.
+ */
+export type UnaryHandler = (request: Uint8Array, signal: AbortSignal) => Promise<Uint8Array>;
+
+/** What all calls of a server share. */
+export interface CallEnvironment {
+  readonly limits: RpcLimits;
+  readonly budget: BufferBudget;
+  /** Sent with each answer. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Told about every ended call. */
+  readonly onEnd?: ((path: string, status: GrpcStatusName, durationMs: number) => void) | undefined;
+}
+
+const inflate = promisify(gunzip);
+/** Largest delay that a timer holds; a longer deadline is none. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+/** TensorFlow Serving cuts longer status texts. */
+const MAX_STATUS_BYTES = 1024;
+
+const FIXED_HEADERS = { ":status": 200, "content-type": "application/grpc", "grpc-accept-encoding": "identity,gzip" };
+
+/** One unary call on one HTTP/2 stream, from its headers to its trailers. */
+export class UnaryCall {
+  readonly #stream: ServerHttp2Stream;
+  readonly #environment: CallEnvironment;
+  readonly #path: string;
+  readonly #assembler: GrpcMessageAssembler;
+  readonly #abort = new AbortController();
+  readonly #startedAt = performance.now();
+  #heldBytes = 0;
+  #deadline: NodeJS.Timeout | undefined;
+  #isAnswered = false;
+
+  constructor(stream: ServerHttp2Stream, path: string, environment: CallEnvironment) {
+    this.#stream = stream;
+    this.#path = path;
+    this.#environment = environment;
+    this.#assembler = new GrpcMessageAssembler(environment.limits.maxMessageBytes);
+  }
+
+  /** Reads the request, calls the handler, answers. Never throws: every failure is an answer or a closed stream. */
+  start(headers: IncomingHttpHeaders, handler: UnaryHandler | undefined): void {
+    this.#stream.on("error", () => undefined);
+    this.#stream.on("close", () => this.#close());
+    this.#stream.setTimeout(this.#environment.limits.idleStreamMs, () => this.#stream.close(constants.NGHTTP2_CANCEL));
+    try {
+      this.#startDeadline(headers["grpc-timeout"]);
+      const decode = decoderOf(headers["grpc-encoding"], this.#environment.limits.maxMessageBytes);
+      if (handler === undefined) throw callError("UNIMPLEMENTED", `unknown method ${this.#path}`);
+      this.#receive(decode, handler);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #receive(decode: (message: GrpcMessage) => Promise<Uint8Array> | Uint8Array, handler: UnaryHandler): void {
+    this.#stream.on("data", (chunk: Buffer) => {
+      if (this.#isAnswered) return;
+      try {
+        this.#hold(chunk.length);
+        this.#assembler.push(chunk);
+      } catch (error) {
+        this.#fail(error);
+      }
+    });
+    this.#stream.on("end", () => {
+      if (!this.#isAnswered) this.#run(decode, handler).catch((error: unknown) => this.#fail(error));
+    });
+  }
+
+  async #run(decode: (message: GrpcMessage) => Promise<Uint8Array> | Uint8Array, handler: UnaryHandler): Promise<void> {
+    const request = await decode(this.#assembler.finish());
+    this.#succeed(await handler(request, this.#abort.signal));
+  }
+
+  #startDeadline(header: string | string[] | undefined): void {
+    if (header === undefined) return;
+    const timeoutMs = parseGrpcTimeout(String(header));
+    if (timeoutMs > MAX_TIMER_MS) return;
+    this.#deadline = setTimeout(() => this.#fail(callError("DEADLINE_EXCEEDED", "Deadline Exceeded")), timeoutMs);
+  }
+
+  #hold(bytes: number): void {
+    if (!this.#environment.budget.tryTake(bytes)) {
+      throw callError("RESOURCE_EXHAUSTED", "The server holds as many request bytes as it may; try again later.");
+    }
+    this.#heldBytes += bytes;
+  }
+
+  #succeed(frame: Uint8Array): void {
+    if (this.#isAnswered || this.#stream.closed) return;
+    this.#hold(frame.length);
+    this.#markAnswered("OK");
+    writeGrpcPrefix(frame);
+    this.#stream.on("wantTrailers", () => this.#stream.sendTrailers({ "grpc-status": "0" }));
+    this.#stream.respond({ ...FIXED_HEADERS, ...this.#environment.metadata }, { waitForTrailers: true });
+    this.#stream.end(frame);
+  }
+
+  /** A "trailers-only" answer. What the client still sends is not read: the stream is closed after the answer. */
+  #fail(error: unknown): void {
+    if (this.#isAnswered || this.#stream.closed) return;
+    const { code, text } = statusOf(error);
+    this.#markAnswered(code);
+    const headers = {
+      ...FIXED_HEADERS,
+      ...this.#environment.metadata,
+      "grpc-status": String(GRPC_STATUS[code]),
+      "grpc-message": encodeGrpcMessage(truncated(text)),
+    };
+    this.#stream.respond(headers, { endStream: true });
+    if (this.#stream.readableEnded) return;
+    this.#stream.resume();
+    this.#stream.close(constants.NGHTTP2_NO_ERROR);
+  }
+
+  #markAnswered(status: GrpcStatusName): void {
+    this.#isAnswered = true;
+    clearTimeout(this.#deadline);
+    if (status !== "OK") this.#abort.abort();
+    this.#environment.onEnd?.(this.#path, status, performance.now() - this.#startedAt);
+  }
+
+  #close(): void {
+    if (!this.#isAnswered) this.#markAnswered("CANCELLED");
+    this.#environment.budget.giveBack(this.#heldBytes);
+    this.#heldBytes = 0;
+  }
+}
+
+function decoderOf(
+  header: string | string[] | undefined,
+  maxMessageBytes: number,
+): (message: GrpcMessage) => Promise<Uint8Array> | Uint8Array {
+  if (header !== undefined && header !== "identity" && header !== "gzip") {
+    throw callError("UNIMPLEMENTED", "Compression algorithm is not supported; identity and gzip are.");
+  }
+  return (message) => {
+    if (!message.compressed) return message.bytes;
+    if (header !== "gzip") throw callError("INTERNAL", "Compressed flag set without a compression algorithm.");
+    return gunzipped(message.bytes, maxMessageBytes);
+  };
+}
+
+async function gunzipped(bytes: Uint8Array, maxMessageBytes: number): Promise<Uint8Array> {
+  try {
+    return await inflate(bytes, { maxOutputLength: maxMessageBytes });
+  } catch (cause) {
+    const isTooLarge = (cause as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";
+    if (isTooLarge) throw callError("RESOURCE_EXHAUSTED", "Decompressed message larger than max.", { cause });
+    throw callError("INTERNAL", "Failed to decompress the message.", { cause });
+  }
+}
+
+function statusOf(error: unknown): { code: Exclude<GrpcStatusName, "OK">; text: string } {
+  if (error instanceof ModelServerError && error.code in GRPC_STATUS) {
+    return { code: error.code as Exclude<GrpcStatusName, "OK">, text: error.explanation.what };
+  }
+  if (error instanceof EncodingError && error.code === "GRPC_MESSAGE_TOO_LARGE") {
+    return { code: "RESOURCE_EXHAUSTED", text: error.explanation.what };
+  }
+  if (error instanceof EncodingError)
+    return { code: "INTERNAL", text: `${error.explanation.what}: ${error.explanation.why}` };
+  return { code: "INTERNAL", text: "Internal error." };
+}
+
+function truncated(text: string): string {
+  const bytes = Buffer.from(text);
+  return bytes.length <= MAX_STATUS_BYTES ? text : `${bytes.subarray(0, MAX_STATUS_BYTES).toString()}...TRUNCATED`;
+}

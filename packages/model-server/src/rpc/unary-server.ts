@@ -1,0 +1,150 @@
+import {
+  constants,
+  createSecureServer,
+  createServer,
+  type Http2SecureServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+  type ServerOptions,
+} from "node:http2";
+import type { AddressInfo } from "node:net";
+import type { GrpcStatusName } from "@cloister/encoding/grpc";
+import { BufferBudget, DEFAULT_LIMITS, type RpcLimits } from "./limits.ts";
+import { type ModelServerTls, serverTlsOptions } from "./tls.ts";
+import { type CallEnvironment, UnaryCall, type UnaryHandler } from "./unary-call.ts";
+
+const MIB = 1024 * 1024;
+/** A 602 kB tensor fits without waiting for the peer: 64 KiB windows would cost a round trip for each 64 KiB. */
+const STREAM_WINDOW_BYTES = 4 * MIB;
+const CONNECTION_WINDOW_BYTES = 16 * MIB;
+const FRAME_BYTES = MIB;
+/** Memory that nghttp2 may take for a connection, in MB. It has to hold the window. */
+const SESSION_MEMORY_MB = 64;
+/** Cancelled streams a second, and in a burst, before a connection is cut off (rapid reset, CVE-2023-44487). */
+const RESETS_PER_SECOND = 50;
+const RESET_BURST = 1000;
+
+export interface UnaryServerOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** `undefined` is plaintext: the caller has made sure that it is wanted. */
+  readonly tls: ModelServerTls | undefined;
+  /** Path (`/package.Service/Method`) to handler. */
+  readonly methods: ReadonlyMap<string, UnaryHandler>;
+  /** Headers of every answer. */
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly limits?: Partial<RpcLimits> | undefined;
+  readonly onCallEnd?: (path: string, status: GrpcStatusName, durationMs: number) => void;
+}
+
+/** A listening gRPC server for unary calls. */
+export interface UnaryServer {
+  readonly address: { readonly host: string; readonly port: number };
+  /** Bytes that running calls hold. */
+  readonly heldBytes: number;
+  /**
+   * Takes no new connection, sends GOAWAY on each, lets running calls end, and cuts off what still runs after `graceMs`.
+   * Resolves when the last connection is closed.
+   */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Listens, and answers calls until it is closed. Throws TLS_MATERIAL_INVALID and the listener's own errors. */
+export async function startUnaryServer(options: UnaryServerOptions): Promise<UnaryServer> {
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const budget = new BufferBudget(limits.maxBufferedBytes);
+  const environment: CallEnvironment = { limits, budget, metadata: options.metadata, onEnd: options.onCallEnd };
+  const server = createHttp2Server(options.tls, limits);
+  const sessions = new Set<ServerHttp2Session>();
+  server.on("session", (session) => {
+    sessions.add(session);
+    session.on("close", () => sessions.delete(session));
+    session.on("error", () => session.destroy());
+    session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
+  });
+  server.on("stream", (stream, headers) => accept(stream, headers, options.methods, environment));
+  const address = await listen(server, options.host, options.port);
+  return {
+    address,
+    get heldBytes() {
+      return budget.heldBytes;
+    },
+    close: (graceMs) => drain(server, sessions, graceMs),
+  };
+}
+
+function createHttp2Server(tls: ModelServerTls | undefined, limits: RpcLimits): Http2Server | Http2SecureServer {
+  const options: ServerOptions & { streamResetRate: number; streamResetBurst: number } = {
+    maxSessionMemory: SESSION_MEMORY_MB,
+    maxHeaderListPairs: 64,
+    streamResetRate: RESETS_PER_SECOND,
+    streamResetBurst: RESET_BURST,
+    settings: {
+      initialWindowSize: STREAM_WINDOW_BYTES,
+      maxFrameSize: FRAME_BYTES,
+      maxConcurrentStreams: limits.maxStreamsPerConnection,
+      maxHeaderListSize: limits.maxHeaderBytes,
+    },
+  };
+  const server =
+    tls === undefined
+      ? createServer(options)
+      : createSecureServer({ ...options, ...serverTlsOptions(tls), handshakeTimeout: limits.tlsHandshakeMs });
+  server.maxConnections = limits.maxConnections;
+  // A failed handshake concerns only its own connection.
+  server.on("sessionError", () => undefined);
+  server.on("tlsClientError", (_error, socket: { destroy(): void }) => socket.destroy());
+  return server;
+}
+
+function accept(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  methods: ReadonlyMap<string, UnaryHandler>,
+  environment: CallEnvironment,
+): void {
+  const isGrpc = /^application\/grpc(?:$|\+proto$|;)/.test(headers["content-type"] ?? "");
+  if (headers[":method"] !== "POST" || !isGrpc) {
+    stream.on("error", () => undefined);
+    stream.respond({ ":status": headers[":method"] === "POST" ? 415 : 405 }, { endStream: true });
+    stream.close(constants.NGHTTP2_NO_ERROR);
+    return;
+  }
+  const path = headers[":path"] ?? "";
+  new UnaryCall(stream, path, environment).start(headers, methods.get(path));
+}
+
+async function listen(
+  server: Http2Server | Http2SecureServer,
+  host: string,
+  port: number,
+): Promise<{ host: string; port: number }> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+  server.on("error", () => undefined);
+  return { host, port: (server.address() as AddressInfo).port };
+}
+
+async function drain(
+  server: Http2Server | Http2SecureServer,
+  sessions: ReadonlySet<ServerHttp2Session>,
+  graceMs: number,
+): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  for (const session of sessions) session.close();
+  const cutOff = setTimeout(() => {
+    for (const session of sessions) session.destroy();
+  }, graceMs);
+  await closed;
+  clearTimeout(cutOff);
+}
