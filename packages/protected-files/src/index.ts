@@ -27,3 +27,4 @@ export { openStream } from "./open-stream.ts";
 export { ProtectedFileReader } from "./reader.ts";
 export { reKeyNodeZero, type ReKeyOptions } from "./re-key.ts";
 export { memorySource, type SealedSource } from "./source.ts";
+export { type FileInspection, inspectFile, type VerifiedInspection } from "./inspect.ts";

@@ -92,7 +92,7 @@ function checkUnauthenticated(
 export function decryptMetadata(header: MetadataHeader, wrapKey: Secret): Uint8Array {
   const plain = decryptNode(deriveMetadataKey(wrapKey, header.nonce), header.tag, header.encrypted);
   if (plain === undefined) throw new ProtectedFileError("METADATA_NOT_AUTHENTIC");
-  return plain;
+  return new Uint8Array(plain);
 }
 
 /** Verified fields of the encrypted part. Throws METADATA_NOT_AUTHENTIC, PATH_MALFORMED, SIZE_OUT_OF_RANGE. */
