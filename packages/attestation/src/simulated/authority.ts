@@ -21,6 +21,7 @@ export interface KeyPair {
 
 /** A certificate with its key. */
 export interface Identity extends KeyPair {
+  readonly commonName: string;
   readonly name: DistinguishedName;
   readonly serial: Uint8Array;
   readonly der: Uint8Array;
@@ -70,6 +71,17 @@ export function issueCrl(issuer: Issuer, serials: readonly Uint8Array[], issuedA
   );
 }
 
+/** Attributes in the order of Intel's names. */
+export function simulatedName(commonName: string): DistinguishedName {
+  return [
+    ["CN", commonName],
+    ["O", "Cloister Simulated Platform"],
+    ["L", "Simulated"],
+    ["ST", "Simulated"],
+    ["C", "XX"],
+  ];
+}
+
 export function generateP256(): KeyPair {
   return generateKeyPairSync("ec", { namedCurve: "P-256" });
 }
@@ -83,17 +95,12 @@ interface IssueOptions {
 }
 
 function issue(options: IssueOptions, issuer?: Issuer): Identity {
+  const { commonName, validity } = options;
   const keys = generateP256();
-  const name: DistinguishedName = [
-    ["CN", options.commonName],
-    ["O", "Cloister Simulated Platform"],
-    ["L", "Simulated"],
-    ["ST", "Simulated"],
-    ["C", "XX"],
-  ];
+  const name = simulatedName(commonName);
   const serial = randomSerial();
-  const fields = { ...options.validity, subject: name, publicKey: keys.publicKey, serial, ...extensions(options) };
-  return { ...keys, name, serial, der: buildCertificate(fields, issuer ?? { name, ...keys }) };
+  const fields = { ...validity, subject: name, publicKey: keys.publicKey, serial, ...extensions(options) };
+  return { ...keys, commonName, name, serial, der: buildCertificate(fields, issuer ?? { name, ...keys }) };
 }
 
 function extensions({ ca, crl, sgxExtension }: IssueOptions): CertificateExtensions {

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { test } from "node:test";
-import { fromUtf8, utf8 } from "@cloister/encoding";
+import { fromUtf8, Secret, utf8 } from "@cloister/encoding";
 import { appraise } from "../appraise.ts";
 import { AttestationError } from "../errors.ts";
 import { createProductionVerifier } from "../verifier.ts";
 import {
   createSimulatedPlatform,
+  restoreSimulatedPlatform,
   type SimulatedPlatform,
   type SimulatedPlatformOptions,
   type SimulatedTcbLevel,
@@ -185,4 +186,30 @@ test("fields of wrong lengths are refused when a quote is made", () => {
   assert.throws(() => platform.quote({ ...enclave, configId: new Uint8Array(63) }), RangeError);
   assert.throws(() => platform.tdQuote({ ...domain, mrtd: new Uint8Array(32) }), RangeError);
   assert.throws(() => platform.tdQuote({ ...domain, rtmrs: Array.from({ length: 5 }, () => domain.mrtd) }), RangeError);
+});
+
+test("a saved platform is the same one after a restart, with its revocations", () => {
+  const first = make({ name: "laptop", pckCa: "processor" });
+  const quote = first.quote(enclave);
+  const again = restoreSimulatedPlatform(first.save());
+  assert.deepEqual(again.trustAnchor, first.trustAnchor);
+  assert.equal(accept(quote, again).anchor, "laptop");
+  assert.equal(accept(again.quote(enclave), first).tcb.status, "UpToDate");
+  first.revokeTcbSigner();
+  refuses("TCB_SIGNER_REVOKED", quote, restoreSimulatedPlatform(first.save()));
+  first.revokePck();
+  refuses("PCK_CERTIFICATE_REVOKED", quote, restoreSimulatedPlatform(first.save()));
+  assert.equal(String(first.save()), "[secret]");
+});
+
+test("text that is no saved platform is refused", () => {
+  const saved = fromUtf8(platform.save().reveal()) ?? assert.fail("not text");
+  const texts = [
+    "{}",
+    "[]",
+    saved.replace("platform/1", "platform/2"),
+    saved.replace('"now":', '"then":'),
+    `${saved} `,
+  ];
+  for (const text of texts) assert.throws(() => restoreSimulatedPlatform(new Secret(utf8(text), "test")));
 });
