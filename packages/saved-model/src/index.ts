@@ -10,3 +10,6 @@ export {
   type Signature,
   type SignatureTensor,
 } from "./saved-model.ts";
+export { generateResNet50, type ResNet50Options } from "./generate/resnet50.ts";
+export { importFrozenGraph, type ImportedModel, type ImportOptions } from "./import/import-frozen-graph.ts";
+export { type InspectedSignature, inspectModel, type Inspection } from "./inspect.ts";

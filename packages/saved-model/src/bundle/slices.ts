@@ -126,8 +126,8 @@ function forEachRow(
   visit: (row: { inBox: number; inWhole: number; length: number }) => void,
 ): void {
   const rowBytes = (box.at(-1)?.length ?? 1) * size;
-  const rows = elementCount(box.slice(0, -1).map(({ length }) => length));
-  for (let row = 0; rowBytes > 0 && row < rows; row++) {
+  const rows = rowBytes === 0 ? 0 : elementCount(box.slice(0, -1).map(({ length }) => length));
+  for (let row = 0; row < rows; row++) {
     let target = box.at(-1)?.start ?? 0;
     let stride = shape.at(-1) ?? 1;
     let rest = row;

@@ -1,5 +1,5 @@
 import type { DType, Tensor } from "@cloister/encoding/tensor";
-import type { OnnxAttribute, OnnxNode, OnnxValueInfo } from "../onnx/model.ts";
+import type { OnnxAttribute, OnnxInitializer, OnnxNode, OnnxValueInfo } from "../onnx/model.ts";
 import { DTYPES } from "../tensor/dtype.ts";
 import { reshapeTensor, transposeTensor } from "../tensor/transform.ts";
 import { type Shape, type TensorValue, TO_CHANNELS_FIRST, TO_CHANNELS_LAST } from "./value.ts";
@@ -21,7 +21,7 @@ export interface Type {
 /** Collects the nodes of an ONNX graph and keeps track of the two layouts of image tensors. */
 export class Emitter {
   readonly nodes: OnnxNode[] = [];
-  readonly initializers = new Map<string, Tensor>();
+  readonly initializers = new Map<string, OnnxInitializer>();
   readonly inputs: OnnxValueInfo[] = [];
   readonly #intNames = new Map<string, string>();
   #count = 0;
@@ -60,8 +60,18 @@ export class Emitter {
   }
 
   initializer(tensor: Tensor): string {
+    return this.#lazyInitializer({ dtype: tensor.dtype, shape: tensor.shape, make: () => tensor });
+  }
+
+  /** A numeric constant with its axes in another order. */
+  transposedInitializer(tensor: Tensor, permutation: readonly number[]): string {
+    const shape = permutation.map((axis) => tensor.shape[axis] ?? 1);
+    return this.#lazyInitializer({ dtype: tensor.dtype, shape, make: () => transposeTensor(tensor, permutation) });
+  }
+
+  #lazyInitializer(initializer: OnnxInitializer): string {
     const name = this.#fresh("const");
-    this.initializers.set(name, tensor);
+    this.initializers.set(name, initializer);
     return name;
   }
 
@@ -101,7 +111,7 @@ export class Emitter {
   /** Name of a value of rank 4 in channels-first order. */
   channelsFirst(value: TensorValue): string {
     if (value.channelsFirst !== undefined) return value.channelsFirst;
-    if (value.constant) value.channelsFirst = this.initializer(transposeTensor(value.constant, TO_CHANNELS_FIRST));
+    if (value.constant) value.channelsFirst = this.transposedInitializer(value.constant, TO_CHANNELS_FIRST);
     else value.channelsFirst = this.node("Transpose", [this.plain(value)], { perm: TO_CHANNELS_FIRST })[0];
     return value.channelsFirst;
   }
@@ -117,7 +127,7 @@ export class Emitter {
     if (shape.length === 0) return this.plain(value);
     if (shape.length === 4) return this.channelsFirst(value);
     const padded = [...Array<number>(4 - shape.length).fill(1), ...shape];
-    if (constant) return this.initializer(transposeTensor(reshapeTensor(constant, padded), TO_CHANNELS_FIRST));
+    if (constant) return this.transposedInitializer(reshapeTensor(constant, padded), TO_CHANNELS_FIRST);
     const axes = Array.from({ length: 4 - shape.length }, (_, axis) => axis);
     const [wide] = this.node("Unsqueeze", [this.plain(value), this.ints(axes)]);
     return this.node("Transpose", [wide], { perm: TO_CHANNELS_FIRST })[0];

@@ -100,10 +100,8 @@ class LoweringTracer extends Tracer<Value> {
       return this.#lower(node, inputs, scope);
     } catch (error) {
       const isLocal = error instanceof SavedModelError && error.code === "TENSOR_MALFORMED";
-      if (!(error instanceof Unlowerable)) {
-        if (!isLocal) throw error;
-      }
-      const standIn = this.#standIn({ op: node.op, node: node.name, reason: (error as Error).message }, inputs);
+      if (!isLocal && !(error instanceof Unlowerable)) throw error;
+      const standIn = this.#standIn({ op: node.op, node: node.name, reason: error.message }, inputs);
       return () => standIn;
     }
   }

@@ -1,13 +1,21 @@
 // Field numbers: onnx.proto (ModelProto, GraphProto, NodeProto, AttributeProto, TensorProto, ValueInfoProto), IR version 8.
 
-import type { Tensor } from "@cloister/encoding/tensor";
+import { elementCount } from "@cloister/encoding/tensor";
 import { DTYPES } from "../tensor/dtype.ts";
 import { ProtoWriter } from "../wire/proto-writer.ts";
-import { IR_VERSION, type OnnxAttribute, type OnnxGraph, type OnnxNode, type OnnxValueInfo, OPSET } from "./model.ts";
+import {
+  IR_VERSION,
+  type OnnxAttribute,
+  type OnnxGraph,
+  type OnnxInitializer,
+  type OnnxNode,
+  type OnnxValueInfo,
+  OPSET,
+} from "./model.ts";
 
 const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, floats: 6, ints: 7 } as const;
 
-/** A ModelProto. Tensor data is copied once, into the result. */
+/** A ModelProto. Tensor data are written once, into the result. */
 export function encodeOnnxModel(graph: OnnxGraph): Uint8Array {
   const opset = new ProtoWriter().string(1, "").int(2, OPSET);
   return new ProtoWriter()
@@ -50,14 +58,17 @@ function encodeAttribute(name: string, value: OnnxAttribute): ProtoWriter {
   return writer.int(20, ATTRIBUTE_TYPE.ints);
 }
 
-function encodeTensor(name: string, tensor: Tensor): ProtoWriter {
-  const writer = new ProtoWriter().packedInts(1, tensor.shape).int(2, DTYPES[tensor.dtype].onnx);
-  if (tensor.dtype === "string") {
-    for (const item of tensor.data as readonly Uint8Array[]) writer.bytes(6, item);
-    return writer.string(8, name);
+function encodeTensor(name: string, { dtype, shape, make }: OnnxInitializer): ProtoWriter {
+  const writer = new ProtoWriter().packedInts(1, shape).int(2, DTYPES[dtype].onnx).string(8, name);
+  if (dtype === "string") {
+    for (const item of make().data as readonly Uint8Array[]) writer.bytes(6, item);
+    return writer;
   }
-  const { buffer, byteOffset, byteLength } = tensor.data as Uint8Array;
-  return writer.string(8, name).bytes(9, new Uint8Array(buffer, byteOffset, byteLength));
+  const fill = (target: Uint8Array): void => {
+    const { buffer, byteOffset, byteLength } = make().data as Uint8Array;
+    target.set(new Uint8Array(buffer, byteOffset, byteLength));
+  };
+  return writer.lazyBytes(9, { length: elementCount(shape) * DTYPES[dtype].bytes, fill });
 }
 
 function encodeValueInfo({ name, dtype, shape }: OnnxValueInfo): ProtoWriter {

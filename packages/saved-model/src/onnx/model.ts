@@ -19,10 +19,17 @@ export interface OnnxValueInfo {
   readonly shape: readonly number[] | undefined;
 }
 
+/** A constant of the graph. Reordered weights are made only when a graph that needs them is encoded. */
+export interface OnnxInitializer {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly make: () => Tensor;
+}
+
 /** A graph in ONNX's operators, before it is encoded. */
 export interface OnnxGraph {
   readonly nodes: readonly OnnxNode[];
-  readonly initializers: ReadonlyMap<string, Tensor>;
+  readonly initializers: ReadonlyMap<string, OnnxInitializer>;
   readonly inputs: readonly OnnxValueInfo[];
   readonly outputs: readonly OnnxValueInfo[];
 }

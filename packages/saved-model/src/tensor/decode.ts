@@ -45,11 +45,7 @@ function valuesOf(proto: TensorProto, dtype: Exclude<DType, "string">): readonly
     case "half":
     case "bfloat16":
       return proto.halfVal;
-    case "int32":
-    case "int16":
-    case "int8":
-    case "uint16":
-    case "uint8":
+    default:
       return proto.intVal;
   }
 }
@@ -57,7 +53,7 @@ function valuesOf(proto: TensorProto, dtype: Exclude<DType, "string">): readonly
 function fill(array: NumericArray, values: readonly (number | bigint | boolean)[]): NumericArray {
   const given = Math.min(values.length, array.length);
   if (array instanceof BigInt64Array || array instanceof BigUint64Array) {
-    for (let i = 0; i < given; i++) array[i] = BigInt(values[i] as bigint);
+    for (let i = 0; i < given; i++) array[i] = values[i] as bigint;
     if (given > 0) array.fill(array[given - 1] as bigint, given);
     return array;
   }

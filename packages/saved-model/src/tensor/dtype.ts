@@ -81,8 +81,7 @@ export function viewOf(dtype: Exclude<DType, "string">, bytes: Uint8Array): Nume
     case "half":
     case "bfloat16":
       return new Uint16Array(buffer, byteOffset, length);
-    case "bool":
-    case "uint8":
+    default:
       return aligned;
   }
 }

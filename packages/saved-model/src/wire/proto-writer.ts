@@ -1,9 +1,16 @@
+/** Bytes that are made only when the message is joined, straight into their place. */
+export interface LazyBytes {
+  readonly length: number;
+  /** Writes all bytes into `target`, which is exactly as long. */
+  readonly fill: (target: Uint8Array) => void;
+}
+
 /**
  * Writes protobuf messages as a list of chunks that are joined once: a message of 100 MB exists once beside its tensors, where
  * a general library would copy it at each level of nesting. Large byte strings are kept by reference until then.
  */
 export class ProtoWriter {
-  readonly #chunks: Uint8Array[] = [];
+  readonly #chunks: (Uint8Array | LazyBytes)[] = [];
   #small: number[] = [];
   #length = 0;
 
@@ -56,6 +63,15 @@ export class ProtoWriter {
     return this;
   }
 
+  lazyBytes(field: number, value: LazyBytes): this {
+    this.#varint((field << 3) | 2);
+    this.#varint(value.length);
+    this.#flush();
+    this.#chunks.push(value);
+    this.#length += value.length;
+    return this;
+  }
+
   string(field: number, value: string): this {
     return this.bytes(field, new TextEncoder().encode(value));
   }
@@ -82,7 +98,8 @@ export class ProtoWriter {
     const whole = new Uint8Array(this.#length);
     let offset = 0;
     for (const chunk of this.#chunks) {
-      whole.set(chunk, offset);
+      if (chunk instanceof Uint8Array) whole.set(chunk, offset);
+      else chunk.fill(whole.subarray(offset, offset + chunk.length));
       offset += chunk.length;
     }
     return whole;

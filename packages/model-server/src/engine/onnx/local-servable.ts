@@ -9,7 +9,7 @@ import {
 } from "@cloister/saved-model";
 import type { ModelFiles } from "@cloister/saved-model";
 import type { RunRequest, Servable, SignatureInfo, TensorInfo } from "../engine.ts";
-import { EngineError } from "../error.ts";
+import type { EngineError } from "../error.ts";
 import { engineError } from "./failure.ts";
 import { OnnxSession, type SessionOptions } from "./session.ts";
 

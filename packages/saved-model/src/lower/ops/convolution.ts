@@ -1,4 +1,4 @@
-import { reshapeTensor, transposeTensor } from "../../tensor/transform.ts";
+import { reshapeTensor } from "../../tensor/transform.ts";
 import { computeType, fromCompute, toCompute } from "../elementwise.ts";
 import { unlowerable } from "../emitter.ts";
 import type { Lowering, LoweringTable, Op } from "../op.ts";
@@ -42,7 +42,7 @@ function convolutionKernel(op: Op): Kernel {
   const value = op.input(1);
   const [height, width, inChannels, outChannels] = kernelShape(value);
   const name = value.constant
-    ? op.emit.initializer(transposeTensor(value.constant, KERNEL_ORDER))
+    ? op.emit.transposedInitializer(value.constant, KERNEL_ORDER)
     : op.emit.node("Transpose", [op.emit.plain(value)], { perm: KERNEL_ORDER })[0];
   return { name, height, width, inChannels, outChannels };
 }
@@ -54,7 +54,7 @@ function depthwiseKernel(op: Op): Kernel {
   const outChannels = channels * multiplier;
   const grouped = [height, width, 1, outChannels];
   const name = value.constant
-    ? op.emit.initializer(transposeTensor(reshapeTensor(value.constant, grouped), KERNEL_ORDER))
+    ? op.emit.transposedInitializer(reshapeTensor(value.constant, grouped), KERNEL_ORDER)
     : op.emit.node("Transpose", [op.emit.node("Reshape", [op.emit.plain(value), op.emit.ints(grouped)])[0]], {
         perm: KERNEL_ORDER,
       })[0];
@@ -137,7 +137,7 @@ const transposedConvolution: Lowering = (op) => {
     Math.max(strides[axis] - (window.kernel[axis] - 1) * dilations[axis] - 1, 0),
   );
   const kernelName = value.constant
-    ? op.emit.initializer(transposeTensor(value.constant, KERNEL_ORDER))
+    ? op.emit.transposedInitializer(value.constant, KERNEL_ORDER)
     : op.emit.node("Transpose", [op.emit.plain(value)], { perm: KERNEL_ORDER })[0];
   const attributes = {
     ...windowAttributes(window, { kind: "explicit", pads }),

@@ -1,4 +1,3 @@
-import { transposeTensor } from "../../tensor/transform.ts";
 import { fromCompute, toCompute } from "../elementwise.ts";
 import { unlowerable } from "../emitter.ts";
 import type { Lowering, LoweringTable, Op } from "../op.ts";
@@ -17,7 +16,7 @@ function operand(
   permutation.splice(-2, 2, axes - 1, axes - 2);
   const shape = value.shape && permutation.map((axis) => value.shape?.[axis] ?? -1);
   const name = value.constant
-    ? op.emit.initializer(transposeTensor(value.constant, permutation))
+    ? op.emit.transposedInitializer(value.constant, permutation)
     : op.emit.node("Transpose", [op.emit.plain(value)], { perm: permutation })[0];
   return { name, shape };
 }
@@ -50,9 +49,9 @@ const einsum: Lowering = (op) => {
   const [sources = "", result = ""] = equation.split("->");
   const sizes = new Map<string, number>();
   sources.split(",").forEach((labels, index) => {
-    [...labels].forEach((label, axis) => sizes.set(label, op.input(index).shape?.[axis] ?? -1));
+    Array.from(labels).forEach((label, axis) => sizes.set(label, op.input(index).shape?.[axis] ?? -1));
   });
-  const shape = [...result].map((label) => sizes.get(label) ?? -1);
+  const shape = Array.from(result, (label) => sizes.get(label) ?? -1);
   const names = op.inputs.map((value) => op.emit.plain(value));
   return op.emit.plainNode("Einsum", names, { dtype, shape }, { equation });
 };

@@ -191,7 +191,7 @@ function like(fillValue: number): Lowering {
   return (op) => {
     const value = op.input(0);
     if (value.dtype === "string") unlowerable("on string");
-    const one = newArray(value.dtype as Exclude<DType, "string">, 1);
+    const one = newArray(value.dtype, 1);
     one.fill((one instanceof BigInt64Array || one instanceof BigUint64Array ? BigInt(fillValue) : fillValue) as never);
     const scalar = op.emit.initializer({ dtype: value.dtype, shape: [], data: one });
     return inOneLayout(

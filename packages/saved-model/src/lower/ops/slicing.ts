@@ -89,7 +89,8 @@ function splitInto(op: Op, value: TensorValue, axis: number, sizes: readonly num
   const names = op.emit.node("Split", [source, op.emit.ints(sizes)], attributes, sizes.length);
   return names.map((name, index): TensorValue => {
     const shape = value.shape?.with(place, sizes[index] ?? -1);
-    return { kind: "tensor", dtype: value.dtype, shape, ...(isImage ? { channelsFirst: name } : { plain: name }) };
+    const type = { kind: "tensor", dtype: value.dtype, shape } as const;
+    return isImage ? Object.assign(type, { channelsFirst: name }) : Object.assign(type, { plain: name });
   });
 }
 
