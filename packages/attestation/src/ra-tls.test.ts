@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { createHash, generateKeyPairSync, X509Certificate } from "node:crypto";
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
+import { connect, createServer, type TLSSocket } from "node:tls";
 import { toHex } from "@cloister/encoding";
 import { encodeCbor } from "@cloister/encoding/cbor";
 import { encodePem } from "@cloister/encoding/pem";
@@ -128,4 +131,27 @@ test("a nonce that the verifier chose must be in the claims", async () => {
     assert.throws(() => appraiseRaTls(without, collateral, anchors, NOW, { nonce }), refused);
   }
   await assert.rejects(create(keyPair, "legacy", nonce), RangeError);
+});
+
+test("a certificate reaches a TLS server unchanged, with possession of its key proved", async () => {
+  const server = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const pem = ({ privateKey }: Pair) => privateKey.export({ type: "pkcs8", format: "pem" });
+  const serverCertificate = encodePem("CERTIFICATE", certificateWith(server, []));
+  const context = { key: pem(server), cert: serverCertificate, requestCert: true, rejectUnauthorized: false };
+  for (const keyPair of [p256(), generateKeyPairSync("ec", { namedCurve: "P-384" })]) {
+    const der = await create(keyPair);
+    const listener = createServer({ ...context, maxVersion: "TLSv1.2" });
+    listener.listen(0, "127.0.0.1");
+    await once(listener, "listening");
+    const { port } = listener.address() as AddressInfo;
+    const cert = encodePem("CERTIFICATE", der);
+    const client = connect({ host: "127.0.0.1", port, key: pem(keyPair), cert, rejectUnauthorized: false });
+    const [socket] = (await once(listener, "secureConnection")) as [TLSSocket];
+    const presented = new Uint8Array(socket.getPeerX509Certificate()?.raw ?? []);
+    assert.deepEqual(presented, der);
+    assert.equal(appraiseRaTls(presented, collateral, anchors, NOW).evidence, "both");
+    client.destroy();
+    socket.destroy();
+    listener.close();
+  }
 });
