@@ -1,0 +1,41 @@
+/** Whom to trust, and who we are. PEM texts. */
+export interface ChannelTls {
+  /** Authorities that may sign the server's certificate. */
+  readonly ca: string;
+  /** The client's own certificate chain and key, for mutual TLS. */
+  readonly cert?: string;
+  readonly key?: string;
+  /** The name that the server's certificate must carry; the address's host where it is absent. */
+  readonly serverName?: string;
+}
+
+export interface ChannelOptions {
+  readonly address: { readonly host: string; readonly port: number };
+  readonly tls?: ChannelTls;
+  /** Plaintext. Never together with `tls`. */
+  readonly insecure?: boolean;
+  /** Connections that calls are spread over, one by one. Default 1. */
+  readonly connections?: number;
+  /** Time for TCP and TLS together. Default 5,000 ms. */
+  readonly connectTimeoutMs?: number;
+  /** Largest response message. Default 64 MiB. */
+  readonly maxMessageBytes?: number;
+}
+
+/** One call at the level of bytes. */
+export interface UnaryRequest {
+  /** `/package.Service/Method` */
+  readonly path: string;
+  /** The message, prefixed (`@cloister/encoding/grpc`). It may be sent more than once. */
+  readonly frame: Uint8Array;
+  readonly deadlineMs?: number | undefined;
+  /** How often a call that failed with UNAVAILABLE or lost its connection is sent again. Only for idempotent calls. */
+  readonly retries?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface UnaryResponse {
+  readonly message: Uint8Array;
+  /** The replica that answered, as it says itself in the header `cloister-replica`. */
+  readonly replica: string | undefined;
+}
