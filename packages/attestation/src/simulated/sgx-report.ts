@@ -15,7 +15,7 @@ export interface SgxReportFields {
   readonly configSvn?: number;
 }
 
-export const SGX_REPORT_BYTES = 384;
+const SGX_REPORT_BYTES = 384;
 // x87, SSE, AVX and AVX-512.
 const XFRM = 0xe7n;
 

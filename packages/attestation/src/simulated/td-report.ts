@@ -6,8 +6,8 @@ export const TDX_MODULE_SVN = 5;
 export const TDX_COMPONENT_SVNS = Uint8Array.of(5, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 const TEE_TCB_SVN = Uint8Array.of(TDX_MODULE_SVN, 1, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 
-export const TD_REPORT_10_BYTES = 584;
-export const TD_REPORT_15_BYTES = 648;
+const TD_REPORT_10_BYTES = 584;
+const TD_REPORT_15_BYTES = 648;
 const DEBUG = 1n;
 const SEPT_VE_DISABLE = 1n << 28n;
 const XFAM = 0x6_02e7n;
