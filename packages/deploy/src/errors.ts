@@ -7,8 +7,8 @@ export type DeployErrorCode =
   | "MODEL_NOT_RUNNABLE"
   | "NO_REPLICA_READY"
   | "ANSWER_WRONG"
-  | "ATTACK_SUCCEEDED"
-  | "HOST_FOLDER_LEAKS";
+  | "WORK_FOLDER_NOT_OURS"
+  | "WORK_FOLDER_IN_USE";
 
 /** The one error class of this package. */
 export class DeployError extends CodedError<DeployErrorCode> {}

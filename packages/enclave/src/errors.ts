@@ -10,7 +10,7 @@ export type EnclaveErrorCode =
   | "REPLICA_START_TIMEOUT"
   | "REPLICA_EXITED"
   | "REPLICA_REFUSED"
-  | "SERVING_CERTIFICATE_MISSING";
+  | "CLIENT_CA_MISSING";
 
 /** The one error class of this package. */
 export class EnclaveError extends CodedError<EnclaveErrorCode> {}

@@ -8,8 +8,10 @@ import { EnclaveError } from "../errors.ts";
 export const NODE_EXECUTABLE = "node:executable";
 
 const PROGRAM_FILE = /\.(?:ts|js|mjs|cjs|json|node|so(?:\.\d+)*)$/;
-const LEFT_OUT_FILE = /\.(?:test|d)\.[cm]?ts$/;
-const LEFT_OUT_FOLDER = new Set(["node_modules", "vectors", "test-models", "proto", "dist", "test", "tests", "docs"]);
+const LEFT_OUT_FILE = /\.(?:test|d)\.[cm]?ts$|\.map$/;
+/** Folders of our own packages that no program loads from. Of other packages every program file counts. */
+const LEFT_OUT_FOLDER = new Set(["node_modules", "vectors", "test-models", "proto", "dist", "testing"]);
+const FILES_AT_ONCE = 16;
 
 /** Where a replica's program is installed. `packages/` and `node_modules/` lie below `root`. */
 export interface Installation {
@@ -27,13 +29,13 @@ export async function collectTrustedFiles(
 ): Promise<Record<string, string>> {
   const files = new Map<string, string>([[NODE_EXECUTABLE, installation.nodeExecutable]]);
   for (const folder of await packageClosure(installation.root, entryPackage)) {
-    for (const file of await listProgramFiles(join(installation.root, folder))) {
+    for (const file of await listProgramFiles(join(installation.root, folder), folder.startsWith("packages"))) {
       files.set(relative(installation.root, file).split(sep).join("/"), file);
     }
   }
-  const trusted: Record<string, string> = {};
-  for (const [name, file] of [...files].sort(([a], [b]) => (a < b ? -1 : 1))) trusted[name] = await sha256File(file);
-  return trusted;
+  const sorted = [...files].sort(([a], [b]) => (a < b ? -1 : 1));
+  const digests = await inBatches(sorted, ([, file]) => sha256File(file));
+  return Object.fromEntries(sorted.map(([name], index) => [name, digests[index] ?? ""]));
 }
 
 /**
@@ -44,13 +46,13 @@ export async function checkTrustedFiles(
   installation: Installation,
   trustedFiles: Readonly<Record<string, string>>,
 ): Promise<void> {
-  for (const [name, expected] of Object.entries(trustedFiles)) {
+  await inBatches(Object.entries(trustedFiles), async ([name, expected]) => {
     const path = name === NODE_EXECUTABLE ? installation.nodeExecutable : join(installation.root, name);
     const actual = await sha256File(path).catch((cause: unknown) => {
       throw trustedFileError("TRUSTED_FILE_MISSING", name, "it cannot be read", cause);
     });
     if (actual !== expected) throw trustedFileError("TRUSTED_FILE_CHANGED", name, "its SHA-256 is not the measured one");
-  }
+  });
 }
 
 async function packageClosure(root: string, entryPackage: string): Promise<string[]> {
@@ -75,12 +77,12 @@ async function packageFolder(root: string, name: string): Promise<string> {
   return folder;
 }
 
-async function listProgramFiles(folder: string): Promise<string[]> {
+async function listProgramFiles(folder: string, isOurs: boolean): Promise<string[]> {
   const base = await realpath(folder);
   const found: string[] = [];
   for (const entry of await readdir(base, { withFileTypes: true, recursive: true })) {
     const inside = relative(base, entry.parentPath);
-    if (!entry.isFile() || inside.split(sep).some((part) => LEFT_OUT_FOLDER.has(part))) continue;
+    if (!entry.isFile() || (isOurs && inside.split(sep).some((part) => LEFT_OUT_FOLDER.has(part)))) continue;
     if (!PROGRAM_FILE.test(entry.name) || LEFT_OUT_FILE.test(entry.name) || isForeignBinary(inside)) continue;
     found.push(join(folder, inside, entry.name));
   }
@@ -97,6 +99,15 @@ async function sha256File(path: string): Promise<string> {
   const hash = createHash("sha256");
   for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
   return hash.digest("hex");
+}
+
+/** Like `Promise.all` over `map`, with a bounded number in progress. Keeps the order; the first failure ends it. */
+async function inBatches<T, R>(items: readonly T[], map: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (let start = 0; start < items.length; start += FILES_AT_ONCE) {
+    results.push(...(await Promise.all(items.slice(start, start + FILES_AT_ONCE).map(map))));
+  }
+  return results;
 }
 
 function trustedFileError(

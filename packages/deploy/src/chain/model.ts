@@ -1,0 +1,66 @@
+import { readFile, stat } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import type { ModelFiles } from "@cloister/saved-model";
+import { importFrozenGraph } from "@cloister/saved-model";
+import { readTree, writeTreeAtomically } from "@cloister/protected-files/rim";
+import { DeployError } from "../errors.ts";
+
+/** A model version in the owner's hands, in the clear. */
+export interface OwnedModel {
+  readonly name: string;
+  readonly version: number;
+  readonly files: ModelFiles;
+  /** `models/<name>/<version>`, where it was imported to. */
+  readonly folder: string;
+  /** Folder that may hold pictures, labels and recorded answers for it. */
+  readonly samplesFolder: string;
+}
+
+export interface ImportOptions {
+  /** A SavedModel folder or a frozen GraphDef (`.pb`). */
+  readonly path: string;
+  readonly name: string;
+  readonly version: number;
+  readonly modelsDir: string;
+}
+
+/**
+ * Imports a model into `modelsDir/<name>/<version>/`. A frozen graph becomes a SavedModel with the signature `serving_default`, inputs
+ * `input`, outputs `predict`. An earlier import of the same version is replaced as a whole. Throws `MODEL_NOT_FOUND` and the
+ * codes of `SavedModelError`.
+ */
+export async function importModel({ path, name, version, modelsDir }: ImportOptions): Promise<OwnedModel> {
+  const source = resolve(path);
+  const info = await stat(source).catch((cause: unknown) => {
+    throw notFound(path, cause);
+  });
+  const files = info.isDirectory() ? await readSavedModel(source) : importFrozenGraph(await readFile(source), {});
+  const folder = join(modelsDir, name, String(version));
+  await writeTreeAtomically(folder, files, { replace: true });
+  return { name, version, files, folder, samplesFolder: dirname(source) };
+}
+
+/** A name for a model out of its path: the example's folder, or the file's name without its ending. */
+export function modelNameOf(path: string): string {
+  const name = basename(resolve(path)).replace(/\.pb$/, "");
+  const generic = name === "saved_model" || name === "frozen" || /^\d+$/.test(name);
+  return generic ? modelNameOf(dirname(resolve(path))) : name;
+}
+
+async function readSavedModel(folder: string): Promise<ModelFiles> {
+  const files = await readTree(folder);
+  if (!files.has("saved_model.pb")) throw notFound(join(folder, "saved_model.pb"));
+  return files;
+}
+
+function notFound(path: string, cause?: unknown): DeployError {
+  return new DeployError(
+    "MODEL_NOT_FOUND",
+    {
+      what: `no model at ${path}`,
+      why: "neither a SavedModel folder with saved_model.pb nor a frozen GraphDef is there",
+      remedy: "name one with --model",
+    },
+    { cause },
+  );
+}

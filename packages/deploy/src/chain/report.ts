@@ -1,0 +1,23 @@
+import type { AttackResult } from "../attacks/attack.ts";
+import type { StepName } from "./events.ts";
+
+/** The inference part of the report. Times in milliseconds, throughput in requests per second. */
+export interface InferenceReport {
+  readonly requests: number;
+  /** Requests whose answer was right: the label where there is one, and equal to the reference within the tolerance. */
+  readonly correct: number;
+  readonly failed: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly perSecond: number;
+}
+
+/** The main job's one machine-readable document. Its shape is fixed: it is widened, never renamed. */
+export interface ChainReport {
+  readonly ok: boolean;
+  readonly simulated: boolean;
+  readonly steps: readonly { readonly name: StepName; readonly ms: number }[];
+  readonly replicas: readonly { readonly id: string; readonly measurement: string; readonly platform: string }[];
+  readonly inference: InferenceReport;
+  readonly attacks: readonly Pick<AttackResult, "name" | "refused" | "by" | "code">[];
+}
