@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, verify, type KeyObject } from "node:crypto";
+import { createPublicKey, hash, verify, type KeyObject } from "node:crypto";
 import { concatBytes, fromHex, toHex } from "@cloister/encoding";
 import type { CryptoAnswer, CryptoRequest, Steps } from "./steps.ts";
 
@@ -20,7 +20,7 @@ export class NodeCrypto {
   }
 
   answer(request: CryptoRequest): CryptoAnswer {
-    if (request.kind === "sha256") return createHash("sha256").update(request.data).digest();
+    if (request.kind === "sha256") return hash("sha256", request.data, "buffer");
     const key = this.#key(request.publicKey);
     if (key === undefined) return false;
     return verify("sha256", request.message, { key, dsaEncoding: "ieee-p1363" }, request.signature);

@@ -80,21 +80,15 @@ export class DerReader {
   /** The next element, whatever it is. */
   element(): DerElement {
     const start = this.#at;
-    const tag = this.#byte();
-    if ((tag & 0x1f) === 0x1f) throw malformed("a tag is longer than one byte");
-    const length = this.#length();
-    const contentStart = this.#at;
-    const end = contentStart + length;
-    if (end > this.#bytes.length) throw malformed("a length reaches beyond the data");
-    this.#at = end;
-    return { tag, raw: this.#bytes.subarray(start, end), content: this.#bytes.subarray(contentStart, end) };
+    const tag = this.#tag();
+    const content = this.#content();
+    return { tag, raw: this.#bytes.subarray(start, this.#at), content };
   }
 
   /** The content of the next element, which must have this tag. */
   content(tag: number): Uint8Array {
-    const element = this.element();
-    if (element.tag !== tag) throw malformed("an element has another type than expected");
-    return element.content;
+    if (this.#tag() !== tag) throw malformed("an element has another type than expected");
+    return this.#content();
   }
 
   /** A reader over the content of the next element, which must have this tag. */
@@ -186,6 +180,21 @@ export class DerReader {
   /** Refuses anything left. Every reader ends with it. */
   end(): void {
     if (!this.atEnd) throw malformed("bytes are left after the last element");
+  }
+
+  #tag(): number {
+    const tag = this.#byte();
+    if ((tag & 0x1f) === 0x1f) throw malformed("a tag is longer than one byte");
+    return tag;
+  }
+
+  /** Length and content of an element whose tag was read. */
+  #content(): Uint8Array {
+    const length = this.#length();
+    const start = this.#at;
+    if (length > this.#bytes.length - start) throw malformed("a length reaches beyond the data");
+    this.#at = start + length;
+    return this.#bytes.subarray(start, this.#at);
   }
 
   #byte(): number {
