@@ -109,7 +109,7 @@ function readContent(content: Uint8Array, layout: DTypeLayout, count: number): N
   if (layout.view === undefined) return readStringContent(content, count);
   if (content.length !== count * layout.size) throw malformedWire("tensor_content has not the length of the shape");
   const isAligned = content.byteOffset % layout.size === 0;
-  const memory = isAligned ? content : content.slice();
+  const memory = isAligned ? content : new Uint8Array(content);
   if (layout.dtype === "bool" && memory.some((byte) => byte > 1)) throw malformedWire("a bool is neither 0 nor 1");
   return layout.view(memory.buffer, memory.byteOffset, count);
 }

@@ -36,7 +36,7 @@ function wholeRun(bytes: Uint8Array, layout: DTypeLayout, count: number): Numeri
   forEachValue(bytes, layout.field, collector, 2);
   const run = runs[0];
   if (runs.length !== 1 || run?.length !== count * layout.size) return undefined;
-  const memory = run.byteOffset % layout.size === 0 ? run : run.slice();
+  const memory = run.byteOffset % layout.size === 0 ? run : new Uint8Array(run);
   return layout.view(memory.buffer, memory.byteOffset, count);
 }
 

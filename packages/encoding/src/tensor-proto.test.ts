@@ -218,6 +218,18 @@ test("negative and 64-bit integers keep their value", () => {
   assert.deepEqual(readTensorProto(unsigned).data, BigUint64Array.of(2n ** 64n - 1n));
 });
 
+test("a Buffer is read like any other array: its slice method shares memory, so copies must not use it", () => {
+  for (const encoding of ["content", "values"] as const) {
+    const tensor: Tensor = { dtype: "double", shape: [2], data: Float64Array.of(1, 2) };
+    const message = serialize(tensor, encoding);
+    for (let shift = 0; shift < 8; shift++) {
+      const memory = Buffer.alloc(message.length + 8);
+      memory.set(message, shift);
+      assertSame(readTensorProto(memory.subarray(shift, shift + message.length)), tensor);
+    }
+  }
+});
+
 test("aligned content is a view of the message, misaligned content a copy", () => {
   const tensor: Tensor = { dtype: "float", shape: [2], data: Float32Array.of(1, 2) };
   const message = serialize(tensor, "content");

@@ -162,7 +162,8 @@ function decoderOf(
 
 async function gunzipped(bytes: Uint8Array, maxMessageBytes: number): Promise<Uint8Array> {
   try {
-    return await inflate(bytes, { maxOutputLength: maxMessageBytes });
+    // A copy into memory of its own: small Buffers share a pool, which an engine could not take over.
+    return new Uint8Array(await inflate(bytes, { maxOutputLength: maxMessageBytes }));
   } catch (cause) {
     const isTooLarge = (cause as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";
     if (isTooLarge) throw callError("RESOURCE_EXHAUSTED", "Decompressed message larger than max.", { cause });

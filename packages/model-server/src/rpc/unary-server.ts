@@ -106,15 +106,24 @@ function accept(
   methods: ReadonlyMap<string, UnaryHandler>,
   environment: CallEnvironment,
 ): void {
-  const isGrpc = /^application\/grpc(?:$|\+proto$|;)/.test(headers["content-type"] ?? "");
-  if (headers[":method"] !== "POST" || !isGrpc) {
+  const refusal = refusalOf(headers, environment.limits);
+  if (refusal !== undefined) {
     stream.on("error", () => undefined);
-    stream.respond({ ":status": headers[":method"] === "POST" ? 415 : 405 }, { endStream: true });
+    stream.respond({ ":status": refusal }, { endStream: true });
     stream.close(constants.NGHTTP2_NO_ERROR);
     return;
   }
   const path = headers[":path"] ?? "";
   new UnaryCall(stream, path, environment).start(headers, methods.get(path));
+}
+
+/** The HTTP status for what is no gRPC call, or has more headers than the settings allow: nghttp2 only announces that limit. */
+function refusalOf(headers: IncomingHttpHeaders, limits: RpcLimits): number | undefined {
+  let headerBytes = 0;
+  for (const [name, value] of Object.entries(headers)) headerBytes += name.length + String(value).length + 32;
+  if (headerBytes > limits.maxHeaderBytes) return 431;
+  if (headers[":method"] !== "POST") return 405;
+  return /^application\/grpc(?:$|\+proto$|;)/.test(headers["content-type"] ?? "") ? undefined : 415;
 }
 
 async function listen(

@@ -1,0 +1,63 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Tensor } from "@cloister/encoding/tensor";
+import type { Engine, RunRequest, Servable, SignatureInfo, TensorInfo } from "../engine/engine.ts";
+import { EngineError } from "../engine/error.ts";
+
+const info = (name: string): TensorInfo => ({ name: `${name}:0`, dtype: "float", shape: [-1] });
+const infos = (...names: string[]): ReadonlyMap<string, TensorInfo> => new Map(names.map((name) => [name, info(name)]));
+const PREDICT = "tensorflow/serving/predict";
+
+const SIGNATURES: ReadonlyMap<string, SignatureInfo> = new Map([
+  ["serving_default", { methodName: PREDICT, inputs: infos("x"), outputs: infos("y", "square") }],
+  ["add", { methodName: PREDICT, inputs: infos("a", "b"), outputs: infos("sum") }],
+  ["broken", { methodName: PREDICT, inputs: infos("x"), outputs: infos("y") }],
+]);
+
+/**
+ * A real engine for tests, without native code: `serving_default` gives y = x / 2 + 2 and x squared, `add` sums two tensors.
+ * Files named "fail" make the load fail. `delayMs` is how long each run takes.
+ */
+export function elementwiseEngine(delayMs = 0): Engine {
+  return {
+    name: "elementwise",
+    load: async (files) => {
+      if (files.has("fail")) throw refused("LOAD_FAILED");
+      return servable(delayMs);
+    },
+  };
+}
+
+function servable(delayMs: number): Servable {
+  return {
+    signatures: SIGNATURES,
+    unsupported: new Map([["broken", "the op Nonsense is not supported"]]),
+    close: async () => undefined,
+    run: async (request) => {
+      if (delayMs > 0) await sleep(delayMs);
+      return compute(request);
+    },
+  };
+}
+
+function compute({ signature, inputs, outputs }: RunRequest): Map<string, Tensor> {
+  const read = (alias: string): Tensor & { readonly data: Float32Array } => {
+    const tensor = inputs.get(alias);
+    if (!(tensor?.data instanceof Float32Array)) throw refused("INPUT_INVALID");
+    return { ...tensor, data: tensor.data };
+  };
+  const results = new Map<string, Tensor>();
+  if (signature === "add") {
+    const a = read("a");
+    const b = read("b");
+    results.set("sum", { ...a, data: a.data.map((value, index) => value + (b.data[index] ?? 0)) });
+    return results;
+  }
+  const x = read("x");
+  if (outputs.includes("y")) results.set("y", { ...x, data: x.data.map((value) => value / 2 + 2) });
+  if (outputs.includes("square")) results.set("square", { ...x, data: x.data.map((value) => value * value) });
+  return results;
+}
+
+function refused(code: "LOAD_FAILED" | "INPUT_INVALID"): EngineError {
+  return new EngineError(code, { what: "the engine refused", why: "float tensors only", remedy: "send float tensors" });
+}

@@ -1,0 +1,3 @@
+/** Helpers for the tests of this package and of those that build on it. */
+export { type TestCertificates, testCertificates, type TestIdentity } from "./certificates.ts";
+export { elementwiseEngine } from "./elementwise-engine.ts";
