@@ -71,6 +71,14 @@ const expm1: BuildNode = (emit, [x], op) =>
 const log1p: BuildNode = (emit, [x], op) =>
   emit.node("Log", [emit.node("Add", [x, emit.scalar(1, computeType(op.input(0).dtype))])[0]])[0];
 
+/** min(max(x, low), high); the bounds broadcast. */
+function clipByValue(emit: Emitter, [x, low = "", high = ""]: readonly [string, ...string[]]): string {
+  return emit.node("Min", [emit.node("Max", [x, low])[0], high])[0];
+}
+
+/** Remainder with the dividend's sign. */
+const truncateMod: BuildNode = (emit, names) => emit.node("Mod", names, { fmod: 1 })[0];
+
 /** TensorFlow raises integers exactly; ONNX Runtime's Pow does too for int32 and int64. */
 const pow: Lowering = (op) =>
   inOneLayout(op.emit, [op.input(0), op.input(1)], op.input(0).dtype, ([base, exponent = ""]) => {
@@ -84,11 +92,19 @@ const division: BuildNode = onnx("Div");
 
 export const ARITHMETIC: LoweringTable = {
   Abs: arithmetic(onnx("Abs"), Math.abs),
+  Acos: arithmetic(floatingOnly(onnx("Acos"))),
+  Acosh: arithmetic(floatingOnly(onnx("Acosh"))),
   Add: add,
-  AddV2: add,
   AddN: addN,
+  AddV2: add,
+  Asin: arithmetic(floatingOnly(onnx("Asin"))),
+  Asinh: arithmetic(floatingOnly(onnx("Asinh"))),
+  Atan: arithmetic(floatingOnly(onnx("Atan"))),
+  Atanh: arithmetic(floatingOnly(onnx("Atanh"))),
   Ceil: arithmetic(floatingOnly(onnx("Ceil"))),
+  ClipByValue: arithmetic(clipByValue),
   Cos: arithmetic(floatingOnly(onnx("Cos"))),
+  Cosh: arithmetic(floatingOnly(onnx("Cosh"))),
   Div: arithmetic(division),
   DivNoNan: arithmetic(floatingOnly(divNoNan)),
   Erf: arithmetic(floatingOnly(onnx("Erf"))),
@@ -98,8 +114,9 @@ export const ARITHMETIC: LoweringTable = {
   Floor: arithmetic(floatingOnly(onnx("Floor"))),
   FloorDiv: arithmetic(floorDiv, (a, b) => Math.floor(a / b)),
   FloorMod: arithmetic(floorMod),
-  Log: arithmetic(floatingOnly(onnx("Log"))),
+  Inv: arithmetic(floatingOnly(onnx("Reciprocal"))),
   Log1p: arithmetic(floatingOnly(log1p)),
+  Log: arithmetic(floatingOnly(onnx("Log"))),
   Maximum: arithmetic(onnx("Max"), Math.max),
   Minimum: arithmetic(onnx("Min"), Math.min),
   Mul: arithmetic(onnx("Mul"), (a, b) => a * b),
@@ -107,15 +124,17 @@ export const ARITHMETIC: LoweringTable = {
   Pow: pow,
   RealDiv: arithmetic(floatingOnly(division), (a, b) => a / b),
   Reciprocal: arithmetic(floatingOnly(onnx("Reciprocal"))),
-  Inv: arithmetic(floatingOnly(onnx("Reciprocal"))),
-  Round: arithmetic(floatingOnly(onnx("Round"))),
   Rint: arithmetic(floatingOnly(onnx("Round"))),
+  Round: arithmetic(floatingOnly(onnx("Round"))),
   Rsqrt: arithmetic(floatingOnly(rsqrt), (a) => 1 / Math.sqrt(a)),
   Sign: arithmetic(onnx("Sign")),
   Sin: arithmetic(floatingOnly(onnx("Sin"))),
+  Sinh: arithmetic(floatingOnly(onnx("Sinh"))),
   Sqrt: arithmetic(floatingOnly(onnx("Sqrt")), Math.sqrt),
   Square: arithmetic(square, (a) => a * a),
   SquaredDifference: arithmetic(squaredDifference),
   Sub: arithmetic(onnx("Sub"), (a, b) => a - b),
+  Tan: arithmetic(floatingOnly(onnx("Tan"))),
   TruncateDiv: arithmetic(division),
+  TruncateMod: arithmetic(truncateMod),
 };

@@ -10,7 +10,6 @@ import {
   imageName,
   imageShape,
   imageValue,
-  NO_PADS,
   outputSize,
   type Padding,
   paddingOf,
@@ -18,7 +17,7 @@ import {
   type Window,
   windowAttributes,
 } from "../spatial.ts";
-import type { TensorValue } from "../value.ts";
+import { knownElements, type TensorValue } from "../value.ts";
 
 /** TensorFlow's kernels are [height, width, in, out], ONNX's [out, in, height, width]. */
 const KERNEL_ORDER = [3, 2, 0, 1] as const;
@@ -105,47 +104,57 @@ function groups(op: Op, kernel: Kernel, channels: number): number {
   return channels / kernel.inChannels;
 }
 
-/** The gradient of a convolution, which Keras uses as Conv2DTranspose: operands are output size, kernel [h, w, out, in], images. */
+/** How much of the full result a transposed convolution cuts off at both ends, or adds at the end, along one axis. */
+interface Fit {
+  readonly size: number;
+  readonly pads: readonly [number, number];
+  readonly extra: number;
+}
+
+/** `wanted` is -1 where it is computed: then it is what TensorFlow's layers ask for. The surplus is cut off more at the end. */
+function fitTransposed(input: number, wanted: number, reach: number, stride: number, isSame: boolean): Fit {
+  if (input < 0 || wanted < 0) {
+    const surplus = isSame ? reach - stride : 0;
+    const size = input < 0 ? wanted : isSame ? input * stride : (input - 1) * stride + reach;
+    return { size, pads: halves(Math.max(surplus, 0)), extra: Math.max(-surplus, 0) };
+  }
+  const surplus = (input - 1) * stride + reach - wanted;
+  return { size: wanted, pads: halves(Math.max(surplus, 0)), extra: Math.max(-surplus, 0) };
+}
+
+function halves(total: number): [number, number] {
+  return [Math.floor(total / 2), Math.ceil(total / 2)];
+}
+
+/** The gradient of a convolution, as Keras uses it in Conv2DTranspose: operands are output size, kernel [h, w, out, in], images. */
 const transposedConvolution: Lowering = (op) => {
   const format = dataFormat(op);
   const value = op.input(1);
   const [height, width, outChannels] = kernelShape(value);
   const image = op.input(2);
+  const padding = op.attributes.string("padding", "");
+  if (padding !== "VALID" && padding !== "SAME") unlowerable("explicit padding of a transposed convolution");
   const strides = heightWidth(op.attributes.ints("strides"), format);
   const dilations = heightWidth(op.attributes.ints("dilations"), format);
   const window: Window = { kernel: [height, width], strides, dilations };
   const { n, h, w } = imageDimensions(image.shape, format);
-  const isValid = op.attributes.string("padding", "") === "VALID";
-  if (!isValid && op.attributes.string("padding", "") !== "SAME")
-    unlowerable("explicit padding of a transposed convolution");
-  if (isValid && (height < strides[0] || width < strides[1])) unlowerable("a kernel smaller than its stride");
-  // SAME gives size * stride; the surplus of the full result is cut off, more of it at the end.
-  const surplus = (kernel: number, stride: number, dilation: number): [number, number] => {
-    const total = Math.max((kernel - 1) * dilation + 1 - stride, 0);
-    return [Math.floor(total / 2), Math.ceil(total / 2)];
-  };
-  const pads: Pads = isValid
-    ? NO_PADS
-    : [surplus(height, strides[0], dilations[0]), surplus(width, strides[1], dilations[1])];
-  const size = (input: number, axis: 0 | 1): number => {
-    if (input < 0) return -1;
-    return isValid
-      ? (input - 1) * strides[axis] + (window.kernel[axis] - 1) * dilations[axis] + 1
-      : input * strides[axis];
-  };
-  const outputPadding = ([0, 1] as const).map((axis) =>
-    Math.max(strides[axis] - (window.kernel[axis] - 1) * dilations[axis] - 1, 0),
+  const wanted = imageDimensions(
+    knownElements(op.input(0))?.map((size) => size ?? -1),
+    format,
   );
+  const fit = (input: number, target: number, axis: 0 | 1): Fit =>
+    fitTransposed(input, target, (window.kernel[axis] - 1) * dilations[axis] + 1, strides[axis], padding === "SAME");
+  const fits = [fit(h, wanted.h, 0), fit(w, wanted.w, 1)] as const;
+  const pads: Pads = [fits[0].pads, fits[1].pads];
   const kernelName = value.constant
     ? op.emit.transposedInitializer(value.constant, KERNEL_ORDER)
     : op.emit.node("Transpose", [op.emit.plain(value)], { perm: KERNEL_ORDER })[0];
-  const attributes = {
-    ...windowAttributes(window, { kind: "explicit", pads }),
-    output_padding: isValid ? [0, 0] : outputPadding,
-  };
+  const output_padding = fits.map(({ extra }) => extra);
+  const attributes = { ...windowAttributes(window, { kind: "explicit", pads }), output_padding };
   computeType(image.dtype);
   const [name] = op.emit.node("ConvTranspose", [imageName(op.emit, image, format), kernelName], attributes);
-  return imageValue(name, image.dtype, imageShape({ n, h: size(h, 0), w: size(w, 1), c: outChannels }, format), format);
+  const shape = imageShape({ n, h: fits[0].size, w: fits[1].size, c: outChannels }, format);
+  return imageValue(name, image.dtype, shape, format);
 };
 
 export const CONVOLUTION: LoweringTable = {

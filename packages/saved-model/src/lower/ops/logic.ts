@@ -54,11 +54,23 @@ const cast: Lowering = (op) => {
   return elements ? { ...result, elements } : result;
 };
 
+const isFinite: Lowering = (op) =>
+  elementwise(
+    op.emit,
+    [op.input(0)],
+    ([x]) => {
+      const [isEndless] = op.emit.node("Or", [op.emit.node("IsInf", [x])[0], op.emit.node("IsNaN", [x])[0]]);
+      return op.emit.node("Not", [isEndless])[0];
+    },
+    "bool",
+  );
+
 export const LOGIC: LoweringTable = {
   Cast: cast,
   Equal: comparison("Equal"),
   Greater: comparison("Greater"),
   GreaterEqual: comparison("GreaterOrEqual"),
+  IsFinite: isFinite,
   IsInf: (op) => elementwise(op.emit, [op.input(0)], (names) => op.emit.node("IsInf", names)[0], "bool"),
   IsNan: (op) => elementwise(op.emit, [op.input(0)], (names) => op.emit.node("IsNaN", names)[0], "bool"),
   Less: comparison("Less"),

@@ -43,15 +43,15 @@ function productShape(a: Shape, b: Shape): Shape {
 
 const einsum: Lowering = (op) => {
   const equation = op.attributes.string("equation", "");
-  const [first] = op.inputs;
-  if (!first || equation.includes("...")) unlowerable("an equation with an ellipsis");
-  const dtype = first?.dtype ?? "float";
+  const { dtype } = op.input(0);
+  const hasEllipsis = equation.includes("...");
   const [sources = "", result = ""] = equation.split("->");
   const sizes = new Map<string, number>();
   sources.split(",").forEach((labels, index) => {
     Array.from(labels).forEach((label, axis) => sizes.set(label, op.input(index).shape?.[axis] ?? -1));
   });
-  const shape = Array.from(result, (label) => sizes.get(label) ?? -1);
+  // What an ellipsis stands for would have to be counted per operand; the rank is left open instead.
+  const shape = hasEllipsis ? undefined : Array.from(result, (label) => sizes.get(label) ?? -1);
   const names = op.inputs.map((value) => op.emit.plain(value));
   return op.emit.plainNode("Einsum", names, { dtype, shape }, { equation });
 };

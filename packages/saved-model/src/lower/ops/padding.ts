@@ -96,9 +96,10 @@ function resize(mode: "linear" | "nearest"): Lowering {
     const [sizes] = op.emit.node("Concat", [batchAndChannels, op.emit.asInt64(size)], { axis: 0 });
     const attributes = {
       mode,
-      coordinate_transformation_mode: transformation(mode, isAligned, isHalfPixel),
-      // Nearest: aligned corners round, half pixels and the oldest convention take the floor of the position.
-      ...(mode === "nearest" && { nearest_mode: isAligned ? "round_prefer_ceil" : "floor" }),
+      coordinate_transformation_mode: transformation(isAligned, isHalfPixel),
+      // The oldest convention takes the floor of the position. With half pixels TensorFlow takes the floor of one that ONNX
+      // counts half a pixel lower, which is rounding.
+      ...(mode === "nearest" && { nearest_mode: isAligned || isHalfPixel ? "round_prefer_ceil" : "floor" }),
     };
     const dtype = mode === "linear" ? "float" : value.dtype;
     const input = mode === "linear" && value.dtype !== "float" ? op.emit.cast(source, "float") : source;
@@ -111,10 +112,10 @@ function resize(mode: "linear" | "nearest"): Lowering {
   };
 }
 
-function transformation(mode: "linear" | "nearest", isAligned: boolean, isHalfPixel: boolean): string {
+function transformation(isAligned: boolean, isHalfPixel: boolean): string {
   if (isAligned) return "align_corners";
   if (!isHalfPixel) return "asymmetric";
-  return mode === "nearest" ? "tf_half_pixel_for_nn" : "half_pixel";
+  return "half_pixel";
 }
 
 export const PADDING: LoweringTable = {

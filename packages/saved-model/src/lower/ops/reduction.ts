@@ -89,12 +89,22 @@ const cumsum: Lowering = (op) => {
   return op.emit.plainNode("CumSum", [op.emit.plain(value), op.emit.asInt64(op.input(1))], value, attributes);
 };
 
+/** Half the sum of squares of all elements. */
+const l2Loss: Lowering = (op) => {
+  const value = op.input(0);
+  const { emit } = op;
+  const [sum] = emit.node("ReduceSumSquare", [toCompute(emit, emit.plain(value), value.dtype)], { keepdims: 0 });
+  const [half] = emit.node("Mul", [sum, emit.scalar(0.5, value.dtype)]);
+  return { kind: "tensor", dtype: value.dtype, shape: [], plain: fromCompute(emit, half, value.dtype) };
+};
+
 export const REDUCTION: LoweringTable = {
   All: reduction("ReduceMin"),
   Any: reduction("ReduceMax"),
   ArgMax: argExtreme("ArgMax"),
   ArgMin: argExtreme("ArgMin"),
   Cumsum: cumsum,
+  L2Loss: l2Loss,
   Max: reduction("ReduceMax"),
   Mean: reduction("ReduceMean"),
   Min: reduction("ReduceMin"),

@@ -33,14 +33,15 @@ export function fromInt64(emit: Emitter, name: string, { dtype, shape }: { dtype
 const unknownOnes = (shape: readonly number[]): (number | undefined)[] =>
   shape.map((size) => (size < 0 ? undefined : size));
 
-const shapeOp: Lowering = (op) => {
-  const value = op.input(0);
+const shapeOp: Lowering = (op) => op.inputs.map((value) => shapeOf(op, value));
+
+function shapeOf(op: Op, value: TensorValue): TensorValue {
   const dtype = op.attributes.dtype("out_type") ?? "int32";
   const { shape } = value;
   if (shape?.every((size) => size >= 0)) return integerConstant(op.emit, dtype, shape, [shape.length]);
   const result = fromInt64(op.emit, shapeName(op.emit, value), { dtype, shape: shape ? [shape.length] : [-1] });
   return shape ? { ...result, elements: unknownOnes(shape) } : result;
-};
+}
 
 /** The shape in TensorFlow's order, without transposing the tensor for it. */
 function shapeName(emit: Emitter, value: TensorValue): string {
@@ -212,6 +213,7 @@ export const SHAPE: LoweringTable = {
   Rank: rankOp,
   Reshape: reshape,
   Shape: shapeOp,
+  ShapeN: shapeOp,
   Size: sizeOp,
   Squeeze: squeeze,
   Tile: tile,

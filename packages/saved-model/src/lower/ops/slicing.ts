@@ -1,3 +1,4 @@
+import { DTYPES } from "../../tensor/dtype.ts";
 import { unlowerable } from "../emitter.ts";
 import type { Lowering, LoweringTable, Op } from "../op.ts";
 import {
@@ -224,6 +225,27 @@ const where: Lowering = (op) => {
   );
 };
 
+/** Each axis is read from its last element to its first. */
+const reverse: Lowering = (op) => {
+  const value = op.input(0);
+  const axes = knownInts(op.input(1)) ?? unlowerable("axes that are computed");
+  if (axes.length === 0) return value;
+  const each = (bound: number): string => op.emit.ints(axes.map(() => bound));
+  const bounds = [each(-1), each(-Number.MAX_SAFE_INTEGER), op.emit.ints(axes), each(-1)];
+  return op.emit.plainNode("Slice", [op.emit.plain(value), ...bounds], value);
+};
+
+/** Updates of the same place add up. */
+const scatterNd: Lowering = (op) => {
+  const [indices, updates, shape] = [op.input(0), op.input(1), op.input(2)];
+  const { emit } = op;
+  const type = { dtype: updates.dtype, shape: knownElements(shape)?.map((size) => size ?? -1) };
+  const [zero] = emit.node("Cast", [emit.int(0)], { to: DTYPES[updates.dtype].onnx });
+  const [zeros] = emit.node("Expand", [zero, emit.asInt64(shape)]);
+  const operands = [zeros, emit.asInt64(indices), emit.plain(updates)];
+  return emit.plainNode("ScatterND", operands, type, { reduction: "add" });
+};
+
 export const SLICING: LoweringTable = {
   Concat: concat,
   ConcatV2: concat,
@@ -232,6 +254,8 @@ export const SLICING: LoweringTable = {
   GatherV2: gather,
   OneHot: oneHot,
   Pack: pack,
+  ReverseV2: reverse,
+  ScatterNd: scatterNd,
   Slice: slice,
   Split: split,
   SplitV: splitV,

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { importFrozenGraph } from "@cloister/saved-model";
+import { OnnxEngine } from "./onnx-engine.ts";
+import { caseNames, disagreement, readCase } from "./testing/recorded-case.ts";
+
+/** Cases that do not agree with TensorFlow yet, with the outcome that they have instead. */
+const KNOWN: Readonly<Record<string, string>> = {
+  atan2: "UNSUPPORTED_OPS",
+  batch_to_space: "UNSUPPORTED_OPS",
+  conv3d_same: "UNSUPPORTED_OPS",
+  gather_batch_dims: "UNSUPPORTED_OPS",
+  if_branch: "UNSUPPORTED_OPS",
+  matrix_band_part: "UNSUPPORTED_OPS",
+  // ONNX Runtime's reduction leaves NaN out; TensorFlow gives NaN.
+  max_nan: "element 0 is 2 instead of NaN",
+  mirror_pad_symmetric: "UNSUPPORTED_OPS",
+  space_to_batch: "UNSUPPORTED_OPS",
+  while_loop: "UNSUPPORTED_OPS",
+};
+
+const engine = new OnnxEngine({ execution: "inline" });
+
+/** "agrees", what differs, or the code of the error. */
+async function outcome(name: string): Promise<string> {
+  const { graph, inputs, outputs, runs } = readCase(name);
+  const { files } = importFrozenGraph(graph, { inputs, outputs });
+  try {
+    const servable = await engine.load(files);
+    for (const run of runs) {
+      const answer = await servable.run({ signature: "serving_default", inputs: run.inputs, outputs });
+      for (const [alias, expected] of run.outputs) {
+        const wrong = disagreement(answer.get(alias), expected);
+        if (wrong !== undefined) return wrong;
+      }
+    }
+    await servable.close();
+    return "agrees";
+  } catch (error) {
+    return (error as { code?: string }).code ?? String(error);
+  }
+}
+
+describe("recorded answers of real TensorFlow", () => {
+  for (const name of caseNames()) {
+    it(`${name}: ${KNOWN[name] ?? "agrees"}`, async () => {
+      assert.equal(await outcome(name), KNOWN[name] ?? "agrees");
+    });
+  }
+});
