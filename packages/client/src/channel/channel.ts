@@ -5,6 +5,7 @@ import { Connection } from "./connection.ts";
 import type { ChannelOptions, UnaryRequest, UnaryResponse } from "./options.ts";
 
 const DEFAULT_MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+const RETRYABLE: ReadonlySet<string> = new Set(["UNAVAILABLE", "CLOSED_AFTER_HANDSHAKE"]);
 const FIRST_BACKOFF_MS = 20;
 const MAX_BACKOFF_MS = 1000;
 
@@ -103,7 +104,7 @@ class PooledChannel implements Channel {
 }
 
 function isRetryable(error: unknown): boolean {
-  return error instanceof ClientError && error.code === "UNAVAILABLE";
+  return error instanceof ClientError && RETRYABLE.has(error.code);
 }
 
 function remaining(endsAt: number | undefined): number | undefined {

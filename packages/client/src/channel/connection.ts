@@ -1,13 +1,15 @@
 import { type ClientHttp2Session, connect, constants, type ClientHttp2Stream } from "node:http2";
 import { isIP } from "node:net";
-import { checkServerIdentity, connect as connectTls, type TLSSocket } from "node:tls";
-import { callFailed, type ClientError } from "../errors.ts";
+import { checkServerIdentity, connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls";
+import { closedAfterHandshake, connectionFailed } from "./handshake-error.ts";
 import type { ChannelOptions } from "./options.ts";
 
 const MIB = 1024 * 1024;
 const STREAM_WINDOW_BYTES = 4 * MIB;
 const CONNECTION_WINDOW_BYTES = 16 * MIB;
 const DEFAULT_CONNECT_TIMEOUT_MS = 5000;
+/** How long a connected server may be silent before we speak first. */
+const SERVER_FIRST_MS = 200;
 
 /** One HTTP/2 connection. It is never repaired: when it breaks or is told to go away, the channel makes another. */
 export class Connection {
@@ -17,17 +19,18 @@ export class Connection {
     this.#session = session;
   }
 
-  /** Connects, and resolves when TLS and the server's settings are there. Throws UNAVAILABLE. */
+  /** Connects, and resolves when TLS and the server's settings are there. Throws UNAVAILABLE, SERVER_NOT_TRUSTED, CLIENT_CERTIFICATE_REFUSED. */
   static async open(options: ChannelOptions): Promise<Connection> {
+    const timeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
+    const socket = options.tls === undefined ? undefined : await openTls(options, timeoutMs);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const { host, port } = options.address;
     const authority = `${options.tls === undefined ? "http" : "https"}://${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
     const session = connect(authority, {
       settings: { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES, maxFrameSize: MIB },
       maxSessionMemory: 64,
-      ...(options.tls !== undefined && { createConnection: () => openTls(options) }),
+      ...(socket !== undefined && { createConnection: () => socket }),
     });
-    const timeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
     const timer = setTimeout(() => reject(new Error("connecting took too long")), timeoutMs);
     session.on("error", reject);
     session.on("close", () => reject(new Error("the connection was closed")));
@@ -36,7 +39,7 @@ export class Connection {
       await promise;
     } catch (cause) {
       session.destroy();
-      throw unreachable(cause);
+      throw connectionFailed(cause);
     } finally {
       clearTimeout(timer);
     }
@@ -63,10 +66,42 @@ export class Connection {
   }
 }
 
-/** The certificate is checked before the first byte of HTTP/2: a socket that fails never becomes ready. */
-function openTls({ address, tls }: ChannelOptions): TLSSocket {
+/**
+ * Handshakes, and waits for the server's first bytes. The certificate is checked before anything is sent. Under TLS 1.3 the
+ * server judges the client's certificate after the client is done: only its first bytes, or its alert, tell the verdict, and
+ * once HTTP/2 reads from the socket the alert would be lost.
+ */
+async function openTls(options: ChannelOptions, timeoutMs: number): Promise<TLSSocket> {
+  const socket = connectTls(tlsOptions(options));
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const timer = setTimeout(() => reject(new Error("connecting took too long")), timeoutMs);
+  // A server may legally wait for our first bytes (RFC 9113, section 3.4).
+  let patience: NodeJS.Timeout | undefined;
+  let shookHands = false;
+  const onClose = (): void => reject(shookHands ? closedAfterHandshake() : new Error("the connection was closed"));
+  // The end of the stream is "readable" as well.
+  const onReadable = (): void => (socket.readableLength > 0 ? resolve() : onClose());
+  socket.once("secureConnect", () => {
+    shookHands = true;
+    patience = setTimeout(resolve, SERVER_FIRST_MS);
+  });
+  socket.once("readable", onReadable).once("error", reject).once("close", onClose);
+  try {
+    await promise;
+    return socket;
+  } catch (cause) {
+    socket.destroy();
+    throw connectionFailed(cause);
+  } finally {
+    clearTimeout(timer);
+    clearTimeout(patience);
+    socket.off("readable", onReadable).off("error", reject).off("close", onClose);
+  }
+}
+
+function tlsOptions({ address, tls }: ChannelOptions): ConnectionOptions {
   const name = tls?.serverName ?? address.host;
-  return connectTls({
+  return {
     host: address.host,
     port: address.port,
     ...(tls?.ca !== undefined && { ca: tls.ca }),
@@ -78,9 +113,5 @@ function openTls({ address, tls }: ChannelOptions): TLSSocket {
     // An IP address is no legal server name (RFC 6066, section 3), but it is compared with the certificate's IP entries.
     servername: isIP(name) === 0 ? name : "",
     checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
-  });
-}
-
-function unreachable(cause: unknown): ClientError {
-  return callFailed("UNAVAILABLE", "the server cannot be reached", { cause });
+  };
 }
