@@ -4,7 +4,7 @@ import type { ChainName, DocumentName } from "./appraisal-codes.ts";
 import { checkAnchorTime, recallAnchor, type LoadedAnchor } from "./chain/anchor.ts";
 import { checkChainTime, isIssueOf, parseChain, recallChain, verifyChain } from "./chain/chain.ts";
 import { readPckExtension, type PckExtension } from "./chain/pck-extension.ts";
-import type { Role } from "./chain/profile.ts";
+import { isProcessorCa, type Role } from "./chain/profile.ts";
 import { checkCrlTime, isRevoked, recallCrl, type VerifiedCrl } from "./chain/revocation.ts";
 import type { VerifiedClaims } from "./claims.ts";
 import type { Collateral } from "./collateral.ts";
@@ -141,7 +141,10 @@ function* recallPckChain(
     yield* verifyChain(memory, "PCK_CHAIN", chain, PCK_ROLES, anchor);
     const [leaf, ca] = chain;
     if (leaf === undefined || ca === undefined) throw refusal("PCK_CHAIN_LENGTH");
-    return { chain, leaf, ca, extension: readPckExtension(leaf) };
+    const extension = readPckExtension(leaf);
+    // Two items exist in certificates of the Platform CA, and in all of them.
+    if ((extension.flags === undefined) !== isProcessorCa(ca)) throw refusal("PCK_EXTENSION_MALFORMED");
+    return { chain, leaf, ca, extension };
   });
 }
 

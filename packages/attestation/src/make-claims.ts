@@ -1,6 +1,6 @@
-import { COMMON_NAME, nameAttribute, type Certificate } from "@cloister/encoding/x509";
 import type { PckChain, VerifiedDocument } from "./appraise-core.ts";
 import type { LoadedAnchor } from "./chain/anchor.ts";
+import { isProcessorCa } from "./chain/profile.ts";
 import type { VerifiedCrl } from "./chain/revocation.ts";
 import type { DateClaims, PlatformClaims, SgxClaims, TdxClaims, VerifiedClaims } from "./claims.ts";
 import type { QeIdentity } from "./documents/qe-identity.ts";
@@ -72,7 +72,7 @@ function dateClaims({ anchor, pck, rootCrl, pckCrl, tcbInfo, qeIdentity }: Appra
   };
 }
 
-function platformClaims({ leaf, extension }: PckChain): PlatformClaims {
+function platformClaims({ leaf, ca, extension }: PckChain): PlatformClaims {
   const { fmspc, pceId, ppid, sgxType, platformInstanceId, flags } = extension;
   return {
     fmspc,
@@ -81,11 +81,7 @@ function platformClaims({ leaf, extension }: PckChain): PlatformClaims {
     ...(platformInstanceId && { platformInstanceId }),
     sgxType,
     ...(flags && { flags }),
-    pckCa: pckCaKind(leaf),
+    pckCa: isProcessorCa(ca) ? "processor" : "platform",
     pckSerial: leaf.serial,
   };
-}
-
-function pckCaKind(leaf: Certificate): PlatformClaims["pckCa"] {
-  return nameAttribute(leaf.issuer, COMMON_NAME)?.includes("Processor") === true ? "processor" : "platform";
 }

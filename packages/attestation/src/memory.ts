@@ -13,10 +13,6 @@ export class Memory {
     this.#maxEntries = maxEntries;
   }
 
-  get size(): number {
-    return this.#entries.size;
-  }
-
   /**
    * The result of `make`, or that of an earlier call with the same kind and the same input bytes. Every input that the
    * result depends on must be among `inputs`.

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "node:test";
 import { runVectorFolder } from "./rim/vector-folder.ts";
@@ -61,3 +63,42 @@ for (const { id, title, expect } of cases) {
     assert.deepEqual(outcome?.advisoryIDs, [...new Set(expect.advisoryIDs)].sort());
   });
 }
+
+const folder = (index: unknown): string => {
+  const path = mkdtempSync(join(tmpdir(), "vectors-"));
+  writeFileSync(join(path, "index.json"), JSON.stringify(index));
+  return path;
+};
+
+test("cases that cannot be run are unsupported, and evidence that is missing is refused", () => {
+  const bundles = { empty: { files: {} }, outside: { files: { quote: { path: "../../etc/passwd" } } } };
+  const base = { bundle: "empty", time: 0, patch: [] };
+  const patched = (patch: object) => ({ ...base, id: "p", patch: [{ file: "quote", ...patch }] });
+  const unusual = [
+    { ...base, id: "empty" },
+    { ...base, bundle: "outside", id: "outside" },
+    { ...base, bundle: "none", id: "no bundle" },
+    { id: "no time", bundle: "empty" },
+    {},
+    patched({ op: "rotate" }),
+    patched({ op: "xor", offset: 5, hex: "00" }),
+    patched({ op: "append", hex: "0" }),
+    patched({ op: "use", bundle: "none", role: "quote" }),
+    patched({ op: "xor", file: "secret" }),
+  ];
+  const path = folder({ bundles, cases: unusual });
+  const verdicts = [...runVectorFolder(path)].map(({ id, verdict, code }) => `${id}: ${verdict} ${code}`);
+  rmSync(path, { recursive: true });
+  assert.deepEqual(verdicts, [
+    "empty: rejected ANCHOR_MALFORMED",
+    "outside: unsupported CASE_UNSUPPORTED",
+    "no bundle: unsupported CASE_UNSUPPORTED",
+    "no time: unsupported CASE_UNSUPPORTED",
+    ": unsupported CASE_UNSUPPORTED",
+    "p: unsupported CASE_UNSUPPORTED",
+    "p: unsupported CASE_UNSUPPORTED",
+    "p: unsupported CASE_UNSUPPORTED",
+    "p: unsupported CASE_UNSUPPORTED",
+    "p: unsupported CASE_UNSUPPORTED",
+  ]);
+});

@@ -5,7 +5,7 @@ import { parsePem } from "@cloister/encoding/pem";
 import { parseCertificate } from "@cloister/encoding/x509";
 import { appraise } from "./appraise.ts";
 import type { TcbStatus } from "./claims.ts";
-import { Fields } from "./documents/fields.ts";
+import { FieldError, Fields } from "./documents/fields.ts";
 import { AttestationError, refusal, type AttestationErrorCode } from "./errors.ts";
 import { INTEL_ROOT_SPKI_SHA256, type TrustAnchor } from "./trust-anchor.ts";
 import { applyPatch, PatchError, type ReadRole } from "./vectors/patch.ts";
@@ -36,8 +36,8 @@ export interface VectorOutcome {
 /** The cases of an index and where the bundles' files are. */
 export interface VectorIndex {
   readonly cases: readonly Fields[];
-  /** Path of a bundle's file inside the folder. Throws `PatchError` where there is none. */
-  path(bundle: string, role: string): string;
+  /** Path of a bundle's file inside the folder, `undefined` where it has none. Throws `PatchError` for an unknown bundle. */
+  path(bundle: string, role: string): string | undefined;
 }
 
 const MAX_INDEX_LENGTH = 1 << 26;
@@ -51,25 +51,35 @@ export function parseVectorIndex(text: string): VectorIndex {
     path: (bundle, role) => {
       if (!bundles.has(bundle)) throw new PatchError("unknown bundle");
       const files = bundles.object(bundle).object("files");
-      if (!files.has(role)) throw new PatchError("the bundle has no file of that role");
-      return files.object(role).string("path");
+      return files.has(role) ? files.object(role).string("path") : undefined;
     },
   };
 }
 
 /** Runs one case. `readRole` gives a bundle's files. Never throws for what a case holds. */
 export function runVector(vector: Fields, readRole: ReadRole): VectorOutcome {
-  const id = vector.string("id");
-  const none = { id, tcbStatus: null, advisoryIDs: [] };
+  const id = idOf(vector);
+  const refused = (verdict: VectorOutcome["verdict"], code: VectorOutcome["code"]): VectorOutcome => {
+    return { id, verdict, code, tcbStatus: null, advisoryIDs: [] };
+  };
   try {
     const files = patchedFiles(vector, readRole);
     const time = new Date(vector.number("time") * 1000);
     const { tcb } = appraiseFiles(files, time);
     return { id, verdict: "verified", code: null, tcbStatus: tcb.status, advisoryIDs: tcb.advisoryIds };
   } catch (error) {
-    if (error instanceof AttestationError) return { ...none, verdict: "rejected", code: error.code };
-    if (error instanceof PatchError) return { ...none, verdict: "unsupported", code: "CASE_UNSUPPORTED" };
-    return { ...none, verdict: "crashed", code: "INTERNAL_ERROR" };
+    if (error instanceof AttestationError) return refused("rejected", error.code);
+    // A field of the case is missing; `appraise` lets no such error out.
+    if (error instanceof PatchError || error instanceof FieldError) return refused("unsupported", "CASE_UNSUPPORTED");
+    return refused("crashed", "INTERNAL_ERROR");
+  }
+}
+
+function idOf(vector: Fields): string {
+  try {
+    return vector.string("id");
+  } catch {
+    return "";
   }
 }
 

@@ -30,10 +30,12 @@ const REQUIRED_EXTENSIONS = [
 ];
 const KNOWN_EXTENSIONS: ReadonlySet<string> = new Set([...REQUIRED_EXTENSIONS, SGX_EXTENSION_OID]);
 
+const PROCESSOR_CA = "SGX PCK Processor CA";
+
 /** Phrases of the common names. Simulated platforms have them too, with a word before them. */
 const PHRASES: Readonly<Record<Role, readonly string[]>> = {
   root: ["SGX Root CA"],
-  "pck-ca": ["SGX PCK Platform CA", "SGX PCK Processor CA"],
+  "pck-ca": ["SGX PCK Platform CA", PROCESSOR_CA],
   pck: ["SGX PCK Certificate"],
   "tcb-signer": ["SGX TCB Signing"],
 };
@@ -50,6 +52,11 @@ const CA_DEPTH: Readonly<Record<Role, number | undefined>> = {
 export function hasRole(certificate: Certificate, role: Role): boolean {
   const commonName = nameAttribute(certificate.subject, COMMON_NAME);
   return commonName !== undefined && PHRASES[role].some((phrase) => commonName.includes(phrase));
+}
+
+/** Whether a PCK CA is the one for processors, and not the one for platforms. */
+export function isProcessorCa(ca: Certificate): boolean {
+  return nameAttribute(ca.subject, COMMON_NAME)?.includes(PROCESSOR_CA) === true;
 }
 
 /**
