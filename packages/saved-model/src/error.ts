@@ -14,6 +14,7 @@ export type SavedModelErrorCode =
   | "GRAPH_CYCLE"
   | "GRAPH_MALFORMED"
   | "LIMIT_EXCEEDED"
+  | "MODEL_NOT_FOUND"
   | "NODE_NOT_FOUND"
   | "PROTO_MALFORMED"
   | "SIGNATURE_NOT_FOUND"

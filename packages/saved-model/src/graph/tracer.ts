@@ -14,7 +14,7 @@ import {
 /** Calls nest at most this deep. */
 const MAX_CALL_DEPTH = 64;
 /** Nodes visited in one trace, all inlined bodies counted: functions that call each other twice would double for ever. */
-const MAX_VISITS = 2_000_000;
+const MAX_VISITS = 500_000;
 
 /** Values of a node's outputs. */
 export type Outputs<V> = (index: number) => V | undefined;
@@ -37,6 +37,7 @@ export interface Scope<V> {
 export abstract class Tracer<V> {
   protected readonly graph: Graph;
   readonly #followControl: boolean;
+  readonly #bodies = new Map<string, NodeIndex>();
   #visits = 0;
 
   protected constructor(graph: Graph, options: { followControl: boolean }) {
@@ -151,7 +152,8 @@ export abstract class Tracer<V> {
         "simplify the model",
       );
     }
-    const nodes = indexNodes(body.nodeDef);
+    const nodes = this.#bodies.get(name) ?? indexNodes(body.nodeDef);
+    this.#bodies.set(name, nodes);
     const fed = new Map<string, V>();
     body.signature?.inputArg.forEach((argument, index) => {
       const value = args[index];
