@@ -16,12 +16,23 @@ async function listAreas(): Promise<string[]> {
 
 function machine() {
   const [first] = cpus();
-  return { cpu: first?.model ?? "unknown", cores: cpus().length, memoryGiB: Math.round(totalmem() / 2 ** 30), node: process.version };
+  return {
+    cpu: first?.model ?? "unknown",
+    cores: cpus().length,
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    node: process.version,
+  };
 }
 
 function print(rows: readonly BenchRow[]): void {
   for (const { case: name, unit, ours, peer, peerName, ratio } of rows) {
-    const cells = [name.padEnd(34), round(ours).padStart(10), unit.padEnd(8), round(peer).padStart(10), peerName.padEnd(34)];
+    const cells = [
+      name.padEnd(34),
+      round(ours).padStart(10),
+      unit.padEnd(8),
+      round(peer).padStart(10),
+      peerName.padEnd(34),
+    ];
     console.log(`${cells.join("  ")}  ${ratio.toFixed(2)}`);
   }
 }
@@ -32,7 +43,7 @@ function round(value: number): string {
 
 const args = process.argv.slice(2);
 const json = args.includes("--json");
-const [area] = args.filter((argument) => !argument.startsWith("--"));
+const area = args.find((argument) => !argument.startsWith("--"));
 const areas = await listAreas();
 if (area === undefined || !areas.includes(area)) {
   console.error(`usage: npm run bench -- AREA [--json], where AREA is one of: ${areas.join(", ")}`);

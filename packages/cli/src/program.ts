@@ -44,6 +44,6 @@ export async function run(argv: readonly string[]): Promise<number> {
 /** Sub-commands made elsewhere do not inherit settings on their own. */
 function inherit(program: Command, command: Command): Command {
   command.copyInheritedSettings(program);
-  for (const child of command.commands) inherit(command, child as Command);
+  for (const child of command.commands) inherit(command, child);
   return command;
 }

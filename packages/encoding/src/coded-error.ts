@@ -20,3 +20,8 @@ export abstract class CodedError<Code extends string = string> extends Error {
     this.explanation = explanation;
   }
 }
+
+/** Whether something thrown is one of our coded errors, of any package. */
+export function isCodedError(error: unknown): error is CodedError {
+  return error instanceof CodedError;
+}

@@ -1,10 +1,18 @@
-import type { AttackResult, Chain, ChainEvent, ChainReport, InferenceResult, Observe, Prediction } from "@cloister/deploy";
+import type {
+  AttackResult,
+  Chain,
+  ChainEvent,
+  ChainReport,
+  InferenceResult,
+  Observe,
+  SampleResult,
+} from "@cloister/deploy";
 import { drawPictures } from "../output/picture.ts";
 import { renderTable } from "../output/table.ts";
 import type { Terminal } from "../output/terminal.ts";
 import type { UpSettings } from "./up-options.ts";
 
-const SHOWN_PREDICTIONS = 8;
+const SHOWN_SAMPLES = 8;
 const TITLES: Readonly<Record<string, string>> = {
   import: "import the model",
   certificates: "make certificates and keys",
@@ -50,7 +58,10 @@ export function stepPrinter(terminal: Terminal): Observe {
         break;
       case "released":
         terminal.line(
-          terminal.style("dim", `    broker released ${event.keyId} to a SIMULATED enclave, log entry ${event.logIndex}`),
+          terminal.style(
+            "dim",
+            `    broker released ${event.keyId} to a SIMULATED enclave, log entry ${event.logIndex}`,
+          ),
         );
         break;
       case "refused":
@@ -63,8 +74,8 @@ export function stepPrinter(terminal: Terminal): Observe {
 }
 
 /** Inputs, predictions and whether they are right; then latency, throughput and who answered. */
-export function showInference(terminal: Terminal, { report, predictions, shares, reference }: InferenceResult): void {
-  const shown = predictions.slice(0, SHOWN_PREDICTIONS);
+export function showInference(terminal: Terminal, { report, samples, shares, reference }: InferenceResult): void {
+  const shown = samples.slice(0, SHOWN_SAMPLES);
   const pictures = shown.map(({ sample }) => sample.picture).filter((picture) => picture !== undefined);
   terminal.line();
   if (pictures.length > 0) terminal.line(drawPictures(pictures));
@@ -79,13 +90,16 @@ export function showInference(terminal: Terminal, { report, predictions, shares,
         { title: "right" },
         { title: "answered by" },
       ],
-      shown.map(predictionRow),
+      shown.map(sampleRow),
     ),
   );
   terminal.line();
   terminal.line(
-    `${report.correct} of ${report.requests} answers right, ${report.failed} failed; reference: ${reference}; ` +
-      `p50 ${report.p50Ms.toFixed(1)} ms, p99 ${report.p99Ms.toFixed(1)} ms, ${Math.round(report.perSecond)} requests/s`,
+    `${report.requests} requests: ${report.equal} answers equal to the reference (${reference}), ` +
+      `${report.correct} of the right class, ${report.failed} failed`,
+  );
+  terminal.line(
+    `p50 ${report.p50Ms.toFixed(1)} ms, p99 ${report.p99Ms.toFixed(1)} ms, ${Math.round(report.perSecond)} requests/s`,
   );
   const share = [...shares].map(([replica, count]) => `${replica} ${count}`).join(", ");
   terminal.line(`answered by: ${share}`);
@@ -95,14 +109,14 @@ export function showInference(terminal: Terminal, { report, predictions, shares,
   );
 }
 
-function predictionRow({ sample, top, probability, maxDifference, right, replica }: Prediction): string[] {
+function sampleRow({ sample, top, value, difference, isRight, replica }: SampleResult): string[] {
   return [
     sample.name,
     sample.label === undefined ? "-" : String(sample.label),
     String(top),
-    probability.toFixed(4),
-    maxDifference.toExponential(1),
-    right ? "yes" : "NO",
+    value.toFixed(4),
+    difference.toExponential(1),
+    isRight ? "yes" : "no",
     replica,
   ];
 }
@@ -113,7 +127,13 @@ export function showAttacks(terminal: Terminal, attacks: readonly AttackResult[]
   terminal.line(
     renderTable(
       [{ title: "attack" }, { title: "outcome" }, { title: "by" }, { title: "code" }, { title: "what was tried" }],
-      attacks.map(({ name, refused, by, code, tried }) => [name, refused ? "refused" : "SUCCEEDED", by, code ?? "-", tried]),
+      attacks.map(({ name, refused, by, code, tried }) => [
+        name,
+        refused ? "refused" : "SUCCEEDED",
+        by,
+        code ?? "-",
+        tried,
+      ]),
     ),
   );
 }
@@ -121,8 +141,12 @@ export function showAttacks(terminal: Terminal, attacks: readonly AttackResult[]
 /** How to reach the chain while it stays up. */
 export function showKept(terminal: Terminal, { gateway, requester, broker }: Chain, settings: UpSettings): void {
   terminal.line();
-  terminal.line(`gateway ${gateway.address.host}:${gateway.address.port}, broker ${broker.address.host}:${broker.address.port}`);
-  terminal.line(`requester: CA ${requester.ca}${requester.cert === undefined ? "" : `, certificate ${requester.cert}`}`);
+  terminal.line(
+    `gateway ${gateway.address.host}:${gateway.address.port}, broker ${broker.address.host}:${broker.address.port}`,
+  );
+  terminal.line(
+    `requester: CA ${requester.ca}${requester.cert === undefined ? "" : `, certificate ${requester.cert}`}`,
+  );
   terminal.line(`model ${settings.chain.model.name}; SIMULATED; Ctrl-C ends everything`);
 }
 

@@ -1,4 +1,4 @@
-import { CodedError } from "@cloister/encoding";
+import { isCodedError } from "@cloister/encoding";
 
 export interface ErrorReport {
   readonly code: string;
@@ -10,9 +10,10 @@ export interface ErrorReport {
  * defect of this program: its own text stays out of reports (it could hold input), its stack goes to `--verbose` only.
  */
 export function reportOf(error: unknown): ErrorReport {
-  if (error instanceof CodedError) return { code: error.code, message: error.message };
+  if (isCodedError(error)) return { code: error.code, message: error.message };
   return {
     code: "INTERNAL",
-    message: "the command ended with an unexpected error - this is a defect - run it again with --verbose and report it",
+    message:
+      "the command ended with an unexpected error - this is a defect - run it again with --verbose and report it",
   };
 }

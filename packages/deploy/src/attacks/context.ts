@@ -1,6 +1,6 @@
 import type { SimulatedPlatform } from "@cloister/attestation/simulated";
 import type { BrokerEvent } from "@cloister/broker";
-import { CodedError } from "@cloister/encoding";
+import { isCodedError } from "@cloister/encoding";
 import { type EnclaveManifest, type Installation, ReplicaRefusal } from "@cloister/enclave";
 import type { OwnedModel } from "../chain/model.ts";
 import type { Owner, RequesterFiles } from "../chain/owner.ts";
@@ -33,6 +33,8 @@ export interface Attack {
   readonly name: string;
   readonly tried: string;
   readonly by: "broker" | "replica" | "requester";
+  /** Set where the attack means something under that kind of TLS only. */
+  readonly onlyFor?: "one-way" | "mutual";
   readonly run: (context: AttackContext) => Promise<string | null>;
 }
 
@@ -68,7 +70,10 @@ export async function launchAndExpectRefusal(
 }
 
 /** Remembers the code of the latest refusal of the broker. */
-export function listenForRefusal({ onBrokerEvent }: AttackContext): { code: () => string | undefined; stop: () => void } {
+export function listenForRefusal({ onBrokerEvent }: AttackContext): {
+  code: () => string | undefined;
+  stop: () => void;
+} {
   let code: string | undefined;
   const stop = onBrokerEvent((event) => {
     if (event.type === "refusal") ({ code } = event);
@@ -79,6 +84,6 @@ export function listenForRefusal({ onBrokerEvent }: AttackContext): { code: () =
 /** The code of a coded error. Anything else is a defect of the demonstration and is thrown on. */
 export function codeOf(error: unknown): string {
   if (error instanceof ReplicaRefusal) return error.replicaCode;
-  if (error instanceof CodedError) return error.code;
+  if (isCodedError(error)) return error.code;
   throw error;
 }

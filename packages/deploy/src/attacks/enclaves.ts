@@ -23,7 +23,9 @@ export const ENCLAVE_ATTACKS: readonly Attack[] = [
     tried: "the right measurement comes in a quote of another platform with a root of its own",
     by: "broker",
     run: (context) =>
-      launchAndExpectRefusal(context, "attack-foreign-root", { platform: createSimulatedPlatform({ now: new Date() }) }),
+      launchAndExpectRefusal(context, "attack-foreign-root", {
+        platform: createSimulatedPlatform({ now: new Date() }),
+      }),
   },
   {
     name: "tls-off",

@@ -46,13 +46,11 @@ export interface Chain {
   readonly broker: OwnerBroker;
   readonly requester: RequesterFiles;
   readonly steps: StepClock["steps"];
-  /** Replicas by id with measurement (hex) and platform. */
-  replicas(): { id: string; measurement: string; platform: string }[];
   /** Sends real requests through the gateway. */
   infer(options: InferenceOptions): Promise<InferenceResult>;
   /** Carries out every attack, one after the other. */
   attack(): Promise<AttackResult[]>;
-  /** The main job's report: ok when no request failed or got a wrong answer and no attack succeeded. */
+  /** The main job's report: ok when every answer equals its reference, no request failed and no attack succeeded. */
   report(inference: InferenceReport, attacks: readonly AttackResult[]): ChainReport;
   /** Ends everything that was started. Safe to call twice. */
   close(): Promise<void>;
@@ -90,12 +88,27 @@ async function bringUp(options: ChainOptions, observe: Observe, cleanup: Cleanup
   const launch = launcherFor({ options, folders, sealed, platform, manifest, broker, observe });
   const cluster = await clock.run("replicas", () => replicasStep({ options, gateway, launch, manifest, observe }));
   cleanup.add(() => cluster.close());
-  const context = { launch, options, folders, owner, model, sealed, platform, manifest, broker, gateway, requester };
+  const parts = { launch, options, folders, owner, model, sealed, platform, manifest, broker, gateway, requester };
   return {
-    ...{ folders, owner, model, cluster, gateway, broker, requester, steps: clock.steps },
-    replicas: () => [...cluster.running].map(([id, replica]) => describeReplica(id, replica)),
-    infer: (inference) => clock.run("inference", () => runInference({ ...context, tls: options.tls }, inference, observe)),
-    attack: () => clock.run("attacks", () => attackStep(context, observe)),
+    folders,
+    owner,
+    model,
+    cluster,
+    gateway,
+    broker,
+    requester,
+    steps: clock.steps,
+    infer: (inference) =>
+      clock.run("inference", () => runInference({ ...parts, address: gateway.address }, inference, observe)),
+    attack: () => clock.run("attacks", () => attackStep(parts, observe)),
+    report: (inference, attacks) => ({
+      ok: inference.equal === inference.requests && inference.failed === 0 && attacks.every(({ refused }) => refused),
+      simulated: true,
+      steps: clock.steps,
+      replicas: [...cluster.running].map(([id, replica]) => describeReplica(id, replica)),
+      inference,
+      attacks: attacks.map(({ name, refused, by, code }) => ({ name, refused, by, code })),
+    }),
     close: () => cleanup.run(),
   };
 }
@@ -136,7 +149,15 @@ interface LauncherParts {
   readonly observe: Observe;
 }
 
-function launcherFor({ options, folders, sealed, platform, manifest, broker, observe }: LauncherParts): ReplicaLauncher {
+function launcherFor({
+  options,
+  folders,
+  sealed,
+  platform,
+  manifest,
+  broker,
+  observe,
+}: LauncherParts): ReplicaLauncher {
   return replicaLauncher({
     platform,
     manifest,
@@ -167,12 +188,16 @@ async function replicasStep({ options, gateway, launch, observe }: ReplicasParts
     },
   });
   const facts = [...cluster.running].map(
-    ([id, { pid, measurement }]) => `${id}: process ${pid}, SIMULATED TEE, MRENCLAVE ${toHex(measurement).slice(0, 16)}…`,
+    ([id, { pid, measurement }]) =>
+      `${id}: process ${pid}, SIMULATED TEE, MRENCLAVE ${toHex(measurement).slice(0, 16)}…`,
   );
   return { result: cluster, facts };
 }
 
-type AttackParts = Omit<AttackContext, "installation" | "folder" | "generation" | "sealed" | "brokerAddress" | "gatewayAddress" | "tls" | "onBrokerEvent"> & {
+type AttackParts = Omit<
+  AttackContext,
+  "installation" | "folder" | "generation" | "sealed" | "brokerAddress" | "gatewayAddress" | "tls" | "onBrokerEvent"
+> & {
   readonly options: ChainOptions;
   readonly folders: WorkFolders;
   readonly sealed: SealedModel;
@@ -196,7 +221,7 @@ async function attackStep(parts: AttackParts, observe: Observe) {
     onBrokerEvent: broker.onEvent,
   };
   const results: AttackResult[] = [];
-  for (const attack of ATTACKS) {
+  for (const attack of ATTACKS.filter(({ onlyFor = options.tls }) => onlyFor === options.tls)) {
     observe({ type: "progress", text: attack.tried });
     const result = await carryOut(attack, context);
     observe({ type: "attack", result });
@@ -205,4 +230,3 @@ async function attackStep(parts: AttackParts, observe: Observe) {
   const refused = results.filter((result) => result.refused).length;
   return { result: results, facts: [`${refused} of ${results.length} refused`] };
 }
-

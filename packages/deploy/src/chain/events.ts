@@ -1,7 +1,16 @@
 import type { AttackResult } from "../attacks/attack.ts";
 
 /** The steps of the main job, in order. */
-export const STEPS = ["import", "certificates", "seal", "broker", "gateway", "replicas", "inference", "attacks"] as const;
+export const STEPS = [
+  "import",
+  "certificates",
+  "seal",
+  "broker",
+  "gateway",
+  "replicas",
+  "inference",
+  "attacks",
+] as const;
 export type StepName = (typeof STEPS)[number];
 
 /** What happens while the chain comes up and runs. Nothing here is secret. */

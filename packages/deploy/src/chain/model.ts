@@ -22,22 +22,36 @@ export interface ImportOptions {
   readonly name: string;
   readonly version: number;
   readonly modelsDir: string;
+  /** Names of input and output nodes of a frozen graph; defaults `input` and `predict`. */
+  readonly inputs?: readonly string[];
+  readonly outputs?: readonly string[];
 }
 
 /**
  * Imports a model into `modelsDir/<name>/<version>/`. A frozen graph becomes a SavedModel with the signature `serving_default`, inputs
- * `input`, outputs `predict`. An earlier import of the same version is replaced as a whole. Throws `MODEL_NOT_FOUND` and the
+ * `input`, outputs `predict` unless told otherwise. An earlier import of the same version is replaced as a whole. Throws `MODEL_NOT_FOUND` and the
  * codes of `SavedModelError`.
  */
-export async function importModel({ path, name, version, modelsDir }: ImportOptions): Promise<OwnedModel> {
+export async function importModel({ path, name, version, modelsDir, ...nodes }: ImportOptions): Promise<OwnedModel> {
+  const files = await readModel(path, nodes);
+  const folder = join(modelsDir, name, String(version));
+  await writeTreeAtomically(folder, files, { replace: true });
+  return { name, version, files, folder, samplesFolder: dirname(resolve(path)) };
+}
+
+/** The files of a SavedModel folder, or of the SavedModel that a frozen GraphDef becomes. Throws as `importModel`. */
+export async function readModel(
+  path: string,
+  nodes: Pick<ImportOptions, "inputs" | "outputs"> = {},
+): Promise<ModelFiles> {
   const source = resolve(path);
   const info = await stat(source).catch((cause: unknown) => {
     throw notFound(path, cause);
   });
-  const files = info.isDirectory() ? await readSavedModel(source) : importFrozenGraph(await readFile(source), {});
-  const folder = join(modelsDir, name, String(version));
-  await writeTreeAtomically(folder, files, { replace: true });
-  return { name, version, files, folder, samplesFolder: dirname(source) };
+  if (!info.isDirectory()) return importFrozenGraph(await readFile(source), nodes).files;
+  const files = await readTree(source);
+  if (!files.has("saved_model.pb")) throw notFound(join(source, "saved_model.pb"));
+  return files;
 }
 
 /** A name for a model out of its path: the example's folder, or the file's name without its ending. */
@@ -45,12 +59,6 @@ export function modelNameOf(path: string): string {
   const name = basename(resolve(path)).replace(/\.pb$/, "");
   const generic = name === "saved_model" || name === "frozen" || /^\d+$/.test(name);
   return generic ? modelNameOf(dirname(resolve(path))) : name;
-}
-
-async function readSavedModel(folder: string): Promise<ModelFiles> {
-  const files = await readTree(folder);
-  if (!files.has("saved_model.pb")) throw notFound(join(folder, "saved_model.pb"));
-  return files;
 }
 
 function notFound(path: string, cause?: unknown): DeployError {

@@ -4,8 +4,10 @@ import type { StepName } from "./events.ts";
 /** The inference part of the report. Times in milliseconds, throughput in requests per second. */
 export interface InferenceReport {
   readonly requests: number;
-  /** Requests whose answer was right: the label where there is one, and equal to the reference within the tolerance. */
+  /** Answers whose class is the label; where there are no labels, those equal to the reference. */
   readonly correct: number;
+  /** Answers equal to the reference (1e-5). The chain has to give all of them; a model may be wrong, its serving may not. */
+  readonly equal: number;
   readonly failed: number;
   readonly p50Ms: number;
   readonly p99Ms: number;

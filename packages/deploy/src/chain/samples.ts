@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { decodeImage } from "@cloister/client";
+import { imageToTensor } from "@cloister/client";
 import { elementCount, type Tensor } from "@cloister/encoding/tensor";
 import type { SignatureInfo } from "@cloister/model-server/engine";
 import { DeployError } from "../errors.ts";
@@ -26,10 +26,22 @@ const UNKNOWN_DIMENSION = 1;
 const MAX_ELEMENTS = 64 * 1024 * 1024;
 
 /**
- * Pictures with labels and TensorFlow's own answers, from a folder with `images/*.png`, `labels.json` and `golden.json`.
- * Returns undefined where the folder has no such files.
+ * What to ask a model: pictures with labels and TensorFlow's own answers where the folder has `images/*.png`, `labels.json` and
+ * `golden.json` and the model takes pictures; else seeded random values.
  */
-export async function readLabelledImages(folder: string, input: string): Promise<Sample[] | undefined> {
+export async function loadSamples(folder: string, signature: SignatureInfo): Promise<Sample[]> {
+  const [alias, ...others] = signature.inputs.keys();
+  const shape = alias === undefined ? undefined : signature.inputs.get(alias)?.shape;
+  const isPicture = others.length === 0 && shape?.length === 4 && shape[3] === 1;
+  const pictures = isPicture && alias !== undefined ? await readLabelledImages(folder, alias, shape) : undefined;
+  return pictures ?? randomSamples(signature);
+}
+
+async function readLabelledImages(
+  folder: string,
+  input: string,
+  shape: readonly number[],
+): Promise<Sample[] | undefined> {
   const read = (name: string): Promise<unknown> =>
     readFile(join(folder, name), "utf8").then(
       (text) => JSON.parse(text) as unknown,
@@ -37,17 +49,19 @@ export async function readLabelledImages(folder: string, input: string): Promise
     );
   const labels = (await read("labels.json")) as number[] | undefined;
   const golden = (await read("golden.json")) as { probabilities: number[][] } | undefined;
-  if (labels === undefined || golden === undefined) return undefined;
+  const [, height = 0, width = 0] = shape;
+  if (labels === undefined || golden === undefined || height <= 0 || width <= 0) return undefined;
   const names = (await readdir(join(folder, "images"))).filter((name) => name.endsWith(".png")).sort();
   return Promise.all(
     names.map(async (name, index) => {
-      const image = await decodeImage(await readFile(join(folder, "images", name)), { channels: 1 });
+      const file = await readFile(join(folder, "images", name));
+      const tensor = await imageToTensor(file, { width, height, channels: "grayscale" });
       return {
         name,
-        inputs: new Map([[input, image.tensor]]),
+        inputs: new Map([[input, tensor]]),
         label: labels[index] ?? -1,
         golden: golden.probabilities[index] ?? [],
-        picture: { width: image.width, height: image.height, gray: image.bytes },
+        picture: { width, height, gray: Uint8Array.from(tensor.data as Float32Array, (value) => value * 255) },
       };
     }),
   );
@@ -57,7 +71,7 @@ export async function readLabelledImages(folder: string, input: string): Promise
  * Seeded random inputs in [0, 1) for any signature of float inputs; unknown dimensions become 1.
  * Throws `MODEL_NOT_RUNNABLE` for other dtypes, whose meaning nobody could guess.
  */
-export function randomSamples(signature: SignatureInfo): Sample[] {
+function randomSamples(signature: SignatureInfo): Sample[] {
   return Array.from({ length: RANDOM_SAMPLES }, (_, index) => {
     const inputs = new Map<string, Tensor>();
     for (const [alias, { dtype, shape }] of signature.inputs) {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { CodedError } from "@cloister/encoding";
+import { isCodedError } from "@cloister/encoding";
 import type { RunningReplica } from "@cloister/enclave";
 import { DeployError } from "../errors.ts";
 import type { Gateway } from "../gateway/gateway.ts";
@@ -81,7 +81,7 @@ class Supervisor implements LocalCluster {
 
   async #keepRunning(id: string): Promise<void> {
     let delayMs = FIRST_RESTART_DELAY_MS;
-    for (let restarts = 1; !this.#closing.signal.aborted; ) {
+    for (let restarts = 1; !this.#closing.signal.aborted;) {
       const startedAt = performance.now();
       await this.running.get(id)?.exited;
       if (this.#closing.signal.aborted) return;
@@ -97,14 +97,14 @@ class Supervisor implements LocalCluster {
         await this.#start(id, restarts);
         restarts += 1;
       } catch (error) {
-        const code = error instanceof CodedError ? error.code : "INTERNAL";
+        const code = isCodedError(error) ? error.code : "INTERNAL";
         this.#options.onEvent({ type: "start-failed", replica: id, code });
       }
     }
   }
 
   async #publish(): Promise<void> {
-    const backends = [...this.running].map(([id, { address }]) => ({ id, ...address }));
+    const backends = [...this.running].map(([id, { address }]) => ({ id, host: address.host, port: address.port }));
     await this.#options.gateway.setBackends(backends);
   }
 }

@@ -51,7 +51,8 @@ export async function checkTrustedFiles(
     const actual = await sha256File(path).catch((cause: unknown) => {
       throw trustedFileError("TRUSTED_FILE_MISSING", name, "it cannot be read", cause);
     });
-    if (actual !== expected) throw trustedFileError("TRUSTED_FILE_CHANGED", name, "its SHA-256 is not the measured one");
+    if (actual !== expected)
+      throw trustedFileError("TRUSTED_FILE_CHANGED", name, "its SHA-256 is not the measured one");
   });
 }
 

@@ -1,4 +1,4 @@
-import { CodedError } from "@cloister/encoding";
+import { isCodedError } from "@cloister/encoding";
 import { acceptHostOptions } from "../manifest/host-options.ts";
 import { decodeManifest } from "../manifest/manifest.ts";
 import { SimulatedDriver } from "../simulated/driver.ts";
@@ -30,8 +30,8 @@ async function start(message: Extract<ToReplica, { kind: "start" }>): Promise<vo
 }
 
 function giveUp(error: unknown): void {
-  const code = error instanceof CodedError ? error.code : "INTERNAL";
-  const message = error instanceof CodedError ? error.message : "an unexpected error ended the replica";
+  const code = isCodedError(error) ? error.code : "INTERNAL";
+  const message = isCodedError(error) ? error.message : "an unexpected error ended the replica";
   jsonLog({ platform: driver.name })("refused", { code, message });
   const end = (): void => process.exit(1);
   if (process.send === undefined) end();

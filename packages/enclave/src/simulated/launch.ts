@@ -166,4 +166,3 @@ function exitedEarly(cause?: unknown): EnclaveError {
     { cause },
   );
 }
-
