@@ -69,7 +69,7 @@ export interface Harness {
   /** What a client has to know. */
   readonly server: { readonly port: number; readonly ca: string };
   /** Resolves with the first event, past or coming, that fits. */
-  event(fits: (event: BrokerEvent) => boolean): Promise<BrokerEvent>;
+  readonly event: (fits: (event: BrokerEvent) => boolean) => Promise<BrokerEvent>;
 }
 
 /** A whole broker on a free port: simulated platform, real verifier, log on disk. Everything ends with the test. */
@@ -83,6 +83,10 @@ export async function startHarness(
   const logPath = join(folder, "log");
   const { privateKey: signingKey, publicKey: logPublicKey } = generateKeyPairSync("ed25519");
   const log = await openReleaseLog({ path: logPath, origin: "test/broker", signingKey });
+  t.after(async () => {
+    await log.close();
+    await rm(folder, { recursive: true });
+  });
   const events: BrokerEvent[] = [];
   const waiting = new Set<() => void>();
   const broker = await startBroker({
@@ -101,11 +105,7 @@ export async function startHarness(
     },
     ...configure(platform),
   });
-  t.after(async () => {
-    await broker.close(50);
-    await log.close();
-    await rm(folder, { recursive: true });
-  });
+  t.after(() => broker.close(50));
   const event = (fits: (event: BrokerEvent) => boolean): Promise<BrokerEvent> =>
     new Promise((resolve) => {
       const look = (): void => {
