@@ -10,7 +10,10 @@ export async function* inOrderAhead<Item, Result>(
   const running: { item: Item; promise: Promise<Result> }[] = [];
   try {
     for (const item of items) {
-      running.push({ item, promise: work(item) });
+      const promise = work(item);
+      // It may fail before its turn to be awaited, which must not count as unhandled; its turn still comes.
+      promise.catch(() => undefined);
+      running.push({ item, promise });
       if (running.length >= ahead) yield await first(running);
     }
     while (running.length > 0) yield await first(running);

@@ -23,6 +23,8 @@ export class WorkerPool {
   readonly #workers: Worker[];
   readonly #waiting = new Map<number, Waiting>();
   #nextId = 0;
+  /** Set when a thread is gone: work given to it would never be answered. */
+  #ended = false;
 
   /** Starts `count` threads (at least one). */
   constructor(count: number) {
@@ -54,6 +56,7 @@ export class WorkerPool {
   }
 
   #run(task: Unnumbered<WorkerTask>): Promise<Uint8Array> {
+    if (this.#ended) return Promise.reject(new ProtectedFileError("WORKER_FAILED"));
     const id = this.#nextId;
     this.#nextId += 1;
     const worker = this.#workers[id % this.#workers.length];
@@ -92,6 +95,7 @@ export class WorkerPool {
 
   /** One thread gone means work lost: nothing of the pool can be relied on. */
   #failAll(cause: unknown): void {
+    this.#ended = true;
     for (const { reject } of this.#waiting.values()) reject(new ProtectedFileError("WORKER_FAILED", { cause }));
     this.#waiting.clear();
   }
