@@ -73,6 +73,7 @@ export class Connection {
  */
 async function openTls(options: ChannelOptions, timeoutMs: number): Promise<TLSSocket> {
   const socket = connectTls(tlsOptions(options));
+  socket.setNoDelay(true);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const timer = setTimeout(() => reject(new Error("connecting took too long")), timeoutMs);
   // A server may legally wait for our first bytes (RFC 9113, section 3.4).

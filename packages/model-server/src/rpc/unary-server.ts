@@ -9,7 +9,7 @@ import {
   type ServerHttp2Stream,
   type ServerOptions,
 } from "node:http2";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { GrpcStatusName } from "@cloister/encoding/grpc";
 import { BufferBudget, DEFAULT_LIMITS, type RpcLimits } from "./limits.ts";
 import { type ModelServerTls, serverTlsOptions } from "./tls.ts";
@@ -94,6 +94,8 @@ function createHttp2Server(tls: ModelServerTls | undefined, limits: RpcLimits): 
       ? createServer(options)
       : createSecureServer({ ...options, ...serverTlsOptions(tls), handshakeTimeout: limits.tlsHandshakeMs });
   server.maxConnections = limits.maxConnections;
+  // Small answers must not wait for the acknowledgement of those before.
+  server.on("connection", (socket: Socket) => socket.setNoDelay(true));
   // A failed handshake concerns only its own connection.
   server.on("sessionError", () => undefined);
   server.on("tlsClientError", (_error, socket: { destroy(): void }) => socket.destroy());
