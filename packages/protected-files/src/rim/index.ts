@@ -12,3 +12,4 @@ export {
   type WriteTreeOptions,
 } from "./tree.ts";
 export { WorkerPool } from "./worker-pool.ts";
+export { generateWrapKey, type KeyFile, readKeyFile, writeKeyFile } from "./key-file.ts";

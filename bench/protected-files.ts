@@ -1,0 +1,168 @@
+import { createCipheriv, randomBytes } from "node:crypto";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execFileSync } from "node:child_process";
+import { env, execPath } from "node:process";
+import { fileURLToPath } from "node:url";
+import { Secret } from "@cloister/encoding";
+import { openFileTo, sealFileTo, WorkerPool, writeKeyFile } from "@cloister/protected-files/rim";
+import type { BenchRow } from "./row.ts";
+
+// Sealing and opening from file to file, beside one AES-128-GCM stream over the same bytes: what the cipher alone would take.
+// All contestants take turns in every round, and each row is the median, so that a busy machine slows them alike.
+
+export interface ProtectedFilesBenchOptions {
+  /** Default: the variable BENCH_SIZES_MIB (such as "256,2048"), else 256. */
+  readonly sizesMiB?: readonly number[];
+  /** Default 5. */
+  readonly rounds?: number;
+  /** Path of a stock gramine-sgx-pf-crypt to run beside; default: the variable PF_CRYPT_STOCK, else none. */
+  readonly stockTool?: string;
+}
+
+const MIB = 2 ** 20;
+const CHUNK_BYTES = MIB;
+const STREAM = "AES-128-GCM stream";
+const STOCK = "gramine-sgx-pf-crypt";
+const MEMORY_BUDGET_MIB = 100;
+
+interface Files {
+  readonly plain: string;
+  readonly sealed: string;
+  readonly out: string;
+  readonly key: string;
+}
+
+type Contestants = Readonly<Record<string, () => Promise<unknown>>>;
+
+function sizesFromEnvironment(): number[] {
+  return (env["BENCH_SIZES_MIB"] ?? "256").split(",").map(Number);
+}
+
+/** Rows `seal` and `open` in MiB/s for one and two threads, and the private memory of a process that does it. */
+export async function run(options: ProtectedFilesBenchOptions = {}): Promise<BenchRow[]> {
+  const { sizesMiB = sizesFromEnvironment(), rounds = 5, stockTool = env["PF_CRYPT_STOCK"] } = options;
+  const directory = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "bench-"));
+  const pool = new WorkerPool(2);
+  try {
+    const rows: BenchRow[] = [];
+    for (const sizeMiB of sizesMiB) rows.push(...(await measureSize(directory, pool, sizeMiB, rounds, stockTool)));
+    return rows;
+  } finally {
+    await pool.close();
+    rmSync(directory, { recursive: true });
+  }
+}
+
+async function measureSize(
+  directory: string,
+  pool: WorkerPool,
+  sizeMiB: number,
+  rounds: number,
+  stockTool: string | undefined,
+): Promise<BenchRow[]> {
+  const at = (name: string): string => join(directory, name);
+  const files = { plain: at("plain"), sealed: at("sealed"), out: at("out"), key: at("key") };
+  const wrapKey = new Secret(randomBytes(16), "wrap key");
+  await writeKeyFile(files.key, wrapKey, { overwrite: true });
+  fillWithRandom(files.plain, sizeMiB);
+  const options = { wrapKey, boundPath: "models/bench/1/model", overwrite: true };
+  await sealFileTo(files.plain, files.sealed, options);
+  const contestants: Contestants = {
+    [STREAM]: async () => Promise.resolve(encryptStream(files)),
+    "seal, 1 worker": () => sealFileTo(files.plain, files.out, options),
+    "seal, 2 workers": () => sealFileTo(files.plain, files.out, { ...options, pool }),
+    "open, 1 worker": () => openFileTo(files.sealed, files.out, options),
+    "open, 2 workers": () => openFileTo(files.sealed, files.out, { ...options, pool }),
+    ...(stockTool !== undefined && stockContestants(stockTool, files)),
+  };
+  const speeds = await takeTurns(contestants, sizeMiB, rounds);
+  const rows = Object.keys(speeds)
+    .filter((name) => name.startsWith("seal") || name.startsWith("open"))
+    .flatMap((name) => rowsFor(name, sizeMiB, speeds));
+  return [...rows, memoryRow(files, sizeMiB, 1), memoryRow(files, sizeMiB, 2)];
+}
+
+function rowsFor(name: string, sizeMiB: number, speeds: Readonly<Record<string, number>>): BenchRow[] {
+  const ours = speeds[name] ?? Number.NaN;
+  const mode = name.startsWith("seal") ? "encrypt" : "decrypt";
+  return [STREAM, `${STOCK} ${mode}`].flatMap((peerName) => {
+    const peer = speeds[peerName];
+    if (peer === undefined) return [];
+    return [{ case: `${name}, ${sizeMiB} MiB`, unit: "MiB/s", ours, peer, peerName, ratio: ours / peer }];
+  });
+}
+
+/** Most private memory of a process that does nothing but seal. */
+function memoryRow(files: Files, sizeMiB: number, workers: number): BenchRow {
+  const child = fileURLToPath(new URL("./protected-files.memory.ts", import.meta.url));
+  const text = execFileSync(execPath, [child, "seal", String(workers), files.plain, files.out], { encoding: "utf8" });
+  const ours = Number(text);
+  const name = `memory, seal, ${workers} worker${workers === 1 ? "" : "s"}, ${sizeMiB} MiB`;
+  return {
+    case: name,
+    unit: "MiB",
+    ours,
+    peer: MEMORY_BUDGET_MIB,
+    peerName: "budget",
+    ratio: MEMORY_BUDGET_MIB / ours,
+  };
+}
+
+async function takeTurns(contestants: Contestants, sizeMiB: number, rounds: number): Promise<Record<string, number>> {
+  const seconds: Record<string, number[]> = {};
+  for (let round = 0; round < rounds; round += 1) {
+    for (const [name, work] of Object.entries(contestants)) {
+      const start = performance.now();
+      await work();
+      (seconds[name] ??= []).push((performance.now() - start) / 1000);
+    }
+  }
+  return Object.fromEntries(Object.entries(seconds).map(([name, times]) => [name, sizeMiB / median(times)]));
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+function stockContestants(tool: string, files: Files): Contestants {
+  const crypt = (mode: string, input: string) => async (): Promise<void> => {
+    execFileSync(tool, [mode, "-w", files.key, "-i", input, "-o", files.out], { stdio: "ignore" });
+    return Promise.resolve();
+  };
+  return { [`${STOCK} encrypt`]: crypt("encrypt", files.plain), [`${STOCK} decrypt`]: crypt("decrypt", files.sealed) };
+}
+
+/** One cipher, one key, 1 MiB at a time, flushed at the end as ours is. */
+function encryptStream(files: Files): void {
+  const cipher = createCipheriv("aes-128-gcm", randomBytes(16), randomBytes(12));
+  const [input, output] = [openSync(files.plain, "r"), openSync(files.out, "w")];
+  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  for (let count = readSync(input, chunk); count > 0; count = readSync(input, chunk)) {
+    writeSync(output, cipher.update(chunk.subarray(0, count)));
+  }
+  cipher.final();
+  fsyncSync(output);
+  closeSync(input);
+  closeSync(output);
+}
+
+function fillWithRandom(path: string, sizeMiB: number): void {
+  if (existsSync(path) && statSync(path).size === sizeMiB * MIB) return;
+  const file = openSync(path, "w");
+  for (let done = 0; done < sizeMiB; done += 1) writeSync(file, randomBytes(MIB));
+  closeSync(file);
+}
