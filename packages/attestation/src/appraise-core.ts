@@ -51,11 +51,13 @@ export function* appraiseCore(
   memory: Memory,
   evidence: Evidence,
   served: Collateral,
-  anchors: readonly TrustAnchor[],
-  time: Date,
+  trusted: readonly TrustAnchor[],
+  now: Date,
 ): Steps<VerifiedClaims> {
-  if (Number.isNaN(time.getTime())) throw refusal("TIME_INVALID");
-  // Copies: what is checked must be what is returned, whatever the caller does with its buffers meanwhile.
+  if (Number.isNaN(now.getTime())) throw refusal("TIME_INVALID");
+  // Copies: what is checked must be what is returned, whatever the caller does with its objects meanwhile.
+  const time = new Date(now);
+  const anchors = trusted.map(copyAnchor);
   const quote = parseQuote(evidence.quote.slice());
   const collateral = copyCollateral(served);
 
@@ -196,6 +198,10 @@ function* verifyQuoteSignature({ signed, signatureData }: Quote): Steps<void> {
 /** Most quote providers end the PEM text as a C string. */
 function withoutFinalNul(text: Uint8Array): Uint8Array {
   return text.at(-1) === 0 ? text.subarray(0, -1) : text;
+}
+
+function copyAnchor(anchor: TrustAnchor): TrustAnchor {
+  return { name: anchor.name, kind: anchor.kind, certificate: anchor.certificate.slice() };
 }
 
 function copyCollateral(served: Collateral): Collateral {

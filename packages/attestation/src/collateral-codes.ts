@@ -1,12 +1,63 @@
 import type { Explanation } from "@cloister/encoding";
 
-/** Codes of collateral as a whole: its stored form. Faults of its items have the codes of the appraisal. */
-export type CollateralErrorCode = "COLLATERAL_MALFORMED";
+/** Codes of collateral as a whole: its stored form, and the service it comes from. Its items have codes of the appraisal. */
+export type CollateralErrorCode =
+  | "COLLATERAL_MALFORMED"
+  | "COLLATERAL_SERVICE_URL_INVALID"
+  | "COLLATERAL_SERVICE_UNREACHABLE"
+  | "COLLATERAL_SERVICE_TIMEOUT"
+  | "COLLATERAL_SERVICE_FAILED"
+  | "COLLATERAL_SERVICE_REFUSED"
+  | "COLLATERAL_NOT_FOUND"
+  | "COLLATERAL_RESPONSE_TOO_LARGE"
+  | "COLLATERAL_RESPONSE_MALFORMED";
+
+const SERVICE = "collateral not fetched";
 
 export const COLLATERAL_EXPLANATIONS: Readonly<Record<CollateralErrorCode, Explanation>> = {
   COLLATERAL_MALFORMED: {
     what: "stored collateral refused",
     why: "it is not in the form that this software writes",
     remedy: "fetch the collateral again",
+  },
+  COLLATERAL_SERVICE_URL_INVALID: {
+    what: SERVICE,
+    why: "the address of the service is no HTTPS URL",
+    remedy: "configure an https:// URL that ends in /certification/v4/",
+  },
+  COLLATERAL_SERVICE_UNREACHABLE: {
+    what: SERVICE,
+    why: "no TLS connection to the service came about",
+    remedy: "check its address, its certificate and the network",
+  },
+  COLLATERAL_SERVICE_TIMEOUT: {
+    what: SERVICE,
+    why: "the service did not answer in time",
+    remedy: "check the service, or try again later",
+  },
+  COLLATERAL_SERVICE_FAILED: {
+    what: SERVICE,
+    why: "the service reports a failure of its own",
+    remedy: "look into the service's log, or try again later",
+  },
+  COLLATERAL_SERVICE_REFUSED: {
+    what: SERVICE,
+    why: "the service does not take the request",
+    remedy: "check the address and the version of the service",
+  },
+  COLLATERAL_NOT_FOUND: {
+    what: SERVICE,
+    why: "the service has nothing for this kind of platform",
+    remedy: "let the service cache this platform's collateral",
+  },
+  COLLATERAL_RESPONSE_TOO_LARGE: {
+    what: SERVICE,
+    why: "an answer is longer than 1 MiB",
+    remedy: "check that the address is that of a collateral service",
+  },
+  COLLATERAL_RESPONSE_MALFORMED: {
+    what: SERVICE,
+    why: "an answer lacks its issuer chain or has another form than expected",
+    remedy: "check that the address is that of a collateral service of version 4",
   },
 };

@@ -13,6 +13,8 @@ export type {
   VerifiedClaims,
 } from "./claims.ts";
 export { decodeCollateral, encodeCollateral, type Collateral } from "./collateral.ts";
+export { INTEL_PCS, type CollateralService, type UpdateType } from "./collateral-request.ts";
+export { quotedPlatform, type QuotedPlatform } from "./quoted-platform.ts";
 export {
   AttestationError,
   explain,

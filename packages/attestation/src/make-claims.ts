@@ -72,15 +72,16 @@ function dateClaims({ anchor, pck, rootCrl, pckCrl, tcbInfo, qeIdentity }: Appra
   };
 }
 
+/** Copies, because a verifier remembers the extension: who changes claims must not change later ones. */
 function platformClaims({ leaf, ca, extension }: PckChain): PlatformClaims {
   const { fmspc, pceId, ppid, sgxType, platformInstanceId, flags } = extension;
   return {
-    fmspc,
-    pceId,
-    ppid,
-    ...(platformInstanceId && { platformInstanceId }),
+    fmspc: fmspc.slice(),
+    pceId: pceId.slice(),
+    ppid: ppid.slice(),
+    ...(platformInstanceId && { platformInstanceId: platformInstanceId.slice() }),
     sgxType,
-    ...(flags && { flags }),
+    ...(flags && { flags: { ...flags } }),
     pckCa: isProcessorCa(ca) ? "processor" : "platform",
     pckSerial: leaf.serial,
   };

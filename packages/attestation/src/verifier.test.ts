@@ -82,3 +82,16 @@ test("a production verifier cannot be given a simulated anchor", () => {
     "accepted",
   );
 });
+
+test("who changes claims or anchors does not change later claims", () => {
+  const { quote, collateral, anchors, time } = loadCase("syn-pos-sgx-platform-uptodate");
+  const own = anchors.map((anchor) => structuredClone(anchor));
+  const verifier = createVerifier({ anchors: own });
+  const before = verifier.appraise({ quote }, collateral, time);
+  const copy = structuredClone({ ...before });
+  before.platform.fmspc.fill(0);
+  before.platform.platformInstanceId?.fill(0);
+  before.reportData.fill(0);
+  for (const { certificate } of own) certificate.fill(0);
+  assert.deepEqual({ ...verifier.appraise({ quote }, collateral, time) }, copy);
+});

@@ -26,7 +26,7 @@ const DEFAULT_REMEMBERED = 1024;
  * and revocation are looked at on every appraisal, so remembering never lengthens a validity.
  */
 export function createVerifier(options: VerifierOptions): Verifier {
-  const anchors = [...options.anchors];
+  const anchors = Object.freeze(options.anchors.map(frozenCopy));
   const memory = new Memory(options.maxRemembered ?? DEFAULT_REMEMBERED);
   const crypto = new NodeCrypto();
   return {
@@ -43,4 +43,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
 export function createProductionVerifier(options: VerifierOptions): Verifier {
   if (options.anchors.some(({ kind }) => kind !== "intel")) throw refusal("ANCHOR_SIMULATED");
   return createVerifier(options);
+}
+
+function frozenCopy({ name, kind, certificate }: TrustAnchor): TrustAnchor {
+  return Object.freeze({ name, kind, certificate: certificate.slice() });
 }

@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { toHex, utf8 } from "@cloister/encoding";
+import { encodePem } from "@cloister/encoding/pem";
+import { appraise } from "../appraise.ts";
+import { collateralUrls, decodeCrlBody, INTEL_PCS } from "../collateral-request.ts";
+import { quotedPlatform } from "../quoted-platform.ts";
+import { fetchCollateral } from "./collateral-client.ts";
+import { loadCase } from "./testing/dcap-bundle.ts";
+import { startTestPccs, type Interception } from "./testing/test-pccs.ts";
+
+const BUNDLE = loadCase("sgx-00a067-config-sw/valid");
+const PLATFORM = quotedPlatform(BUNDLE.quote);
+const FAST = { pauseMs: 1, timeoutMs: 2000 };
+
+test("what is fetched for a quote's platform appraises the quote", async () => {
+  await using pccs = await startTestPccs(BUNDLE.collateral);
+  const collateral = await fetchCollateral(pccs.service, PLATFORM, FAST);
+  assert.deepEqual(collateral, BUNDLE.collateral);
+  assert.equal(appraise({ quote: BUNDLE.quote }, collateral, BUNDLE.anchors, BUNDLE.time).tee, "sgx");
+  assert.deepEqual([...pccs.requests].sort(), [
+    "/sgx/certification/v4/pckcrl?ca=processor&encoding=der",
+    "/sgx/certification/v4/qe/identity?update=standard",
+    "/sgx/certification/v4/rootcacrl",
+    "/sgx/certification/v4/tcb?fmspc=00a067110000&update=standard",
+  ]);
+});
+
+test("a TDX quote asks the TDX routes for TCB info and QE identity", () => {
+  const platform = quotedPlatform(loadCase("tdx4-20a06f-uptodate/valid").quote);
+  const urls = collateralUrls(INTEL_PCS, platform, "early");
+  assert.equal(
+    urls.tcbInfo.href,
+    "https://api.trustedservices.intel.com/tdx/certification/v4/tcb?fmspc=20a06f000000&update=early",
+  );
+  assert.equal(urls.pckCrl.pathname, "/sgx/certification/v4/pckcrl");
+  assert.equal(urls.rootCaCrl.href, "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der");
+});
+
+test("a revocation list is taken as DER, hex or PEM, and as nothing else", () => {
+  const der = BUNDLE.collateral.pckCrl;
+  const forms = [der, utf8(toHex(der)), utf8(toHex(der).toUpperCase()), utf8(encodePem("X509 CRL", der))];
+  for (const form of forms) assert.deepEqual(decodeCrlBody(form), der);
+  for (const other of ["", "<html>", "3", "-----BEGIN X509 CRL-----", "4000"]) {
+    assert.throws(() => decodeCrlBody(utf8(other)), { code: "COLLATERAL_RESPONSE_MALFORMED" });
+  }
+});
+
+test("a service is asked over HTTPS only", async () => {
+  for (const url of [
+    "http://localhost:8081/",
+    "file:///tmp/",
+    "localhost",
+    "https://user@localhost/",
+    "https://a/?b",
+  ]) {
+    await assert.rejects(fetchCollateral({ kind: "pccs", url }, PLATFORM), { code: "COLLATERAL_SERVICE_URL_INVALID" });
+  }
+});
+
+test("a service whose certificate is not vouched for gets no request", async () => {
+  await using pccs = await startTestPccs(BUNDLE.collateral);
+  const { kind, url } = pccs.service;
+  await assert.rejects(fetchCollateral({ kind, url }, PLATFORM, { ...FAST, retries: 0 }), {
+    code: "COLLATERAL_SERVICE_UNREACHABLE",
+  });
+  assert.deepEqual(pccs.requests, []);
+});
+
+const status =
+  (code: number): Interception =>
+  (_request, response) => {
+    response.writeHead(code, { location: "https://127.0.0.1/" }).end();
+    return true;
+  };
+
+const faults: readonly [string, Interception, string, number][] = [
+  ["404", status(404), "COLLATERAL_NOT_FOUND", 1],
+  ["461, platform unknown", status(461), "COLLATERAL_NOT_FOUND", 1],
+  ["410, version 3 ended", status(410), "COLLATERAL_SERVICE_REFUSED", 1],
+  ["a redirect", status(302), "COLLATERAL_SERVICE_REFUSED", 1],
+  ["429", status(429), "COLLATERAL_SERVICE_FAILED", 3],
+  ["503", status(503), "COLLATERAL_SERVICE_FAILED", 3],
+  ["no answer", () => true, "COLLATERAL_SERVICE_TIMEOUT", 3],
+  ["a cut connection", (request) => Boolean(request.socket.destroy()), "COLLATERAL_SERVICE_UNREACHABLE", 3],
+  [
+    "a body of 2 MiB",
+    (_, response) => Boolean(response.end(Buffer.alloc(2 << 20))),
+    "COLLATERAL_RESPONSE_TOO_LARGE",
+    1,
+  ],
+  ["a header of 80 KiB", hugeHeader, "COLLATERAL_SERVICE_UNREACHABLE", 3],
+  ["no issuer chain", (_, response) => Boolean(response.end("{}")), "COLLATERAL_RESPONSE_MALFORMED", 1],
+  ["a chain that is no PEM", badChain, "COLLATERAL_RESPONSE_MALFORMED", 1],
+];
+
+function hugeHeader(...[, response]: Parameters<Interception>): boolean {
+  response.writeHead(200, { "x-long": "a".repeat(80 * 1024) }).end();
+  return true;
+}
+
+function badChain(...[, response]: Parameters<Interception>): boolean {
+  response.writeHead(200, { "TCB-Info-Issuer-Chain": "%E0%A4%A" }).end("{}");
+  return true;
+}
+
+for (const [title, intercept, code, attempts] of faults) {
+  test(`the answer to TCB info is ${title}: ${code} after ${attempts}`, async () => {
+    await using pccs = await startTestPccs(BUNDLE.collateral, (request, response) => {
+      return request.url?.includes("/tcb?") === true && intercept(request, response);
+    });
+    await assert.rejects(fetchCollateral(pccs.service, PLATFORM, { pauseMs: 1, timeoutMs: 300, retries: 2 }), { code });
+    assert.equal(pccs.requests.filter((path) => path.includes("/tcb?")).length, attempts);
+  });
+}
+
+test("a failure that passes is waited out", async () => {
+  let failures = 2;
+  await using pccs = await startTestPccs(BUNDLE.collateral, (request, response) => {
+    if (request.url?.endsWith("rootcacrl") !== true || failures === 0) return false;
+    failures -= 1;
+    response.writeHead(503).end();
+    return true;
+  });
+  assert.deepEqual(await fetchCollateral(pccs.service, PLATFORM, FAST), BUNDLE.collateral);
+});
+
+test("an aborted fetch ends at once", async () => {
+  await using pccs = await startTestPccs(BUNDLE.collateral, () => true);
+  const signal = AbortSignal.timeout(50);
+  const start = performance.now();
+  await assert.rejects(fetchCollateral(pccs.service, PLATFORM, { signal, retries: 5 }));
+  assert.ok(performance.now() - start < 2000);
+});
