@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { afterEach, beforeEach, describe, test } from "node:test";
+import { spawnCli } from "./support/cli.ts";
+
+const ARGS = ["up", "--port", "0", "--broker-port", "0", "--gateway", "built-in", "--requests", "10"];
+
+describe("cloister up leaves nothing behind", () => {
+  let cwd: string;
+  beforeEach(async () => {
+    cwd = await mkdtemp(join(tmpdir(), "cloister-down-"));
+  });
+  afterEach(() => rm(cwd, { recursive: true }));
+
+  /** Starts with --keep and resolves with the process and the gateway's port once it stays up. */
+  async function startKept() {
+    const child = spawnCli([...ARGS, "--keep"], cwd);
+    assert.ok(child.stdout);
+    const lines = createInterface({ input: child.stdout });
+    for await (const line of lines) {
+      const port = /^gateway \S+:(\d+)/.exec(line)?.[1];
+      if (port !== undefined) return { child, port: Number(port), lines };
+    }
+    throw new Error("the chain ended by itself");
+  }
+
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    test(`after ${signal}, with exit code 0`, async () => {
+      const { child, port } = await startKept();
+      assert.ok(await isOpen(port));
+      const replicas = childrenOf(child.pid ?? 0);
+      assert.equal(replicas.length, 2);
+      const ended = once(child, "close") as Promise<[number | null]>;
+      child.kill(signal);
+      child.stdout?.resume();
+      assert.equal((await ended)[0], 0);
+      assert.equal(await isOpen(port), false);
+      for (const pid of replicas) assert.equal(isAlive(pid), false, `the replica ${pid} is still there`);
+    });
+  }
+
+  test("after it was killed: replicas end with the platform that vouches for them", async () => {
+    const { child } = await startKept();
+    const replicas = childrenOf(child.pid ?? 0);
+    const ended = once(child, "exit");
+    child.kill("SIGKILL");
+    await ended;
+    for (let waitedMs = 0; replicas.some(isAlive); waitedMs += 50) {
+      assert.ok(waitedMs < 10_000, "a replica outlived its platform");
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  });
+
+  test("and keeps the requester's key to the requester", async () => {
+    const { child } = await startKept();
+    const key = join(cwd, ".cloister/requester/client-key.pem");
+    const mode = execFileSync("stat", ["-c", "%a", key]).toString().trim();
+    assert.equal(mode, "600");
+    assert.match(await readFile(key, "utf8"), /^-----BEGIN PRIVATE KEY-----/);
+    const ended = once(child, "close");
+    child.stdout?.resume();
+    child.kill("SIGTERM");
+    await ended;
+  });
+});
+
+function childrenOf(pid: number): number[] {
+  const text = execFileSync("ps", ["-o", "pid=", "--ppid", String(pid)]).toString();
+  return text.trim().split(/\s+/).map(Number);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isOpen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+    socket.once("connect", () => socket.destroy());
+  });
+}
