@@ -1,4 +1,4 @@
-import { parseRaTlsCertificate, type VerifiedPeer } from "@cloister/attestation/ra-tls";
+import { parseRaTlsCertificate, type RaTlsKeyType, type VerifiedPeer } from "@cloister/attestation/ra-tls";
 import { type Allowed, evaluate, type Policy, policyClaimsSha256, toPolicyClaims } from "@cloister/policy";
 import type { LogEntry, LogProof, ReleaseLog } from "@cloister/release-log";
 import type { Appraise, BrokerOptions, PublishedBundle, ServingCa } from "./options.ts";
@@ -71,10 +71,11 @@ async function release(
   progress: Progress,
 ): Promise<Admitted> {
   if (certificate === undefined) throw new Refusal(["CERTIFICATE_MISSING"]);
-  const peer = await appraisePeer(certificate, context);
+  const presented = await appraisePeer(certificate, context);
+  const { peer } = presented;
   progress.peer = peer;
   const active = context.currentPolicy();
-  const decision = decide(active.policy, peer, certificate, context.clock());
+  const decision = decide(active.policy, presented, context.clock());
   progress.decision = decision;
   const guarded = !decision.conditions.certificate.allowRenewal;
   if (guarded && !context.guard.reserve(peer.publicKeySha256)) throw new Refusal(["CERTIFICATE_REPLAYED"]);
@@ -85,7 +86,7 @@ async function release(
     const entry = logEntry("released", [], active, { peer, decision }, context.clock());
     const proof = await orRefuse("LOG_UNAVAILABLE", () => context.log.append(entry));
     context.guard.add(peer.publicKeySha256);
-    recheck(active, decision, peer, certificate, context);
+    recheck(active, decision, presented, context);
     return { admitted: true, peer, decision, secret, bundle, proof };
   } catch (error) {
     secret?.fill(0);
@@ -94,7 +95,14 @@ async function release(
   }
 }
 
-async function appraisePeer(certificate: Uint8Array, context: AdmissionContext): Promise<VerifiedPeer> {
+/** The verified peer with what its certificate says about itself. */
+interface Presented {
+  readonly peer: VerifiedPeer;
+  readonly notBefore: Date;
+  readonly keyType: RaTlsKeyType;
+}
+
+async function appraisePeer(certificate: Uint8Array, context: AdmissionContext): Promise<Presented> {
   const evidence = await orRefuse("INTERNAL_ERROR", () => parseRaTlsCertificate(certificate));
   const quote = evidence.evidence?.quote ?? evidence.legacyQuote;
   if (quote === undefined) throw new Refusal(["RA_TLS_EVIDENCE_MISSING"]);
@@ -102,17 +110,17 @@ async function appraisePeer(certificate: Uint8Array, context: AdmissionContext):
   const { policy } = context.currentPolicy();
   // Whether the workload that matches allows it is decided after the claims are known.
   const allowLegacyRsa = policy.workloads.some((workload) => workload.certificate.allowLegacyRsa);
-  return context.appraise(certificate, collateral, context.anchors, context.clock(), { allowLegacyRsa });
+  const peer = context.appraise(certificate, collateral, context.anchors, context.clock(), { allowLegacyRsa });
+  return { peer, notBefore: evidence.certificate.notBefore, keyType: evidence.keyType };
 }
 
 /** The policy over the claims, then the workload's conditions on the certificate. Throws a refusal. */
-function decide(policy: Policy, peer: VerifiedPeer, certificate: Uint8Array, at: Date): Allowed {
+function decide(policy: Policy, { peer, notBefore, keyType }: Presented, at: Date): Allowed {
   const decision = evaluate(policy, peer.claims, at);
   if (!decision.allowed) throw denied(decision.denials);
-  const { certificate: form, keyType } = parseRaTlsCertificate(certificate);
   const rule = decision.conditions.certificate;
   if (keyType === "rsa3072" && !rule.allowLegacyRsa) throw new Refusal(["RA_TLS_KEY_NOT_ALLOWED"]);
-  const ageMs = at.getTime() - form.notBefore.getTime();
+  const ageMs = at.getTime() - notBefore.getTime();
   // Not `>`: an age that is not a number is too old.
   const isFresh = rule.maximumAgeSeconds === null || ageMs <= rule.maximumAgeSeconds * MS_PER_SECOND;
   if (!isFresh) throw new Refusal(["CERTIFICATE_TOO_OLD"]);
@@ -136,16 +144,10 @@ async function readBundle(
 }
 
 /** A policy that was replaced while the entry was being written has the last word. */
-function recheck(
-  before: ActivePolicy,
-  decision: Allowed,
-  peer: VerifiedPeer,
-  certificate: Uint8Array,
-  context: AdmissionContext,
-): void {
+function recheck(before: ActivePolicy, decision: Allowed, presented: Presented, context: AdmissionContext): void {
   const now = context.currentPolicy();
   if (now.sha256 === before.sha256) return;
-  const again = decide(now.policy, peer, certificate, context.clock());
+  const again = decide(now.policy, presented, context.clock());
   const isSame = JSON.stringify(again.secrets) === JSON.stringify(decision.secrets);
   if (!isSame) throw new Refusal(["POLICY_CHANGED"]);
 }

@@ -1,10 +1,11 @@
-import { appraiseRaTls } from "@cloister/attestation/ra-tls";
+import { createVerifier, type TrustAnchor } from "@cloister/attestation";
+import { appraiseRaTlsWith } from "@cloister/attestation/ra-tls";
 import { type Policy, policySha256 } from "@cloister/policy";
 import type { ReleaseLog } from "@cloister/release-log";
 import type { ActivePolicy } from "./admission.ts";
 import type { BrokerEvent } from "./events.ts";
 import { listen } from "./listener.ts";
-import type { Broker, BrokerLimits, BrokerOptions } from "./options.ts";
+import type { Appraise, Broker, BrokerLimits, BrokerOptions } from "./options.ts";
 import { ReplayGuard } from "./replay-guard.ts";
 import { serveSession, type SessionContext } from "./session.ts";
 import { WorkQueue } from "./work-queue.ts";
@@ -38,7 +39,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     collateral: options.collateral,
     anchors: options.anchors,
     log: options.log,
-    appraise: options.appraise ?? appraiseRaTls,
+    appraise: options.appraise ?? rememberingVerifier(options.anchors),
     clock,
     guard: await rememberReleases(options.log),
     currentPolicy: () => active,
@@ -73,6 +74,13 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 
 function activate(policy: Policy): ActivePolicy {
   return { policy, sha256: policySha256(policy) };
+}
+
+/** Verifies collateral once and the evidence each time: dates and revocation are looked at on every appraisal. */
+function rememberingVerifier(anchors: readonly TrustAnchor[]): Appraise {
+  const verifier = createVerifier({ anchors });
+  return (certificate, collateral, _anchors, time, options) =>
+    appraiseRaTlsWith(verifier, certificate, collateral, time, options);
 }
 
 async function rememberReleases(log: ReleaseLog): Promise<ReplayGuard> {

@@ -1,0 +1,176 @@
+import { constants, createHash, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createServer } from "node:tls";
+import { Worker } from "node:worker_threads";
+import { createRaTlsCertificate } from "@cloister/attestation/ra-tls";
+import { createSimulatedPlatform, type SimulatedPlatform } from "@cloister/attestation/simulated";
+import { startBroker } from "@cloister/broker";
+import { createAuthority, issueServerCertificate } from "@cloister/broker/certificates";
+import { Secret, toHex } from "@cloister/encoding";
+import { encodePem } from "@cloister/encoding/pem";
+import { parsePolicy, type Policy } from "@cloister/policy";
+import { openReleaseLog } from "@cloister/release-log/file";
+import type { ClientJob, ClientResult } from "./clients/broker.ts";
+import type { BenchRow } from "./row.ts";
+
+// Releases end to end (TCP, TLS with a client certificate, appraisal of its two quotes, policy, durable log entry, secret)
+// beside the floor: the same handshake by a server that answers at once. The clients run in a thread of their own, and each
+// release has its own key, as replicas have. Broker and floor take turns, so that a busy machine is busy for both.
+
+const CLIENTS = [1, 16, 64];
+const RELEASES = 128;
+const ROUNDS = 3;
+const MRENCLAVE = new Uint8Array(32).fill(0xe1);
+const FLOOR = "TLS handshake alone";
+const ANSWER = Buffer.concat([
+  Buffer.from("SECRET_PROVISION_RA_TLS_RESPONSE_V1:\0"),
+  Buffer.from([0, 0, 0, 16]),
+  Buffer.alloc(16, 7),
+]);
+
+interface Identity {
+  readonly key: string;
+  readonly cert: string;
+}
+
+interface Server {
+  readonly port: number;
+  readonly close: () => Promise<void>;
+}
+
+export async function run(): Promise<BenchRow[]> {
+  const now = new Date();
+  const platform = createSimulatedPlatform({ now });
+  const authority = createAuthority({ name: "bench CA", now });
+  const keyPair = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const issued = issueServerCertificate({ authority, now, subject: keyPair, dnsNames: ["broker.test"] });
+  const tls = { key: pemOf(keyPair.privateKey), cert: issued.chain };
+  const ca = issued.chain.slice(issued.chain.lastIndexOf("-----BEGIN"));
+  const rows: BenchRow[] = [];
+  for (const concurrency of CLIENTS) {
+    const results = { ours: [] as ClientResult[], floor: [] as ClientResult[] };
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const enclaves = await Promise.all(Array.from({ length: RELEASES }, () => enclave(platform)));
+      const job = { ca, concurrency, enclaves };
+      results.ours.push(await measure(await brokerFor(platform, tls), job));
+      results.floor.push(await measure(await floorFor(tls), job));
+    }
+    rows.push(...rowsOf(concurrency, results));
+  }
+  return rows;
+}
+
+const pemOf = (key: KeyObject): string => key.export({ type: "pkcs8", format: "pem" }) as string;
+
+async function enclave(platform: SimulatedPlatform): Promise<Identity> {
+  const keyPair = generateKeyPairSync("ec", { namedCurve: "P-384" });
+  const der = await createRaTlsCertificate({
+    keyPair,
+    notBefore: new Date(Date.now() - 60_000),
+    notAfter: new Date(Date.now() + 3_600_000),
+    quote: (reportData) =>
+      Promise.resolve(platform.quote({ reportData, mrenclave: MRENCLAVE, mrsigner: new Uint8Array(32) })),
+  });
+  return { key: pemOf(keyPair.privateKey), cert: encodePem("CERTIFICATE", der) };
+}
+
+function policyFor(platform: SimulatedPlatform): Policy {
+  const anchorSha256 = createHash("sha256").update(platform.trustAnchor.certificate).digest("hex");
+  return parsePolicy({
+    schema: "cloister-policy/1",
+    production: false,
+    workloads: [
+      {
+        name: "bench",
+        identities: [{ tee: "sgx", mrenclave: toHex(MRENCLAVE) }],
+        platforms: [{ kind: "simulated", anchorSha256 }],
+        secrets: { keyId: "bench" },
+      },
+    ],
+  });
+}
+
+async function brokerFor(platform: SimulatedPlatform, tls: Identity): Promise<Server> {
+  const folder = await mkdtemp(join(tmpdir(), "bench-broker-"));
+  const signingKey = generateKeyPairSync("ed25519").privateKey;
+  const log = await openReleaseLog({ path: join(folder, "log"), origin: "bench/broker", signingKey });
+  const collateral = platform.collateral();
+  const broker = await startBroker({
+    host: "127.0.0.1",
+    port: 0,
+    tls,
+    policy: policyFor(platform),
+    keys: { secret: () => Promise.resolve(new Secret(new Uint8Array(16), "bench key")) },
+    collateral: () => Promise.resolve(collateral),
+    anchors: [platform.trustAnchor],
+    log,
+  });
+  const close = async (): Promise<void> => {
+    await broker.close();
+    await log.close();
+    await rm(folder, { recursive: true });
+  };
+  return { port: broker.address.port, close };
+}
+
+async function floorFor(tls: Identity): Promise<Server> {
+  const server = createServer(
+    {
+      ...tls,
+      minVersion: "TLSv1.2",
+      maxVersion: "TLSv1.2",
+      requestCert: true,
+      rejectUnauthorized: false,
+      secureOptions: constants.SSL_OP_NO_TICKET,
+    },
+    (socket) => {
+      socket.on("error", () => undefined);
+      socket.once("data", () => socket.end(ANSWER));
+    },
+  );
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const close = async (): Promise<void> => {
+    server.close();
+    await once(server, "close");
+  };
+  return { port: (server.address() as AddressInfo).port, close };
+}
+
+async function measure(server: Server, job: Omit<ClientJob, "port">): Promise<ClientResult> {
+  const workerData: ClientJob = { ...job, port: server.port };
+  const worker = new Worker(new URL("clients/broker.ts", import.meta.url), { workerData });
+  const [result] = (await once(worker, "message")) as [ClientResult];
+  await worker.terminate();
+  await server.close();
+  return result;
+}
+
+function rowsOf(clients: number, { ours, floor }: { ours: ClientResult[]; floor: ClientResult[] }): BenchRow[] {
+  const rate = (results: ClientResult[]): number => median(results.map((one) => one.latenciesMs.length / one.seconds));
+  const latency = (results: ClientResult[], part: number): number => {
+    const all = results.flatMap((one) => [...one.latenciesMs]).sort((a, b) => a - b);
+    return all[Math.floor(all.length * part)] ?? Number.NaN;
+  };
+  const of = clients === 1 ? "1 client" : `${clients} clients`;
+  const rates = { ours: rate(ours), peer: rate(floor) };
+  const rows: BenchRow[] = [
+    { case: `releases, ${of}`, unit: "/s", ...rates, peerName: FLOOR, ratio: rates.ours / rates.peer },
+  ];
+  for (const [name, part] of [
+    ["p50", 0.5],
+    ["p99", 0.99],
+  ] as const) {
+    const pair = { ours: latency(ours, part), peer: latency(floor, part) };
+    rows.push({ case: `${name}, ${of}`, unit: "ms", ...pair, peerName: FLOOR, ratio: pair.peer / pair.ours });
+  }
+  return rows;
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
