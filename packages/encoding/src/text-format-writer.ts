@@ -66,6 +66,7 @@ function enumText(desc: DescEnum, value: number): string {
 function scalarText(type: ScalarType, value: unknown): string {
   if (type === ScalarType.STRING) return quoted(utf8(String(value)));
   if (type === ScalarType.BYTES) return quoted(value as Uint8Array);
+  if (Object.is(value, -0)) return "-0";
   return String(value).replace("Infinity", "inf").replace("NaN", "nan");
 }
 

@@ -170,7 +170,7 @@ test("messages that were written are read back", () => {
           dtype: DataType.DT_STRING,
           tensorShape: { dim: [{ size, name }, {}] },
           stringVal: [bytes],
-          floatVal: [value, Infinity],
+          floatVal: [value, Infinity, -0],
         });
         const read = readTextFormat(TensorProtoSchema, writeTextFormat(TensorProtoSchema, tensor));
         assert.deepEqual(toBinary(TensorProtoSchema, read), toBinary(TensorProtoSchema, tensor));
