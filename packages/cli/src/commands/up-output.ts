@@ -129,7 +129,7 @@ export function showAttacks(terminal: Terminal, attacks: readonly AttackResult[]
       [{ title: "attack" }, { title: "outcome" }, { title: "by" }, { title: "code" }, { title: "what was tried" }],
       attacks.map(({ name, refused, by, code, tried }) => [
         name,
-        refused ? "refused" : "SUCCEEDED",
+        refused ? "refused" : "NOT REFUSED",
         by,
         code ?? "-",
         tried,

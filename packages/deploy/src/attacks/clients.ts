@@ -20,6 +20,7 @@ export const CLIENT_ATTACKS: readonly Attack[] = [
     name: "wrong-client-certificate",
     tried: "a client asks with a certificate of another authority",
     by: "replica",
+    refusal: "CLOSED_AFTER_HANDSHAKE",
     onlyFor: "mutual",
     run: (context) => askAs(context, foreignClient()),
   },
@@ -27,6 +28,7 @@ export const CLIENT_ATTACKS: readonly Attack[] = [
     name: "no-client-certificate",
     tried: "a client asks without any certificate",
     by: "replica",
+    refusal: "CLIENT_CERTIFICATE_REFUSED",
     onlyFor: "mutual",
     run: (context) => askAs(context, {}),
   },
@@ -34,6 +36,7 @@ export const CLIENT_ATTACKS: readonly Attack[] = [
     name: "impostor-server",
     tried: "the host answers itself, under the right name but a certificate of its own",
     by: "requester",
+    refusal: "SERVER_NOT_TRUSTED",
     run: askImpostor,
   },
 ];

@@ -33,19 +33,16 @@ export interface Attack {
   readonly name: string;
   readonly tried: string;
   readonly by: "broker" | "replica" | "requester";
+  /** Code of the check that has to refuse it. Any other code would say nothing about that check. */
+  readonly refusal: string;
   /** Set where the attack means something under that kind of TLS only. */
   readonly onlyFor?: "one-way" | "mutual";
   readonly run: (context: AttackContext) => Promise<string | null>;
 }
 
-export function carryOut(attack: Attack, context: AttackContext): Promise<AttackResult> {
-  return attack.run(context).then((code) => ({
-    name: attack.name,
-    tried: attack.tried,
-    refused: code !== null,
-    by: attack.by,
-    code,
-  }));
+export async function carryOut(attack: Attack, context: AttackContext): Promise<AttackResult> {
+  const code = await attack.run(context);
+  return { name: attack.name, tried: attack.tried, by: attack.by, code, refused: code === attack.refusal };
 }
 
 /**

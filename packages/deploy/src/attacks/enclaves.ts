@@ -10,18 +10,21 @@ export const ENCLAVE_ATTACKS: readonly Attack[] = [
     name: "changed-replica",
     tried: "the replica's program gets one more line, and is measured and started as it is then",
     by: "broker",
+    refusal: "MEASUREMENT_NOT_ALLOWED",
     run: runChangedProgram,
   },
   {
     name: "debug-enclave",
     tried: "the right program is started as a debug enclave, whose memory the host can read",
     by: "broker",
+    refusal: "DEBUG_ENCLAVE",
     run: (context) => launchAndExpectRefusal(context, "attack-debug-enclave", { debug: true }),
   },
   {
     name: "foreign-root",
     tried: "the right measurement comes in a quote of another platform with a root of its own",
     by: "broker",
+    refusal: "PCK_CHAIN_ROOT_NOT_TRUSTED",
     run: (context) =>
       launchAndExpectRefusal(context, "attack-foreign-root", {
         platform: createSimulatedPlatform({ now: new Date() }),
@@ -31,6 +34,7 @@ export const ENCLAVE_ATTACKS: readonly Attack[] = [
     name: "tls-off",
     tried: "the host starts the replica with an option that turns TLS off",
     by: "replica",
+    refusal: "HOST_OPTION_REFUSED",
     run: (context) => launchAndExpectRefusal(context, "attack-tls-off", { hostOptions: { insecure: true } }),
   },
 ];

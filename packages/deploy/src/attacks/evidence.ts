@@ -16,12 +16,14 @@ export const EVIDENCE_ATTACKS: readonly Attack[] = [
     name: "stolen-evidence",
     tried: "the quotes of an honest replica are put into a certificate over the attacker's own key",
     by: "broker",
+    refusal: "RA_TLS_REPORT_DATA_MISMATCH",
     run: presentStolenQuotes,
   },
   {
     name: "replayed-certificate",
     tried: "a certificate that was served once is presented again",
     by: "broker",
+    refusal: "CERTIFICATE_REPLAYED",
     run: presentTwice,
   },
 ];

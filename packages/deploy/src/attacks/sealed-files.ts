@@ -9,18 +9,21 @@ export const SEALED_FILE_ATTACKS: readonly Attack[] = [
     name: "flipped-byte",
     tried: "one bit of one byte in the middle of a sealed file is flipped",
     by: "replica",
+    refusal: "BUNDLE_FILE_CHANGED",
     run: (context) => withFiles(context, "flipped-byte", flipByte(context.sealed)),
   },
   {
     name: "swapped-files",
     tried: "a sealed file is put in the place of another one of the same model",
     by: "replica",
+    refusal: "BUNDLE_FILE_SWAPPED",
     run: (context) => withFiles(context, "swapped-files", swapFiles(context.sealed)),
   },
   {
     name: "older-model",
     tried: "the sealed files of an earlier generation, under the same key, are put back",
     by: "replica",
+    refusal: "BUNDLE_FILE_OLDER",
     run: (context) => withFiles(context, "older-model", sealEarlierGeneration(context)),
   },
 ];
