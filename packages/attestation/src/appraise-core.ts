@@ -35,7 +35,7 @@ export interface PckChain {
 }
 
 const PCK_ROLES: readonly Role[] = ["pck", "pck-ca", "root"];
-const CRL_ISSUER_ROLES: readonly Role[] = ["pck-ca", "root"];
+export const CRL_ISSUER_ROLES: readonly Role[] = ["pck-ca", "root"];
 const SIGNER_ROLES: readonly Role[] = ["tcb-signer", "root"];
 
 /** Uncompressed point: the attestation key in a quote is x and y only. */
@@ -110,7 +110,8 @@ export interface VerifiedDocument<T> {
   readonly chain: readonly Certificate[];
 }
 
-interface Context {
+/** What the check of a signed document needs beside it. */
+export interface Context {
   readonly memory: Memory;
   readonly anchor: LoadedAnchor;
   readonly rootCrl: VerifiedCrl;
@@ -118,7 +119,7 @@ interface Context {
 }
 
 /** The anchor whose key and name the chain's root has. */
-function* chooseAnchor(
+export function* chooseAnchor(
   memory: Memory,
   anchors: readonly TrustAnchor[],
   root: Certificate | undefined,
@@ -161,7 +162,8 @@ function* verifyCrlIssuer(memory: Memory, pem: string, pck: PckChain, anchor: Lo
   if (!same) throw refusal("PCK_CRL_ISSUER_MISMATCH");
 }
 
-function* verifyDocument<T extends DocumentDates>(
+/** A signed document with its signer: chain, dates, revocation, signature, schema (dcap.md C.5, step 6). */
+export function* verifyDocument<T extends DocumentDates>(
   { memory, anchor, rootCrl, time }: Context,
   name: DocumentName,
   bytes: Uint8Array,

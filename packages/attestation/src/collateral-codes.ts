@@ -10,7 +10,8 @@ export type CollateralErrorCode =
   | "COLLATERAL_SERVICE_REFUSED"
   | "COLLATERAL_NOT_FOUND"
   | "COLLATERAL_RESPONSE_TOO_LARGE"
-  | "COLLATERAL_RESPONSE_MALFORMED";
+  | "COLLATERAL_RESPONSE_MALFORMED"
+  | "COLLATERAL_ROLLED_BACK";
 
 const SERVICE = "collateral not fetched";
 
@@ -59,5 +60,10 @@ export const COLLATERAL_EXPLANATIONS: Readonly<Record<CollateralErrorCode, Expla
     what: SERVICE,
     why: "an answer lacks its issuer chain or has another form than expected",
     remedy: "check that the address is that of a collateral service of version 4",
+  },
+  COLLATERAL_ROLLED_BACK: {
+    what: "fetched collateral refused",
+    why: "a part of it is older than what was fetched before",
+    remedy: "look into the service: it is out of date, or someone holds newer revocations back",
   },
 };

@@ -1,0 +1,75 @@
+import { equalBytes, fromHex } from "@cloister/encoding";
+import { chooseAnchor, CRL_ISSUER_ROLES, verifyDocument } from "./appraise-core.ts";
+import { checkAnchorTime } from "./chain/anchor.ts";
+import { checkChainTime, parseChain, recallChain } from "./chain/chain.ts";
+import { checkCrlTime, isRevoked, recallCrl } from "./chain/revocation.ts";
+import type { Collateral } from "./collateral.ts";
+import { readQeIdentity } from "./documents/qe-identity.ts";
+import { readTcbInfo } from "./documents/tcb-info.ts";
+import { refusal } from "./errors.ts";
+import { Memory } from "./memory.ts";
+import { NodeCrypto } from "./node-crypto.ts";
+import type { QuotedPlatform } from "./quoted-platform.ts";
+import type { Steps } from "./steps.ts";
+import type { TrustAnchor } from "./trust-anchor.ts";
+
+/** How fresh collateral is, over its revocation lists and signed documents. */
+export interface CollateralState {
+  /** Issue times in milliseconds and CRL numbers: none of them ever goes back at a service that is honest. */
+  readonly marks: readonly (number | bigint)[];
+  readonly latestIssue: Date;
+  readonly earliestExpiry: Date;
+}
+
+const MEMORY_ENTRIES = 64;
+
+/**
+ * Verifies collateral without a quote, as far as that goes: chains, revocation lists, signatures, dates, and that it is for
+ * this kind of platform. For a cache, which must not store what a service makes up. Throws `AttestationError`.
+ */
+export function verifyCollateral(
+  collateral: Collateral,
+  platform: QuotedPlatform,
+  anchors: readonly TrustAnchor[],
+  time: Date,
+): CollateralState {
+  return new NodeCrypto().run(verifySteps(new Memory(MEMORY_ENTRIES), collateral, platform, anchors, time));
+}
+
+function* verifySteps(
+  memory: Memory,
+  collateral: Collateral,
+  platform: QuotedPlatform,
+  anchors: readonly TrustAnchor[],
+  time: Date,
+): Steps<CollateralState> {
+  const served = parseChain("PCK_CRL_CHAIN", collateral.pckCrlIssuerChain);
+  const anchor = yield* chooseAnchor(memory, anchors, served.at(-1));
+  checkAnchorTime(anchor, time);
+  const rootCrl = yield* recallCrl(memory, "ROOT_CRL", collateral.rootCaCrl, anchor.certificate);
+  checkCrlTime(rootCrl, time);
+  const chain = yield* recallChain(memory, "PCK_CRL_CHAIN", collateral.pckCrlIssuerChain, CRL_ISSUER_ROLES, anchor);
+  checkChainTime("PCK_CRL_CHAIN", chain, time);
+  const [ca] = chain;
+  if (ca === undefined) throw refusal("PCK_CRL_CHAIN_LENGTH");
+  if (isRevoked(ca, rootCrl)) throw refusal("PCK_CA_REVOKED");
+  const pckCrl = yield* recallCrl(memory, "PCK_CRL", collateral.pckCrl, ca);
+  checkCrlTime(pckCrl, time);
+
+  const context = { memory, anchor, rootCrl, time };
+  const { tcbInfo, tcbInfoIssuerChain, qeIdentity, qeIdentityIssuerChain } = collateral;
+  const tcb = (yield* verifyDocument(context, "TCB_INFO", tcbInfo, tcbInfoIssuerChain, readTcbInfo)).document;
+  const qe = (yield* verifyDocument(context, "QE_IDENTITY", qeIdentity, qeIdentityIssuerChain, readQeIdentity))
+    .document;
+  if (tcb.tee !== platform.tee) throw refusal("TCB_INFO_TEE_MISMATCH");
+  if (qe.id !== (platform.tee === "sgx" ? "QE" : "TD_QE")) throw refusal("QE_IDENTITY_TEE_MISMATCH");
+  if (!equalBytes(tcb.fmspc, fromHex(platform.fmspc) ?? new Uint8Array())) throw refusal("FMSPC_MISMATCH");
+
+  const items = [rootCrl, pckCrl, tcb, qe].map(({ validity }) => validity);
+  const issues = items.map(({ from }) => from.getTime());
+  return {
+    marks: [...issues, tcb.evaluationDataNumber, qe.evaluationDataNumber, rootCrl.number, pckCrl.number],
+    latestIssue: new Date(Math.max(...issues)),
+    earliestExpiry: new Date(Math.min(...items.map(({ until }) => until.getTime()))),
+  };
+}
