@@ -5,7 +5,6 @@ import {
   fsyncSync,
   mkdtempSync,
   openSync,
-  readFileSync,
   readSync,
   rmSync,
   statSync,

@@ -57,6 +57,7 @@ export const EXPLANATIONS = {
   INPUT_CHANGED: ["file refused", "it changed while it was read", "run again when nothing writes to it"],
   INPUT_MISSING: ["input refused", "there is no such file or directory", "check the path"],
   INPUT_NOT_REGULAR: ["input refused", "it is neither a regular file nor a directory", "name a regular file"],
+  OUTPUT_DIRECTORY_MISSING: ["output refused", "its directory does not exist", "make the directory first"],
   OUTPUT_EXISTS: ["output refused", "there is a file already", "remove it, or allow to overwrite it"],
   TREE_TOO_LARGE: [
     "directory refused",

@@ -28,3 +28,6 @@ export { ProtectedFileReader } from "./reader.ts";
 export { reKeyNodeZero, type ReKeyOptions } from "./re-key.ts";
 export { memorySource, type SealedSource } from "./source.ts";
 export { type FileInspection, inspectFile, type VerifiedInspection } from "./inspect.ts";
+export { reKeyBundle, type ReKeyBundleOptions } from "./bundle/re-key.ts";
+export { findLeak, type KnownSecrets, type Leak } from "./roles/leaks.ts";
+export { buildRoleBundle, checkRoleBundle, type Role, type RoleBundle } from "./roles/roles.ts";

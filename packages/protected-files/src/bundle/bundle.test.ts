@@ -8,6 +8,7 @@ import { sealFile } from "../seal.ts";
 import { decodeBundleManifest, encodeBundleManifest, type SignedBundleManifest } from "./manifest.ts";
 import { bundleBoundPath } from "./names.ts";
 import { openBundle, type OpenBundleOptions } from "./open.ts";
+import { reKeyBundle } from "./re-key.ts";
 import { sealBundle, signBundleManifest } from "./seal.ts";
 
 const owner = generateKeyPairSync("ed25519");
@@ -71,6 +72,28 @@ suite("a bundle", () => {
 
   test("accepts a newer generation than the minimum, and any version where none is expected", () => {
     assert.equal(open({ expect: { name: "digits", minimumGeneration: 0 } }).generation, 5);
+  });
+});
+
+suite("a re-keyed bundle", () => {
+  const newWrapKey = new Secret(new Uint8Array(16).fill(8), "new wrap key");
+  const options = { ...current, ownerKey: owner.publicKey, wrapKey, newWrapKey, signingKey: owner.privateKey };
+  const expect = { name: "digits", version: 3, minimumGeneration: 5 };
+
+  test("opens under the new key in the next generation, with the same bodies", () => {
+    const fresh = reKeyBundle({ ...options, expect });
+    const opened = open({ ...fresh, wrapKey: newWrapKey, expect: { ...expect, minimumGeneration: 6 } });
+    assert.equal(opened.generation, 6);
+    assert.deepEqual(opened.files, plain);
+    for (const [path, bytes] of fresh.sealed) {
+      assert.deepEqual(bytes.subarray(NODE_BYTES), current.sealed.get(path)?.subarray(NODE_BYTES));
+    }
+    throwsCode(() => open({ ...fresh, expect: { ...expect, minimumGeneration: 6 } }), "BUNDLE_FILE_CHANGED");
+  });
+
+  test("is not made of a bundle that does not verify", () => {
+    const sealed = new Map([...current.sealed, ["extra", new Uint8Array(NODE_BYTES)] as const]);
+    throwsCode(() => reKeyBundle({ ...options, sealed, expect }), "BUNDLE_FILE_EXTRA");
   });
 });
 

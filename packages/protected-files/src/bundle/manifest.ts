@@ -42,14 +42,13 @@ const SIGNATURE_BYTES = 64;
 
 /** Entry for a file whose sealed form is `sealed`. */
 export function describeFile(path: string, plaintext: Uint8Array, sealed: Uint8Array): BundleFile {
+  return { path, sizeBytes: plaintext.length, sha256: sha256Hex(plaintext), ...describeSealed(sealed) };
+}
+
+/** The part of an entry that pins the sealed file. */
+export function describeSealed(sealed: Uint8Array): Pick<BundleFile, "metadataTag" | "metadataSha256"> {
   const node = sealed.subarray(0, NODE_BYTES);
-  return {
-    path,
-    sizeBytes: plaintext.length,
-    sha256: sha256Hex(plaintext),
-    metadataTag: toHex(parseMetadataHeader(node).tag),
-    metadataSha256: sha256Hex(node),
-  };
+  return { metadataTag: toHex(parseMetadataHeader(node).tag), metadataSha256: sha256Hex(node) };
 }
 
 /** The bytes under the owner's signature: canonical JSON (RFC 8785) with the manifest's type in it. */

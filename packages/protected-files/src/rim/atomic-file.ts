@@ -23,7 +23,10 @@ export async function writeFileAtomically<T>(
 ): Promise<T> {
   if (options.overwrite !== true && (await exists(path))) throw taken(path);
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(4).toString("hex")}.tmp`);
-  const file = await open(temporary, "wx", options.mode ?? 0o600);
+  const file = await open(temporary, "wx", options.mode ?? 0o600).catch((cause: unknown) => {
+    if (!hasErrno(cause, "ENOENT", "ENOTDIR")) throw cause;
+    throw new ProtectedFileError("OUTPUT_DIRECTORY_MISSING", { subject: path, cause });
+  });
   try {
     const result = await fillAndFlush(file, fill);
     await giveName(temporary, path, options.overwrite === true);

@@ -13,3 +13,11 @@ export {
 } from "./tree.ts";
 export { WorkerPool } from "./worker-pool.ts";
 export { generateWrapKey, type KeyFile, readKeyFile, writeKeyFile } from "./key-file.ts";
+export {
+  type CryptedFile,
+  type CryptPathOptions,
+  decryptPath,
+  type DecryptPathOptions,
+  encryptPath,
+  type EncryptPathOptions,
+} from "./crypt-path.ts";
