@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Collateral } from "../collateral.ts";
+import { createSimulatedPlatform } from "../simulated/index.ts";
 import { createCollateralSource } from "./collateral-source.ts";
 import { loadCase } from "./testing/dcap-bundle.ts";
-import { startTestPccs, type Interception, type TestPccs } from "./testing/test-pccs.ts";
+import { answer, startTestPccs, type Interception, type TestPccs } from "./testing/test-pccs.ts";
 
 const BUNDLE = loadCase("sgx-00606a-2025-08/valid");
 const DAY_MS = 86_400_000;
@@ -71,4 +72,30 @@ test("what does not verify is not kept and not given out", async () => {
     await assert.rejects(source(BUNDLE.quote), { code });
     assert.equal(fetches(pccs), 2);
   }
+});
+
+test("a set that is older than the kept one is refused, and the kept one is given out", async () => {
+  const now = new Date("2026-03-01T00:00:00Z");
+  const platform = createSimulatedPlatform({ now });
+  const quote = platform.quote({
+    reportData: new Uint8Array(64),
+    mrenclave: new Uint8Array(32),
+    mrsigner: new Uint8Array(32),
+  });
+  const later = new Date(now.getTime() + 10 * DAY_MS);
+  const newer = platform.collateral({ issuedAt: later });
+  const older = platform.collateral({ issuedAt: now });
+  let served = newer;
+  await using pccs = await startTestPccs(newer, (request, response) => {
+    answer(served, request, response);
+    return true;
+  });
+  const clock = { now: later };
+  const anchors = [platform.trustAnchor];
+  const source = createCollateralSource({ service: pccs.service, anchors, clock: () => clock.now, retries: 0 });
+  assert.deepEqual(await source(quote), newer);
+  served = older;
+  clock.now = new Date(later.getTime() + 18 * DAY_MS);
+  assert.deepEqual(await source(quote), newer);
+  assert.equal(fetches(pccs), 2);
 });

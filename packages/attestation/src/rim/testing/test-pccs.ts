@@ -37,7 +37,8 @@ export async function startTestPccs(collateral: Collateral, intercept: Intercept
   };
 }
 
-function answer(collateral: Collateral, request: IncomingMessage, response: ServerResponse): void {
+/** What an honest service answers. */
+export function answer(collateral: Collateral, request: IncomingMessage, response: ServerResponse): void {
   const path = new URL(request.url ?? "", "https://localhost").pathname.replace(
     /^\/(sgx|tdx)\/certification\/v4\//,
     "",
