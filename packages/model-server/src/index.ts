@@ -8,4 +8,5 @@ export {
 } from "./model-server.ts";
 export type { RpcLimits } from "./rpc/limits.ts";
 export type { ModelServerTls } from "./rpc/tls.ts";
+export { readSslConfig } from "./ssl-config.ts";
 export { ModelRegistry, type ServableHandle, type VersionState, type VersionStatus } from "./serving/registry.ts";

@@ -14,8 +14,10 @@ export interface ModelServerTls {
 
 /** Options for a TLS listener: 1.2 or later, HTTP/2 only. Throws TLS_MATERIAL_INVALID. */
 export function serverTlsOptions(tls: ModelServerTls): TlsOptions {
+  // OpenSSL takes an empty text for "none given", and would fail at each handshake.
+  if (tls.key === "" || tls.cert === "") throw invalidMaterial("key or certificate is empty");
   const isMutual = tls.requireClientCertificate === true;
-  if (isMutual && tls.ca === undefined) throw invalidMaterial("clients are to be verified, but there is no authority");
+  if (isMutual && (tls.ca ?? "") === "") throw invalidMaterial("clients are to be verified, but there is no authority");
   const material: SecureContextOptions = {
     key: tls.key,
     cert: tls.cert,
