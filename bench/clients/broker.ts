@@ -50,4 +50,4 @@ async function run(job: ClientJob): Promise<ClientResult> {
   return { seconds: (performance.now() - startedAt) / 1000, latenciesMs };
 }
 
-if (parentPort !== null) parentPort.postMessage(await run(workerData as ClientJob));
+if (parentPort !== null) parentPort.postMessage(await run(workerData as ClientJob), []);

@@ -18,6 +18,10 @@ export type BrokerErrorCode =
   // Of secrets.
   | "KEY_UNKNOWN"
   | "KEY_FORM_MISMATCH"
+  | "KEY_REVOKED"
+  | "KEY_EXISTS"
+  | "KEY_STORE_LOCKED"
+  | "KEY_STORE_DAMAGED"
   // Of starting.
   | "BROKER_OPTIONS_INVALID"
   // Of certificates.

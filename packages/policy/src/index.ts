@@ -20,3 +20,5 @@ export {
 } from "./policy.ts";
 export { type PolicyClaims, policyClaimsSha256, toPolicyClaims } from "./policy-claims.ts";
 export { PolicyError, type PolicyErrorCode } from "./policy-error.ts";
+export { importRaConfig, type ImportedPolicy, type ImportNote } from "./import-ra-config.ts";
+export { diffPolicies, type PastDecision, type PlannedEffect, planPolicy, type PolicyChange } from "./plan.ts";
