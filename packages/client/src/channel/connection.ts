@@ -60,10 +60,6 @@ export class Connection {
   close(): void {
     this.#session.close();
   }
-
-  destroy(): void {
-    this.#session.destroy();
-  }
 }
 
 /**
