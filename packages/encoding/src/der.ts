@@ -219,23 +219,26 @@ export class DerReader {
 function oidText(content: Uint8Array): string {
   if (content.length === 0 || content.length > MAX_OID_BYTES)
     throw malformed("an OBJECT IDENTIFIER is empty or too long");
-  const arcs: number[] = [];
+  let text = "";
   let arc = 0;
   let open = false;
   for (const byte of content) {
     if (!open && byte === 0x80) throw malformed("an arc of an OBJECT IDENTIFIER is not minimal");
     arc = arc * 128 + (byte & 0x7f);
-    if (!Number.isSafeInteger(arc)) throw malformed("an arc of an OBJECT IDENTIFIER is too large");
+    if (arc > Number.MAX_SAFE_INTEGER) throw malformed("an arc of an OBJECT IDENTIFIER is too large");
     open = byte >= 0x80;
     if (open) continue;
-    arcs.push(arc);
+    text += text === "" ? firstArcs(arc) : `.${arc}`;
     arc = 0;
   }
   if (open) throw malformed("an OBJECT IDENTIFIER ends inside an arc");
-  // The first two arcs share one number (X.690, 8.19.4).
-  const [joint = 0, ...rest] = arcs;
+  return text;
+}
+
+/** The first two arcs share one number (X.690, 8.19.4). */
+function firstArcs(joint: number): string {
   const top = Math.min(2, Math.floor(joint / 40));
-  return [top, joint - top * 40, ...rest].join(".");
+  return `${top}.${joint - top * 40}`;
 }
 
 function malformed(why: string): EncodingError {
