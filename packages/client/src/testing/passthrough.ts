@@ -13,8 +13,9 @@ export async function startPassthrough(ports: readonly number[]): Promise<Passth
   const sockets = new Set<Socket>();
   const chunks: Buffer[] = [];
   let next = 0;
-  const server = createServer((client) => {
-    const upstream = connect(ports[next++ % ports.length] ?? 0, "127.0.0.1");
+  const server = createServer({ noDelay: true }, (client) => {
+    const port = ports[next++ % ports.length] ?? 0;
+    const upstream = connect({ port, host: "127.0.0.1", noDelay: true });
     for (const [from, to] of [
       [client, upstream],
       [upstream, client],
