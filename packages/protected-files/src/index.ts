@@ -18,6 +18,7 @@ export { bundleBoundPath, type ModelVersion } from "./bundle/names.ts";
 export {
   type BundleExpectation,
   checkBundleManifest,
+  type CheckManifestOptions,
   openBundle,
   type OpenBundleOptions,
   type VerifiedModel,

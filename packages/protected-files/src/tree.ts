@@ -13,7 +13,7 @@ export const HEAD_BYTES = 3072;
 /** Plaintext bytes under one MHT node. */
 export const GROUP_BYTES = DATA_PER_MHT * NODE_BYTES;
 /** Nodes of a full group: the MHT node and its data nodes. */
-export const GROUP_NODES = DATA_PER_MHT + 1;
+const GROUP_NODES = DATA_PER_MHT + 1;
 /** Largest plaintext: every position in the sealed file stays a safe integer. */
 export const MAX_PLAINTEXT_BYTES = 2 ** 52;
 

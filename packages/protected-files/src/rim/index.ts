@@ -21,3 +21,4 @@ export {
   encryptPath,
   type EncryptPathOptions,
 } from "./crypt-path.ts";
+export { sealBundleTo, type SealBundleToOptions } from "./seal-bundle.ts";

@@ -123,6 +123,7 @@ async function fillDirectory(root: string, files: ReadonlyMap<string, Uint8Array
   for (const each of directories) await syncDirectory(each);
 }
 
-function besideName(path: string, suffix: string): string {
+/** A hidden, unused name beside `path`. */
+export function besideName(path: string, suffix: string): string {
   return join(dirname(path), `.${basename(path)}.${randomBytes(4).toString("hex")}.${suffix}`);
 }

@@ -1,0 +1,97 @@
+import { createHash, type KeyObject } from "node:crypto";
+import { mkdir, open, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Secret } from "@cloister/encoding";
+import { type BundleFile, describeSealed, type SignedBundleManifest } from "../bundle/manifest.ts";
+import { bundleBoundPath, isUsableModel, type ModelVersion } from "../bundle/names.ts";
+import { checkEd25519, signBundleManifest } from "../bundle/seal.ts";
+import { ProtectedFileError } from "../errors.ts";
+import type { FormatVersion } from "../metadata.ts";
+import { NODE_BYTES } from "../tree.ts";
+import { exists, syncDirectory } from "./atomic-file.ts";
+import { readFully, withInput } from "./file-io.ts";
+import { sealFileTo, type WorkOptions } from "./seal-file.ts";
+import { besideName, listTree, type TreeLimits } from "./tree.ts";
+import type { WorkerPool } from "./worker-pool.ts";
+
+export interface SealBundleToOptions extends WorkOptions {
+  readonly model: ModelVersion;
+  /** Higher than that of every bundle of this model sealed before. */
+  readonly generation: number;
+  readonly wrapKey: Secret;
+  /** The owner's Ed25519 private key. */
+  readonly signingKey: KeyObject;
+  readonly formatVersion?: FormatVersion | undefined;
+  readonly pool?: WorkerPool | undefined;
+  readonly limits?: TreeLimits | undefined;
+}
+
+/**
+ * `sealBundle` from directory to directory, for models larger than memory: seals every file below `input` into the new
+ * directory `output`, which appears when all is done, and gives the signed manifest. Rejects with the codes of `sealBundle`,
+ * `listTree` and `sealFileTo`, and with OUTPUT_EXISTS.
+ */
+export async function sealBundleTo(
+  input: string,
+  output: string,
+  options: SealBundleToOptions,
+): Promise<SignedBundleManifest> {
+  const { model, generation, signingKey } = options;
+  if (!isUsableModel(model, generation)) throw new ProtectedFileError("BUNDLE_MODEL_INVALID");
+  checkEd25519(signingKey, "private");
+  const files = await listTree(input, options.limits);
+  if (files.length === 0) throw new ProtectedFileError("BUNDLE_EMPTY");
+  if (await exists(output)) throw new ProtectedFileError("OUTPUT_EXISTS", { subject: output });
+  await mkdir(dirname(output), { recursive: true });
+  const temporary = besideName(output, "tmp");
+  try {
+    const entries = await sealInto(input, temporary, files, options);
+    await rename(temporary, output);
+    await syncDirectory(dirname(output));
+    return signBundleManifest({ model, generation, files: entries }, signingKey);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function sealInto(
+  input: string,
+  output: string,
+  files: Awaited<ReturnType<typeof listTree>>,
+  options: SealBundleToOptions,
+): Promise<BundleFile[]> {
+  const { model, onProgress } = options;
+  const totalBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  const entries: BundleFile[] = [];
+  let doneBytes = 0;
+  for (const { path } of files) {
+    const [plain, sealed] = [join(input, path), join(output, path)];
+    await mkdir(dirname(sealed), { recursive: true });
+    const before = doneBytes;
+    const { sizeBytes } = await sealFileTo(plain, sealed, {
+      ...options,
+      boundPath: bundleBoundPath(model, path),
+      onProgress: (bytes) => onProgress?.(before + bytes, totalBytes),
+    });
+    doneBytes += sizeBytes;
+    // Hashed on its own, since the sealing reads out of order: a file that changed in between fails to open later.
+    entries.push({ path, sizeBytes, sha256: await hashFile(plain), ...describeSealed(await readNodeZero(sealed)) });
+  }
+  return entries;
+}
+
+async function hashFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  const file = await open(path, "r");
+  for await (const chunk of file.createReadStream()) hash.update(chunk as Uint8Array);
+  return hash.digest("hex");
+}
+
+async function readNodeZero(path: string): Promise<Uint8Array> {
+  return withInput(path, async (file) => {
+    const node = new Uint8Array(NODE_BYTES);
+    await readFully(file, node, 0);
+    return node;
+  });
+}
