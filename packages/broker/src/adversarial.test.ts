@@ -360,6 +360,16 @@ test("a policy replaced while the entry is being written has the last word", asy
   );
 });
 
+test("a policy file that does not parse keeps the last good policy and raises an alarm; a good one takes over", async (t) => {
+  const { broker, server, platform, event } = await startHarness(t);
+  assert.equal(broker.reloadPolicy({ schema: "cloister-policy/1", workloads: "all" }), false);
+  await event((event) => event.type === "alarm" && event.code === "POLICY_REJECTED");
+  assert.ok(await stockProvision(await connectEnclave(server, await createEnclave(platform)), "1.9"));
+  assert.equal(broker.reloadPolicy({ schema: "cloister-policy/1" }), true);
+  assert.equal(await stockProvision(await connectEnclave(server, await createEnclave(platform)), "1.9"), undefined);
+  await event((event) => event.type === "refusal" && event.code === "NO_WORKLOAD_MATCHES");
+});
+
 test("an operator's event handler that throws changes nothing", async (t) => {
   const harness = await startHarness(t, () => ({
     onEvent() {

@@ -1,6 +1,6 @@
 import { createVerifier, type TrustAnchor } from "@cloister/attestation";
 import { appraiseRaTlsWith } from "@cloister/attestation/ra-tls";
-import { type Policy, policySha256 } from "@cloister/policy";
+import { parsePolicy, type Policy, PolicyError, policySha256 } from "@cloister/policy";
 import type { ReleaseLog } from "@cloister/release-log";
 import type { ActivePolicy } from "./admission.ts";
 import type { BrokerEvent } from "./events.ts";
@@ -62,11 +62,23 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       emit({ type: "alarm", time: now(), code: "INTERNAL_ERROR", reason: reasonOf(error) });
     },
   });
+  const replacePolicy = (policy: Policy): void => {
+    active = activate(policy);
+    emit({ type: "policy", time: now(), policySha256: active.sha256 });
+  };
   return {
     address: listener.address,
-    replacePolicy(policy) {
-      active = activate(policy);
-      emit({ type: "policy", time: now(), policySha256: active.sha256 });
+    replacePolicy,
+    reloadPolicy(value) {
+      try {
+        replacePolicy(parsePolicy(value));
+        return true;
+      } catch (error) {
+        // A policy's errors name paths, never values.
+        const reason = error instanceof PolicyError ? error.message : reasonOf(error);
+        emit({ type: "alarm", time: now(), code: "POLICY_REJECTED", reason });
+        return false;
+      }
     },
     close: (graceMs = DEFAULT_GRACE_MS) => listener.close(graceMs),
   };

@@ -30,6 +30,7 @@ test("kill -9 during releases leaves no key without its entry, and a log that ve
     stdio: ["ignore", "pipe", "inherit"],
   });
   t.after(() => child.kill("SIGKILL"));
+  const closed = once(child, "close");
   const [line] = (await once(createInterface(child.stdout), "line")) as [string];
   const ready = JSON.parse(line) as Ready;
 
@@ -49,7 +50,7 @@ test("kill -9 during releases leaves no key without its entry, and a log that ve
     if (served.length === ENCLAVES / 4) child.kill("SIGKILL");
   });
   await Promise.allSettled(attempts);
-  await once(child, "close").catch(() => undefined);
+  await closed;
 
   const released = new Set<string | null>();
   await verifyReleaseLogFile(path, {

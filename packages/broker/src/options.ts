@@ -77,6 +77,11 @@ export interface Broker {
   readonly address: { readonly host: string; readonly port: number };
   /** Takes effect for every decision not yet made; a release whose log entry is still being written is decided again. */
   replacePolicy(policy: Policy): void;
+  /**
+   * Parses an untrusted value (a file that changed) and puts it in place, or keeps the last good policy, raises the alarm
+   * POLICY_REJECTED and returns false.
+   */
+  reloadPolicy(value: unknown): boolean;
   /** Stops listening, lets connections in progress finish for at most `graceMs` (default 1000), then drops them. */
   close(graceMs?: number): Promise<void>;
 }

@@ -1,5 +1,5 @@
 import { fromUtf8, utf8 } from "@cloister/encoding";
-import { canonicalJson, type JsonObject, parseCanonicalJson } from "@cloister/encoding/canonical-json";
+import { canonicalJson, type JsonObject, type JsonValue } from "@cloister/encoding/canonical-json";
 import { ReleaseLogError } from "./release-log-error.ts";
 
 /** One decision of the broker as the log keeps it. Everything in it may be public; it holds no secret. */
@@ -86,13 +86,17 @@ export function encodeLogEntry(entry: LogEntry): Uint8Array {
 export function decodeLogEntry(bytes: Uint8Array): LogEntry {
   const text = bytes.length <= MAX_ENTRY_BYTES ? fromUtf8(bytes) : undefined;
   if (text === undefined) throw malformed("it is too long or not UTF-8");
-  let value: unknown;
+  let value: JsonValue;
   try {
-    value = parseCanonicalJson(text, { maxDepth: 6 });
+    // Canonical text is the one text of its value, so writing the value again settles duplicates, order and spacing. Faster
+    // than a strict parser, which counts where a million entries are verified.
+    value = JSON.parse(text) as JsonValue;
+    if (canonicalJson(value) !== text) throw malformed("it is not canonical JSON");
   } catch (error) {
     throw malformed("it is not canonical JSON", error);
   }
   if (typeof value !== "object" || value === null) throw malformed("it is not an object");
-  check(value);
-  return value;
+  const entry: object = value;
+  check(entry);
+  return entry;
 }
