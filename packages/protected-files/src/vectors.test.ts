@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { suite, test } from "node:test";
 import { fromHex, toHex, utf8 } from "@cloister/encoding";
 import { aesCmac } from "./cmac.ts";
@@ -30,18 +31,19 @@ suite("files of stock tools", () => {
       if (raw) throwsCode(() => openFile(sealed, options), "PATH_NOT_NORMAL");
       const plaintext = openFile(sealed, raw ? { ...options, tolerate: ["raw-path"] } : options);
       assert.equal(sha256Hex(plaintext), one.plaintext_sha256);
-      assert.deepEqual(plaintext, vectorPlaintext(one.plaintext_seed, 0, one.plaintext_size));
+      const tail = Math.max(0, one.plaintext_size - 10_000);
+      assert.deepEqual(plaintext.subarray(tail), vectorPlaintext(one.plaintext_seed, tail, one.plaintext_size - tail));
       assert.equal(parseMetadataHeader(sealed.subarray(0, 4096)).formatVersion, one.format);
     });
   }
 
   for (const one of index.vectors.filter((each) => each.sparse === undefined && each.bound_path.startsWith("files/"))) {
     test(`${one.name} sealed by us in its format has the stock size and opens again`, () => {
-      const plaintext = vectorPlaintext(one.plaintext_seed, 0, one.plaintext_size);
+      const plaintext = new Uint8Array(randomBytes(one.plaintext_size));
       const options = { wrapKey: vectorKey(one.key_hex), boundPath: one.bound_path, formatVersion: one.format };
       const sealed = sealFile(plaintext, options);
       assert.equal(sealed.length, one.encrypted_size);
-      assert.deepEqual(openFile(sealed, options), plaintext);
+      assert.equal(Buffer.compare(openFile(sealed, options), plaintext), 0);
     });
   }
 });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { suite, test } from "node:test";
 import * as fc from "fast-check";
 import { openStream } from "./open-stream.ts";
@@ -76,11 +77,11 @@ suite("properties", () => {
   test("what is sealed opens again, in both formats and every way", async () => {
     await fc.assert(
       fc.asyncProperty(sizes, fc.constantFrom("1.0" as const, "2.0" as const), async (sizeBytes, formatVersion) => {
-        const plaintext = vectorPlaintext("property", sizeBytes, sizeBytes);
+        const plaintext = new Uint8Array(randomBytes(sizeBytes));
         const options = { wrapKey, boundPath: "models/m/1/x", formatVersion };
         const sealed = sealFile(plaintext, options);
-        assert.deepEqual(openFile(sealed, options), plaintext);
-        for (const way of Object.values(WAYS)) assert.deepEqual(await way(sealed, options), plaintext);
+        assert.equal(Buffer.compare(openFile(sealed, options), plaintext), 0);
+        for (const way of Object.values(WAYS)) assert.equal(Buffer.compare(await way(sealed, options), plaintext), 0);
       }),
       { numRuns: 25 },
     );

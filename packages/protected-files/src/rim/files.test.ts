@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { mkdir, readdir, readFile, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
@@ -8,7 +9,7 @@ import { openFileTo, type OpenFileToOptions, withReader } from "./open-file.ts";
 import { sealFileTo } from "./seal-file.ts";
 import { rejectsCode } from "./test-assert.ts";
 import { inDirectory } from "./test-directory.ts";
-import { index, mutated, sealedBytes, sha256Hex, vector, vectorKey, vectorPlaintext } from "./test-vectors.ts";
+import { index, mutated, sealedBytes, sha256Hex, vector, vectorKey } from "./test-vectors.ts";
 import { WorkerPool } from "./worker-pool.ts";
 
 const wrapKey = vectorKey("00112233445566778899aabbccddeeff");
@@ -28,13 +29,13 @@ for (const threads of [undefined, pool]) {
           string,
         ];
         for (const size of [0, 1, 3072, 3073, 7168, 7169, 396_288, 396_289, 792_577, 3_000_000]) {
-          const plaintext = vectorPlaintext("files", 0, size);
+          const plaintext = new Uint8Array(randomBytes(size));
           await writeFile(plain, plaintext);
           const info = await sealFileTo(plain, sealed, { ...withThreads, overwrite: true });
           const bytes = new Uint8Array(await readFile(sealed));
           assert.equal(info.sealedBytes, bytes.length);
           assert.equal(info.metadataTag, Buffer.from(bytes.subarray(42, 58)).toString("hex"));
-          assert.deepEqual(openFile(bytes, options), plaintext, `size ${size}`);
+          assert.equal(sha256Hex(openFile(bytes, options)), sha256Hex(plaintext), `size ${size}`);
           await openFileTo(sealed, back, { ...withThreads, overwrite: true });
           assert.equal(sha256Hex(await readFile(back)), sha256Hex(plaintext));
         }
@@ -44,10 +45,11 @@ for (const threads of [undefined, pool]) {
       inDirectory(async (dir) => {
         const [plain, sealed] = [join(dir, "plain"), join(dir, "sealed")];
         const size = 13_500_000;
-        await writeFile(plain, vectorPlaintext("deep", 0, size));
+        const plaintext = new Uint8Array(randomBytes(size));
+        await writeFile(plain, plaintext);
         await sealFileTo(plain, sealed, withThreads);
         const bytes = await withReader(sealed, options, (reader) => reader.read(13_100_000, 400_000));
-        assert.deepEqual(bytes, vectorPlaintext("deep", 13_100_000, 400_000));
+        assert.equal(Buffer.compare(bytes, plaintext.subarray(13_100_000)), 0);
       }));
 
     test("every refused mutation leaves no output, temporary or otherwise", () =>
