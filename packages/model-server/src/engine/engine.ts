@@ -20,7 +20,7 @@ export interface SignatureInfo {
 export interface RunRequest {
   /** A key of `signatures`. */
   readonly signature: string;
-  /** A tensor for every input alias of the signature. The servable may take over (detach) the arrays' buffers. */
+  /** A tensor for every input alias of the signature. The data are read while the request runs; they must not change before. */
   readonly inputs: ReadonlyMap<string, Tensor>;
   /** Output aliases to compute; only what they need is run. */
   readonly outputs: readonly string[];

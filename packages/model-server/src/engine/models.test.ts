@@ -126,6 +126,18 @@ describe("models of TensorFlow.js", () => {
 });
 
 describe("models of tensorflow-onnx", () => {
+  it("lstm: dropout vanishes with a keep probability of 1", async () => {
+    const frozen = readFileSync(join(MODELS, "tf2onnx/lstm/frozen.pb"));
+    const { files } = importFrozenGraph(new Uint8Array(frozen), { inputs: ["X", "keep_prob"], outputs: ["output"] });
+    const inputs = {
+      X: floats([1, 784], ...Array.from({ length: 784 }, (_, i) => (i % 7) / 7)),
+      keep_prob: floats([], 1),
+    };
+    const first = await run(files, "serving_default", inputs, ["output"]);
+    assert.ok((first[0] as number[]).every(Number.isFinite));
+    assert.deepEqual(await run(files, "serving_default", inputs, ["output"]), first);
+  });
+
   it("regression: SavedModel and frozen graph agree", async () => {
     const frozen = readFileSync(join(MODELS, "tf2onnx/regression/graphdef/frozen.pb"));
     const { files } = importFrozenGraph(new Uint8Array(frozen), { inputs: ["X"], outputs: ["pred"] });

@@ -30,7 +30,8 @@ export class OnnxSession {
         graphOptimizationLevel: "all",
         interOpNumThreads: 1,
         intraOpNumThreads: options.threads,
-        logSeverityLevel: 3,
+        // Refusals reach the caller as errors; ONNX Runtime would write them to standard error as well.
+        logSeverityLevel: 4,
         extra: { session: { intra_op: { allow_spinning: spinning }, inter_op: { allow_spinning: spinning } } },
       });
       return new OnnxSession(session, program);
@@ -65,7 +66,7 @@ export class OnnxSession {
 
   async #run(feeds: Record<string, OrtTensor>, fetches: readonly string[]): Promise<InferenceSession.OnnxValueMapType> {
     try {
-      return await this.#session.run(feeds, fetches);
+      return await this.#session.run(feeds, fetches, { logSeverityLevel: 4 });
     } catch (cause) {
       throw engineError(
         "INPUT_INVALID",

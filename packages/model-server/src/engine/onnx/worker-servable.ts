@@ -5,7 +5,7 @@ import type { ModelFiles } from "@cloister/saved-model";
 import type { RunRequest, Servable, SignatureInfo } from "../engine.ts";
 import { engineError, fromFailure } from "./failure.ts";
 import { closed } from "./local-servable.ts";
-import { transferable, type WorkerReply, type WorkerRequest, type WorkerStart } from "./protocol.ts";
+import { copyTensors, ownBuffers, type WorkerReply, type WorkerRequest, type WorkerStart } from "./protocol.ts";
 import type { SessionOptions } from "./session.ts";
 
 /** Requests in the worker at a time: one that runs, and the next, so that the thread never waits for the event loop. */
@@ -109,10 +109,22 @@ export class WorkerServable implements Servable {
       const job = this.#waiting.shift();
       if (!job) break;
       const id = this.#nextId++;
-      this.#running.set(id, job);
-      const { signature, inputs, outputs } = job.request;
-      const moved = transferable(inputs);
-      this.#send({ kind: "run", id, signature, inputs: moved.tensors, outputs }, moved.buffers);
+      const { signature, outputs } = job.request;
+      try {
+        const inputs = copyTensors(job.request.inputs);
+        this.#send({ kind: "run", id, signature, inputs, outputs }, ownBuffers(inputs));
+        this.#running.set(id, job);
+      } catch (cause) {
+        job.reject(
+          engineError(
+            "INPUT_INVALID",
+            "the request cannot be read",
+            "an array of it was given away",
+            "keep it until the answer",
+            cause,
+          ),
+        );
+      }
     }
     if (this.#running.size === 0) this.#onIdle?.();
   }

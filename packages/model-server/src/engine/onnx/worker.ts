@@ -3,7 +3,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { toFailure } from "./failure.ts";
 import { LocalServable } from "./local-servable.ts";
-import { transferable, type WorkerReply, type WorkerRequest, type WorkerStart } from "./protocol.ts";
+import { ownBuffers, type WorkerReply, type WorkerRequest, type WorkerStart } from "./protocol.ts";
 
 const port = parentPort;
 if (!port) throw new Error("this file is the body of a worker thread");
@@ -21,8 +21,8 @@ async function serve(servable: LocalServable, message: WorkerRequest): Promise<v
   }
   const { id, signature, inputs, outputs } = message;
   try {
-    const results = transferable(await servable.run({ signature, inputs, outputs }));
-    reply({ kind: "done", id, outputs: results.tensors }, results.buffers);
+    const results = await servable.run({ signature, inputs, outputs });
+    reply({ kind: "done", id, outputs: results }, ownBuffers(results));
   } catch (error) {
     reply({ kind: "failed", id, failure: toFailure(error) });
   }

@@ -187,6 +187,18 @@ const range: Lowering = (op) => {
   return op.emit.plainNode("Range", names, { dtype: start.dtype, shape: [-1] });
 };
 
+/**
+ * Numbers in [0, 1), other ones at each run, as in TensorFlow without a seed. Graphs that were frozen with dropout in them use
+ * them in a way that a keep probability of 1 makes vanish.
+ */
+const randomUniform: Lowering = (op) => {
+  const dtype = op.attributes.requireDType("dtype");
+  if (dtype !== "float" && dtype !== "double") unlowerable(`on ${dtype}`);
+  const shape = shapeFromOperand(op.input(0));
+  const [zeros] = op.emit.node("Expand", [op.emit.scalar(0, dtype), op.emit.asInt64(op.input(0))]);
+  return op.emit.plainNode("RandomUniformLike", [zeros], { dtype, shape });
+};
+
 /** A tensor of one value in the shape of another. */
 function like(fillValue: number): Lowering {
   return (op) => {
@@ -209,6 +221,7 @@ export const SHAPE: LoweringTable = {
   ExpandDims: expandDims,
   Fill: fill,
   OnesLike: like(1),
+  RandomUniform: randomUniform,
   Range: range,
   Rank: rankOp,
   Reshape: reshape,
