@@ -16,7 +16,7 @@ export interface Connection {
 }
 
 /** The key under which a socket of either layer is found. */
-export const connectionKey = (socket: Socket): string => `${socket.remoteAddress ?? "gone"} ${socket.remotePort ?? 0}`;
+const connectionKey = (socket: Socket): string => `${socket.remoteAddress ?? "gone"} ${socket.remotePort ?? 0}`;
 
 /**
  * Counts open connections. A newcomer at a limit takes the place of the oldest connection that has not asked for anything

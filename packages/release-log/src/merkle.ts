@@ -6,7 +6,7 @@ import { equalBytes } from "@cloister/encoding";
 
 export const HASH_BYTES = 32;
 /** A tree of 2^53 leaves has paths of 53 hashes; no honest proof is longer than this. */
-export const MAX_PROOF_HASHES = 64;
+const MAX_PROOF_HASHES = 64;
 
 const half = (value: number): number => Math.floor(value / 2);
 const isOdd = (value: number): boolean => value % 2 === 1;

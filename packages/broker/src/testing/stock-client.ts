@@ -29,7 +29,7 @@ export interface EnclaveOptions extends Partial<Omit<SimulatedQuoteOptions, "rep
 }
 
 export const MRENCLAVE: Uint8Array = new Uint8Array(32).fill(0xe1);
-export const MRSIGNER: Uint8Array = new Uint8Array(32).fill(0x51);
+const MRSIGNER: Uint8Array = new Uint8Array(32).fill(0x51);
 
 /** A fresh key and RA-TLS certificate, as an enclave of that generation makes them. */
 export async function createEnclave(

@@ -5,7 +5,7 @@ import { BrokerError } from "../broker-error.ts";
 
 // What an enclave of this system asks for after its key, and what it gets. Both are canonical JSON in a frame.
 
-export const FOLLOW_UP_TYPE = "cloister-provision/1";
+const FOLLOW_UP_TYPE = "cloister-provision/1";
 export const MAX_FOLLOW_UP_REQUEST_BYTES = 32_768;
 /** Bundle manifests list every file of a model; a thousand of them are about a quarter of this. */
 export const MAX_FOLLOW_UP_ANSWER_BYTES = 4 << 20;

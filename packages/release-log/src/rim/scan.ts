@@ -29,7 +29,7 @@ export interface ScanOptions {
   readonly everyCheckpoint?: boolean;
 }
 
-export function corrupt(why: string, cause?: unknown): ReleaseLogError {
+function corrupt(why: string, cause?: unknown): ReleaseLogError {
   return new ReleaseLogError(
     "LOG_CORRUPT",
     {

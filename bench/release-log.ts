@@ -1,0 +1,92 @@
+import { generateKeyPairSync } from "node:crypto";
+import { mkdtemp, open, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { LogEntry } from "@cloister/release-log";
+import { openReleaseLog, verifyReleaseLogFile } from "@cloister/release-log/file";
+import type { BenchRow } from "./row.ts";
+
+// One durable append after the other beside the floor (the same bytes written and synced without a log), then many at once,
+// proofs, opening and verifying. Appends and floor take turns.
+
+const BULK = 100_000;
+const WAVE = 2048;
+const SINGLES = 400;
+const FLOOR = "write and fdatasync alone";
+
+const entry = (i: number): LogEntry => ({
+  time: "2026-01-01T00:00:00.000Z",
+  decision: "released",
+  codes: [],
+  workload: "digits",
+  rule: "workloads.digits.identities.0",
+  keyId: `digits/${i}`,
+  claims: { tee: "sgx", tcbStatus: "UpToDate", fmspc: "00606a000000", ppid: "99".repeat(16) },
+  claimsSha256: "ab".repeat(32),
+  policySha256: "cd".repeat(32),
+  peerKeySha256: "ef".repeat(32),
+  simulated: true,
+});
+
+export async function run(): Promise<BenchRow[]> {
+  const folder = await mkdtemp(join(tmpdir(), "bench-log-"));
+  try {
+    return await measure(folder);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function measure(folder: string): Promise<BenchRow[]> {
+  const { privateKey: signingKey, publicKey } = generateKeyPairSync("ed25519");
+  const options = { path: join(folder, "log"), origin: "bench/log", signingKey };
+  const log = await openReleaseLog(options);
+  const floor = await open(join(folder, "floor"), "a");
+  const bytes = Buffer.alloc(700, 0x20);
+  const bulkSeconds = await seconds(async () => {
+    for (let i = 0; i < BULK; i += WAVE) {
+      await Promise.all(Array.from({ length: WAVE }, (_, k) => log.append(entry(i + k))));
+    }
+  });
+  const [appends, floors, proofs]: [number[], number[], number[]] = [[], [], []];
+  for (let i = 0; i < SINGLES; i += 1) {
+    appends.push(await seconds(async () => void (await log.append(entry(i)))));
+    floors.push(
+      await seconds(async () => {
+        await floor.write(bytes);
+        await floor.datasync();
+      }),
+    );
+    proofs.push(await seconds(async () => void (await log.prove((i * 977) % log.size))));
+  }
+  await floor.close();
+  await log.close();
+  const openSeconds = await seconds(async () => (await openReleaseLog(options)).close());
+  const verifySeconds = await seconds(async () => {
+    await verifyReleaseLogFile(options.path, { origin: options.origin, publicKey });
+  });
+  const size = BULK / 1000;
+  const readSeconds = await seconds(async () => void (await readFile(options.path)));
+  const row = (name: string, unit: string, ours: number, peer: number, peerName: string): BenchRow => {
+    return { case: name, unit, ours, peer, peerName, ratio: peer / ours };
+  };
+  const floorMs = (part: number): number => percentile(floors, part) * 1000;
+  return [
+    row("append p50", "ms", percentile(appends, 0.5) * 1000, floorMs(0.5), FLOOR),
+    row("append p99", "ms", percentile(appends, 0.99) * 1000, floorMs(0.99), FLOOR),
+    row("append, 2048 at once", "ms each", (bulkSeconds / BULK) * 1000, floorMs(0.5), FLOOR),
+    row(`proof of an entry of ${size}k p50`, "ms", percentile(proofs, 0.5) * 1000, 1, "aim"),
+    row(`open a log of ${size}k`, "s", openSeconds, readSeconds, "read the file alone"),
+    row(`verify a log of ${size}k`, "s", verifySeconds, readSeconds, "read the file alone"),
+  ];
+}
+
+async function seconds(work: () => Promise<void>): Promise<number> {
+  const startedAt = performance.now();
+  await work();
+  return (performance.now() - startedAt) / 1000;
+}
+
+function percentile(values: readonly number[], part: number): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length * part)] ?? Number.NaN;
+}
