@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { truncateSync } from "node:fs";
 import { mkdir, readdir, readFile, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
@@ -72,6 +73,20 @@ for (const threads of [undefined, pool]) {
         const sealing = sealFileTo(input, join(dir, "output"), { ...withThreads, onProgress });
         await rejectsCode(sealing, "INPUT_CHANGED");
         await cut;
+        assert.deepEqual(await readdir(dir), ["input"]);
+      }));
+
+    test("a file that grows while it is sealed is refused", () =>
+      inDirectory(async (dir) => {
+        const input = join(dir, "input");
+        await writeFile(input, new Uint8Array(2_000_000));
+        let grown = false;
+        const onProgress = (): void => {
+          if (!grown) truncateSync(input, 3_000_000);
+          grown = true;
+        };
+        const sealing = sealFileTo(input, join(dir, "output"), { ...withThreads, onProgress });
+        await rejectsCode(sealing, "INPUT_CHANGED", input);
         assert.deepEqual(await readdir(dir), ["input"]);
       }));
 

@@ -48,11 +48,14 @@ export async function sealFileTo(
     const shape = treeShape(sizeBytes);
     const head = new Uint8Array(Math.min(sizeBytes, HEAD_BYTES));
     await readFully(input, head, 0);
-    return writeFileAtomically(outputPath, { mode: 0o644, ...withoutMode(options) }, (output) => {
+    return writeFileAtomically(outputPath, { mode: 0o644, ...withoutMode(options) }, async (output) => {
       const { pool, random = systemRandom } = options;
       const sealer = pool === undefined ? localSealer(input, output, random) : pool.sealer(input.fd, output.fd);
       const ahead = pool === undefined ? LOCAL_AHEAD : pool.ahead;
-      return writeSealed(output, { shape, head, sealer, ahead, bound }, options);
+      const info = await writeSealed(output, { shape, head, sealer, ahead, bound }, options);
+      if ((await input.stat()).size !== sizeBytes)
+        throw new ProtectedFileError("INPUT_CHANGED", { subject: inputPath });
+      return info;
     });
   });
 }
