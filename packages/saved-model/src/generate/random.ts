@@ -2,7 +2,7 @@
  * A small deterministic generator (SplitMix32): the same seed gives the same numbers on every machine. Not for secrets.
  * Returns numbers in [0, 1).
  */
-export function seededRandom(seed: number): () => number {
+function seededRandom(seed: number): () => number {
   let state = seed | 0;
   return () => {
     state = (state + 0x9e3779b9) | 0;

@@ -13,7 +13,7 @@ import { type Outputs, type Scope, Tracer } from "./tracer.ts";
 export type Variables = ReadonlyMap<string, Tensor>;
 
 const VARIABLES_PREFIX = "variables/variables";
-export const VARIABLE_OPS: ReadonlySet<string> = new Set(["VarHandleOp", "VariableV2", "Variable"]);
+const VARIABLE_OPS: ReadonlySet<string> = new Set(["VarHandleOp", "VariableV2", "Variable"]);
 export const CALL_OPS: ReadonlySet<string> = new Set(["StatefulPartitionedCall", "PartitionedCall"]);
 
 /** What makes two variable nodes the same variable: container and shared name (the node's own name where it is empty). */

@@ -49,7 +49,7 @@ export function importFrozenGraph(graphDef: Uint8Array, options: ImportOptions =
 }
 
 /** Nodes that can be meant by inputs (placeholders) and by outputs (what no other node uses). */
-export function frozenGraphCandidates(graph: Graph): { inputs: string[]; outputs: string[] } {
+function frozenGraphCandidates(graph: Graph): { inputs: string[]; outputs: string[] } {
   const nodes = [...graph.nodes.values()];
   const used = new Set(
     nodes.flatMap(({ input }) => input.filter((name) => !isControl(name)).map((name) => parseGraphEdge(name).node)),

@@ -55,7 +55,7 @@ export function imageShape(
 /** Begin and end padding of height, then of width. */
 export type Pads = readonly [readonly [number, number], readonly [number, number]];
 
-export const NO_PADS: Pads = [
+const NO_PADS: Pads = [
   [0, 0],
   [0, 0],
 ];

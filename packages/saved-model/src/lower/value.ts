@@ -24,13 +24,13 @@ export interface TensorValue {
 }
 
 /** A handle of a resource variable, by `variableKey`. */
-export interface VariableValue {
+interface VariableValue {
   readonly kind: "variable";
   readonly key: string;
 }
 
 /** What an op that cannot be lowered gives; `name` is its stand-in's output in the ONNX graph. */
-export interface MissingValue {
+interface MissingValue {
   readonly kind: "missing";
   readonly name: string;
 }

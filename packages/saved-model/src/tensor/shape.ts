@@ -2,7 +2,7 @@ import type { TensorShapeProto } from "@cloister/encoding/gen/tensorflow/core/fr
 import { fault } from "../error.ts";
 
 /** No tensor of a model may be larger than this. */
-export const MAX_TENSOR_BYTES = 4 * 2 ** 30;
+const MAX_TENSOR_BYTES = 4 * 2 ** 30;
 const MAX_RANK = 254;
 
 /** Dimensions of a shape message, -1 for unknown ones, or `undefined` for unknown rank. */

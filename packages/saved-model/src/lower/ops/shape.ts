@@ -26,7 +26,7 @@ export function integerConstant(
 }
 
 /** ONNX's int64 result as the dtype that TensorFlow gives. */
-export function fromInt64(emit: Emitter, name: string, { dtype, shape }: { dtype: DType; shape: Shape }): TensorValue {
+function fromInt64(emit: Emitter, name: string, { dtype, shape }: { dtype: DType; shape: Shape }): TensorValue {
   return { kind: "tensor", dtype, shape, plain: dtype === "int64" ? name : emit.cast(name, dtype) };
 }
 
