@@ -7,7 +7,7 @@ export type ConfigErrorCode = "CONFIG_NOT_FOUND" | "CONFIG_INVALID";
 
 export class ConfigError extends CodedError<ConfigErrorCode> {}
 
-export const CONFIG_FILE = "cloister.yaml";
+const CONFIG_FILE = "cloister.yaml";
 const MAX_CONFIG_BYTES = 1 << 20;
 const PORT = z.int().min(0).max(65_535);
 

@@ -4,18 +4,20 @@ import { upCommand } from "./commands/up.ts";
 import { EXIT } from "./output/exit-code.ts";
 import { reportOf } from "./output/format-error.ts";
 
+/** Every command, in the order of the help. Each factory takes a function for the exit code of its action. */
+const COMMANDS = [upCommand, modelCommand];
+
 const HELP_CODES = new Set(["commander.helpDisplayed", "commander.help", "commander.version"]);
 
 /** The whole command line. `setExit` takes the exit code of the command that ran. */
-export function buildProgram(setExit: (code: number) => void): Command {
+function buildProgram(setExit: (code: number) => void): Command {
   const program = new Command("cloister")
     .description("Confidential TensorFlow Serving: serve TensorFlow models on machines you do not trust.")
     .version("0.1.0")
     .option("--verbose", "print the stack of unexpected errors")
     .showHelpAfterError("(add --help for the options)")
     .exitOverride();
-  program.addCommand(inherit(program, upCommand(setExit)));
-  program.addCommand(inherit(program, modelCommand(setExit)));
+  for (const make of COMMANDS) program.addCommand(inherit(program, make(setExit)));
   return program;
 }
 

@@ -7,7 +7,7 @@ import { Argument, Command } from "commander";
 import { EXIT } from "../output/exit-code.ts";
 import { openTerminal, type Terminal } from "../output/terminal.ts";
 import { inspectionJson, progressBar, showInspection } from "./model-output.ts";
-import { wholeNumber } from "./up-options.ts";
+import { wholeNumber } from "../flags.ts";
 
 const RESNET = "resnet50-v15-fp32";
 

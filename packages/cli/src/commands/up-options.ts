@@ -2,7 +2,6 @@ import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type ChainOptions, modelNameOf } from "@cloister/deploy";
-import { InvalidArgumentError } from "commander";
 import { type Config, readConfig } from "../config.ts";
 
 /** Flags of `cloister up` as commander hands them over: only those that were given. */
@@ -61,14 +60,5 @@ export async function upSettings(flags: UpFlags): Promise<UpSettings> {
       gateway: settings.gateway ?? "auto",
       engineThreads: settings.threads ?? Math.max(1, Math.floor(availableParallelism() / replicas)),
     },
-  };
-}
-
-/** An option parser for whole numbers in a range; anything else is wrong usage. */
-export function wholeNumber(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (/^\d{1,15}$/.test(text) && value >= min && value <= max) return value;
-    throw new InvalidArgumentError(`a whole number from ${min} to ${max} is needed`);
   };
 }

@@ -4,7 +4,8 @@ import { Command, Option } from "commander";
 import { EXIT } from "../output/exit-code.ts";
 import { openTerminal } from "../output/terminal.ts";
 import { showAttacks, showBanner, showInference, showKept, showVerdict, stepPrinter } from "./up-output.ts";
-import { type UpFlags, type UpSettings, upSettings, wholeNumber } from "./up-options.ts";
+import { wholeNumber } from "../flags.ts";
+import { type UpFlags, type UpSettings, upSettings } from "./up-options.ts";
 
 const PORT = wholeNumber(0, 65_535);
 
