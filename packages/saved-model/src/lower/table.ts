@@ -12,7 +12,7 @@ import { SHAPE } from "./ops/shape.ts";
 import { SLICING } from "./ops/slicing.ts";
 import { STRIDED_SLICE } from "./ops/strided-slice.ts";
 
-/** All ops with a lowering of their own. What the tracer handles itself is in `PASS_THROUGH` and `tracer-lowering`. */
+/** All ops with a lowering of their own. Constants, variables and calls are handled in lower.ts. */
 export const LOWERINGS: ReadonlyMap<string, LoweringTable[string]> = new Map(
   [
     ACTIVATION,
