@@ -86,7 +86,12 @@ export default defineConfig({
     })),
     {
       files: ["**/*.test.ts"],
-      rules: { "typescript/no-floating-promises": "off", "typescript/no-non-null-assertion": "off" },
+      rules: {
+        "typescript/no-floating-promises": "off",
+        "typescript/no-non-null-assertion": "off",
+        "typescript/require-array-sort-compare": "off",
+        "unicorn/no-useless-spread": "off",
+      },
     },
     { files: ["scripts/**", "bench/**", "packages/cli/src/**"], rules: { "no-console": "off" } },
   ],

@@ -10,7 +10,7 @@ export interface TestChain {
   readonly chain: Chain;
   readonly events: readonly ChainEvent[];
   /** Ends the chain and removes its folders. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** Brings up the default model on free ports. */

@@ -5,8 +5,6 @@ export type DeployErrorCode =
   | "NGINX_FAILED"
   | "MODEL_NOT_FOUND"
   | "MODEL_NOT_RUNNABLE"
-  | "NO_REPLICA_READY"
-  | "ANSWER_WRONG"
   | "WORK_FOLDER_NOT_OURS"
   | "WORK_FOLDER_IN_USE";
 

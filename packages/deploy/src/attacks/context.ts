@@ -2,6 +2,7 @@ import type { SimulatedPlatform } from "@cloister/attestation/simulated";
 import type { BrokerEvent } from "@cloister/broker";
 import { isCodedError } from "@cloister/encoding";
 import { type EnclaveManifest, type Installation, ReplicaRefusal } from "@cloister/enclave";
+import type { SealedModel } from "../chain/seal.ts";
 import type { OwnedModel } from "../chain/model.ts";
 import type { Owner, RequesterFiles } from "../chain/owner.ts";
 import type { LaunchOverrides, ReplicaLauncher } from "../local/replica-launcher.ts";
@@ -15,9 +16,8 @@ export interface AttackContext {
   readonly platform: SimulatedPlatform;
   readonly owner: Owner;
   readonly model: OwnedModel;
-  readonly generation: number;
-  /** Sealed files as the host stores them. */
-  readonly sealed: ReadonlyMap<string, Uint8Array>;
+  /** The sealed files as the host stores them. */
+  readonly sealed: SealedModel;
   readonly brokerAddress: { readonly host: string; readonly port: number };
   readonly gatewayAddress: { readonly host: string; readonly port: number };
   readonly requester: RequesterFiles;

@@ -10,14 +10,14 @@ export const SEALED_FILE_ATTACKS: readonly Attack[] = [
     tried: "one bit of one byte in the middle of a sealed file is flipped",
     by: "replica",
     refusal: "BUNDLE_FILE_CHANGED",
-    run: (context) => withFiles(context, "flipped-byte", flipByte(context.sealed)),
+    run: (context) => withFiles(context, "flipped-byte", flipByte(context.sealed.files)),
   },
   {
     name: "swapped-files",
     tried: "a sealed file is put in the place of another one of the same model",
     by: "replica",
     refusal: "BUNDLE_FILE_SWAPPED",
-    run: (context) => withFiles(context, "swapped-files", swapFiles(context.sealed)),
+    run: (context) => withFiles(context, "swapped-files", swapFiles(context.sealed.files)),
   },
   {
     name: "older-model",
@@ -57,11 +57,11 @@ function swapFiles(sealed: ReadonlyMap<string, Uint8Array>): Map<string, Uint8Ar
 }
 
 /** What the owner sealed before: authentic in every respect, only not what the broker names now. */
-function sealEarlierGeneration({ model, owner, generation }: AttackContext): Map<string, Uint8Array> {
+function sealEarlierGeneration({ model, owner, sealed }: AttackContext): Map<string, Uint8Array> {
   return sealBundle({
     files: model.files,
     model,
-    generation: generation - 1,
+    generation: sealed.generation - 1,
     wrapKey: owner.wrapKey,
     signingKey: owner.bundleKey.privateKey,
   }).sealed;

@@ -8,7 +8,7 @@ import { toHex } from "@cloister/encoding";
 import { type EnclaveManifest, measureSimulated } from "@cloister/enclave";
 import { parsePolicy, type Policy, POLICY_SCHEMA } from "@cloister/policy";
 import { openReleaseLog } from "@cloister/release-log/file";
-import type { Observe } from "./events.ts";
+import type { Observe, StepResult } from "./events.ts";
 import type { WorkFolders } from "./folders.ts";
 import type { OwnedModel } from "./model.ts";
 import { type Owner, SERVING_NAME } from "./owner.ts";
@@ -39,7 +39,7 @@ export interface OwnerBrokerOptions {
 }
 
 /** Starts the broker with a policy that names exactly one measurement, and the log that every decision goes to first. */
-export async function startOwnerBroker(options: OwnerBrokerOptions) {
+export async function brokerStep(options: OwnerBrokerOptions): Promise<StepResult<OwnerBroker>> {
   const { owner, folders, platform, sealed } = options;
   const policy = policyFor(options);
   await writeFile(join(folders.owner, "policy.json"), `${JSON.stringify(policy, null, 2)}\n`);

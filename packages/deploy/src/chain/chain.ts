@@ -1,25 +1,24 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { createSimulatedPlatform, type SimulatedPlatform } from "@cloister/attestation/simulated";
-import { toHex } from "@cloister/encoding";
-import type { EnclaveManifest, Installation } from "@cloister/enclave";
-import { ATTACKS } from "../attacks/attacks.ts";
-import { type AttackContext, carryOut } from "../attacks/context.ts";
+import { createSimulatedPlatform } from "@cloister/attestation/simulated";
+import type { Installation } from "@cloister/enclave";
 import type { AttackResult } from "../attacks/attack.ts";
+import { attacksStep } from "../attacks/attacks.ts";
+import type { AttackContext } from "../attacks/context.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { type GatewayKind, openGateway } from "../gateway/open-gateway.ts";
-import { type LocalCluster, startLocalCluster } from "../local/local-cluster.ts";
-import { type ReplicaLauncher, replicaLauncher } from "../local/replica-launcher.ts";
-import { type OwnerBroker, startOwnerBroker } from "./broker.ts";
+import type { LocalCluster } from "../local/local-cluster.ts";
+import { replicaLauncher } from "../local/replica-launcher.ts";
+import { brokerStep, type OwnerBroker } from "./broker.ts";
 import { Cleanup } from "./cleanup.ts";
 import { describeReplica, writeManifest } from "./enclave.ts";
-import { type Observe, StepClock } from "./events.ts";
+import { type Observe, StepClock, type StepResult } from "./events.ts";
 import { prepareFolders, releaseFolders, type WorkFolders } from "./folders.ts";
-import { type InferenceOptions, type InferenceResult, runInference } from "./inference.ts";
-import { importModel, type OwnedModel } from "./model.ts";
-import { createOwner, type Owner, type RequesterFiles, writeRequesterFiles } from "./owner.ts";
+import { type InferenceOptions, type InferenceResult, inferenceStep } from "./inference.ts";
+import { importStep, type OwnedModel } from "./model.ts";
+import { certificatesStep, type Owner, type RequesterFiles } from "./owner.ts";
+import { replicasStep } from "./replicas.ts";
 import type { ChainReport, InferenceReport } from "./report.ts";
-import { sealModel, type SealedModel } from "./seal.ts";
+import { sealStep } from "./seal.ts";
 
 export interface ChainOptions {
   /** Where the program is installed: what replicas run and what is measured. */
@@ -45,7 +44,6 @@ export interface Chain {
   readonly gateway: Gateway;
   readonly broker: OwnerBroker;
   readonly requester: RequesterFiles;
-  readonly steps: StepClock["steps"];
   /** Sends real requests through the gateway. */
   infer(options: InferenceOptions): Promise<InferenceResult>;
   /** Carries out every attack, one after the other. */
@@ -71,94 +69,22 @@ export async function startChain(options: ChainOptions, observe: Observe): Promi
 }
 
 async function bringUp(options: ChainOptions, observe: Observe, cleanup: Cleanup): Promise<Chain> {
+  const clock = new StepClock(observe);
   const folders = await prepareFolders(options.workDir);
   cleanup.add(() => releaseFolders(folders));
-  const clock = new StepClock(observe);
-  const model = await clock.run("import", () => importStep(options));
-  const { owner, requester } = await clock.run("certificates", () => certificatesStep(options, folders, cleanup));
-  const sealed = await clock.run("seal", () => sealModel({ model, owner, folders }));
+  const model = await clock.run("import", () => importStep({ ...options.model, modelsDir: options.modelsDir }));
+  const { owner, requester } = await clock.run("certificates", () => certificatesStep(folders, options.tls));
+  cleanup.add(() => owner.wrapKey.wipe());
+  const sealed = await clock.run("seal", () => sealStep({ model, owner, folders }));
   const platform = createSimulatedPlatform({ now: new Date() });
   const manifest = await writeManifest({ ...options, model, owner, folders });
   const broker = await clock.run("broker", () =>
-    startOwnerBroker({ ...options, folders, owner, model, sealed, platform, manifest, observe }),
+    brokerStep({ ...options, folders, owner, model, sealed, platform, manifest, observe }),
   );
   cleanup.add(() => broker.close());
-  const gateway = await clock.run("gateway", () => gatewayStep(options, folders));
+  const gateway = await clock.run("gateway", () => gatewayStep(options, join(folders.host, "gateway")));
   cleanup.add(() => gateway.close());
-  const launch = launcherFor({ options, folders, sealed, platform, manifest, broker, observe });
-  const cluster = await clock.run("replicas", () => replicasStep({ options, gateway, launch, manifest, observe }));
-  cleanup.add(() => cluster.close());
-  const parts = { launch, options, folders, owner, model, sealed, platform, manifest, broker, gateway, requester };
-  return {
-    folders,
-    owner,
-    model,
-    cluster,
-    gateway,
-    broker,
-    requester,
-    steps: clock.steps,
-    infer: (inference) =>
-      clock.run("inference", () => runInference({ ...parts, address: gateway.address }, inference, observe)),
-    attack: () => clock.run("attacks", () => attackStep(parts, observe)),
-    report: (inference, attacks) => ({
-      ok: inference.equal === inference.requests && inference.failed === 0 && attacks.every(({ refused }) => refused),
-      simulated: true,
-      steps: clock.steps,
-      replicas: [...cluster.running].map(([id, replica]) => describeReplica(id, replica)),
-      inference,
-      attacks: attacks.map(({ name, refused, by, code }) => ({ name, refused, by, code })),
-    }),
-    close: () => cleanup.run(),
-  };
-}
-
-async function importStep(options: ChainOptions) {
-  const model = await importModel({ ...options.model, modelsDir: options.modelsDir });
-  const bytes = [...model.files.values()].reduce((sum, file) => sum + file.length, 0);
-  const facts = [`${model.name} version ${model.version}: ${model.files.size} files, ${bytes} bytes`, model.folder];
-  return { result: model, facts };
-}
-
-async function certificatesStep(options: ChainOptions, folders: WorkFolders, cleanup: Cleanup) {
-  const now = new Date();
-  const owner = createOwner(now);
-  cleanup.add(() => owner.wrapKey.wipe());
-  const requester = await writeRequesterFiles(owner, folders, options.tls, now);
-  const facts = [`${options.tls} TLS; owner's keys stay in memory; requester's files in ${folders.requester}`];
-  return { result: { owner, requester }, facts };
-}
-
-async function gatewayStep(options: ChainOptions, folders: WorkFolders) {
-  const gateway = await openGateway(options.gateway, {
-    host: "127.0.0.1",
-    port: options.port,
-    runDir: join(folders.host, "gateway"),
-  });
-  const { host, port } = gateway.address;
-  return { result: gateway, facts: [`${gateway.kind} TLS passthrough on ${host}:${port}, least connections, no key`] };
-}
-
-interface LauncherParts {
-  readonly options: ChainOptions;
-  readonly folders: WorkFolders;
-  readonly sealed: SealedModel;
-  readonly platform: SimulatedPlatform;
-  readonly manifest: EnclaveManifest;
-  readonly broker: OwnerBroker;
-  readonly observe: Observe;
-}
-
-function launcherFor({
-  options,
-  folders,
-  sealed,
-  platform,
-  manifest,
-  broker,
-  observe,
-}: LauncherParts): ReplicaLauncher {
-  return replicaLauncher({
+  const launch = replicaLauncher({
     platform,
     manifest,
     installation: options.installation,
@@ -167,66 +93,61 @@ function launcherFor({
     logDir: folders.host,
     onPhase: (replica, name, ms) => observe({ type: "replica", replica, text: `${name} ${ms} ms` }),
   });
-}
-
-interface ReplicasParts {
-  readonly options: ChainOptions;
-  readonly gateway: Gateway;
-  readonly launch: ReplicaLauncher;
-  readonly manifest: EnclaveManifest;
-  readonly observe: Observe;
-}
-
-async function replicasStep({ options, gateway, launch, observe }: ReplicasParts) {
-  const cluster = await startLocalCluster({
-    replicas: options.replicas,
-    gateway,
-    launch: (id) => launch(id),
-    onEvent: (event) => {
-      const text = event.type === "start-failed" ? `start failed: ${event.code}` : event.type;
-      observe({ type: "replica", replica: event.replica, text });
-    },
-  });
-  const facts = [...cluster.running].map(
-    ([id, { pid, measurement }]) =>
-      `${id}: process ${pid}, SIMULATED TEE, MRENCLAVE ${toHex(measurement).slice(0, 16)}…`,
+  const cluster = await clock.run("replicas", () =>
+    replicasStep({ replicas: options.replicas, gateway, launch, observe }),
   );
-  return { result: cluster, facts };
-}
-
-type AttackParts = Omit<
-  AttackContext,
-  "installation" | "folder" | "generation" | "sealed" | "brokerAddress" | "gatewayAddress" | "tls" | "onBrokerEvent"
-> & {
-  readonly options: ChainOptions;
-  readonly folders: WorkFolders;
-  readonly sealed: SealedModel;
-  readonly broker: OwnerBroker;
-  readonly gateway: Gateway;
-};
-
-async function attackStep(parts: AttackParts, observe: Observe) {
-  const { options, folders, sealed, broker, gateway } = parts;
-  const folder = join(folders.host, "attacks");
-  await mkdir(folder, { recursive: true });
-  const context: AttackContext = {
-    ...parts,
-    folder,
+  cleanup.add(() => cluster.close());
+  const attackContext: AttackContext = {
+    launch,
+    manifest,
+    platform,
+    owner,
+    model,
+    requester,
+    sealed,
     installation: options.installation,
     tls: options.tls,
-    generation: sealed.generation,
-    sealed: sealed.files,
+    folder: join(folders.host, "attacks"),
     brokerAddress: broker.address,
     gatewayAddress: gateway.address,
     onBrokerEvent: broker.onEvent,
   };
-  const results: AttackResult[] = [];
-  for (const attack of ATTACKS.filter(({ onlyFor = options.tls }) => onlyFor === options.tls)) {
-    observe({ type: "progress", text: attack.tried });
-    const result = await carryOut(attack, context);
-    observe({ type: "attack", result });
-    results.push(result);
-  }
-  const refused = results.filter((result) => result.refused).length;
-  return { result: results, facts: [`${refused} of ${results.length} refused`] };
+  const inferenceContext = { model, requester, address: gateway.address };
+  return {
+    folders,
+    owner,
+    model,
+    cluster,
+    gateway,
+    broker,
+    requester,
+    infer: (inference) => clock.run("inference", () => inferenceStep(inferenceContext, inference, observe)),
+    attack: () => clock.run("attacks", () => attacksStep(attackContext, observe)),
+    report: (inference, attacks) => chainReport(clock, cluster, inference, attacks),
+    close: () => cleanup.run(),
+  };
+}
+
+async function gatewayStep({ gateway: kind, port }: ChainOptions, runDir: string): Promise<StepResult<Gateway>> {
+  const gateway = await openGateway(kind, { host: "127.0.0.1", port, runDir });
+  const { address } = gateway;
+  const facts = [`${gateway.kind} TLS passthrough on ${address.host}:${address.port}, least connections, no key`];
+  return { result: gateway, facts };
+}
+
+function chainReport(
+  clock: StepClock,
+  cluster: LocalCluster,
+  inference: InferenceReport,
+  attacks: readonly AttackResult[],
+): ChainReport {
+  const isServed = inference.equal === inference.requests && inference.failed === 0;
+  return {
+    ok: isServed && attacks.every(({ refused }) => refused),
+    simulated: true,
+    steps: clock.steps,
+    replicas: [...cluster.running].map(([id, replica]) => describeReplica(id, replica)),
+    inference,
+    attacks: attacks.map(({ name, refused, by, code }) => ({ name, refused, by, code })),
+  };
 }

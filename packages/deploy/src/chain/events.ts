@@ -1,16 +1,7 @@
 import type { AttackResult } from "../attacks/attack.ts";
 
 /** The steps of the main job, in order. */
-export const STEPS = [
-  "import",
-  "certificates",
-  "seal",
-  "broker",
-  "gateway",
-  "replicas",
-  "inference",
-  "attacks",
-] as const;
+const STEPS = ["import", "certificates", "seal", "broker", "gateway", "replicas", "inference", "attacks"] as const;
 export type StepName = (typeof STEPS)[number];
 
 /** What happens while the chain comes up and runs. Nothing here is secret. */
@@ -25,7 +16,13 @@ export type ChainEvent =
 
 export type Observe = (event: ChainEvent) => void;
 
-/** Runs one step between its two events; `work` returns the facts that a person wants to see of it. */
+/** What a step hands to the next ones, and the facts that a person wants to see of it. */
+export interface StepResult<T> {
+  readonly result: T;
+  readonly facts: readonly string[];
+}
+
+/** Runs steps, each between its two events, and keeps their times. */
 export class StepClock {
   readonly steps: { readonly name: StepName; readonly ms: number }[] = [];
   readonly #observe: Observe;
@@ -34,7 +31,7 @@ export class StepClock {
     this.#observe = observe;
   }
 
-  async run<T>(name: StepName, work: () => Promise<{ result: T; facts: readonly string[] }>): Promise<T> {
+  async run<T>(name: StepName, work: () => Promise<StepResult<T>>): Promise<T> {
     this.#observe({ type: "step", name });
     const startedAt = performance.now();
     const { result, facts } = await work();

@@ -3,7 +3,7 @@ import { type ChannelOptions, createChannel, generateLoad, PredictClient, predic
 import type { Tensor } from "@cloister/encoding/tensor";
 import { OnnxEngine } from "@cloister/model-server/engine";
 import { DeployError } from "../errors.ts";
-import type { Observe } from "./events.ts";
+import type { Observe, StepResult } from "./events.ts";
 import type { OwnedModel } from "./model.ts";
 import { type RequesterFiles, SERVING_NAME } from "./owner.ts";
 import type { InferenceReport } from "./report.ts";
@@ -54,7 +54,11 @@ export interface InferenceResult {
  * Sends real requests through the gateway, as the requester does, and compares every answer with its reference: what TensorFlow
  * answered, where that was recorded, else what the owner's own engine makes of the plaintext model.
  */
-export async function runInference(context: InferenceContext, options: InferenceOptions, observe: Observe) {
+export async function inferenceStep(
+  context: InferenceContext,
+  options: InferenceOptions,
+  observe: Observe,
+): Promise<StepResult<InferenceResult>> {
   const { samples, reference } = await prepareSamples(context.model);
   const channel = createChannel(await channelOptions(context, options.concurrency));
   const client = new PredictClient(channel);

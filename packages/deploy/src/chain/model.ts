@@ -4,6 +4,7 @@ import type { ModelFiles } from "@cloister/saved-model";
 import { importFrozenGraph } from "@cloister/saved-model";
 import { readTree, writeTreeAtomically } from "@cloister/protected-files/rim";
 import { DeployError } from "../errors.ts";
+import type { StepResult } from "./events.ts";
 
 /** A model version in the owner's hands, in the clear. */
 export interface OwnedModel {
@@ -37,6 +38,14 @@ export async function importModel({ path, name, version, modelsDir, ...nodes }: 
   const folder = join(modelsDir, name, String(version));
   await writeTreeAtomically(folder, files, { replace: true });
   return { name, version, files, folder, samplesFolder: dirname(resolve(path)) };
+}
+
+/** The import as a step of the chain. */
+export async function importStep(options: ImportOptions): Promise<StepResult<OwnedModel>> {
+  const model = await importModel(options);
+  const bytes = [...model.files.values()].reduce((sum, file) => sum + file.length, 0);
+  const facts = [`${model.name} version ${model.version}: ${model.files.size} files, ${bytes} bytes`, model.folder];
+  return { result: model, facts };
 }
 
 /** The files of a SavedModel folder, or of the SavedModel that a frozen GraphDef becomes. Throws as `importModel`. */

@@ -10,6 +10,7 @@ import {
   type PrivateKey,
 } from "@cloister/broker/certificates";
 import { Secret } from "@cloister/encoding";
+import type { StepResult } from "./events.ts";
 import type { WorkFolders } from "./folders.ts";
 
 const CA_DAYS = 365;
@@ -42,7 +43,7 @@ export interface RequesterFiles {
 }
 
 /** Makes the owner's authorities and keys. */
-export function createOwner(now: Date): Owner {
+function createOwner(now: Date): Owner {
   const servingAuthority = createAuthority({ name: "Cloister serving CA", now, days: CA_DAYS });
   const clientAuthority = createAuthority({ name: "Cloister client CA", now, days: CA_DAYS });
   const brokerKey = generatePrivateKey("p256");
@@ -63,8 +64,20 @@ export function createOwner(now: Date): Owner {
   };
 }
 
+/** Everything about keys and certificates as a step of the chain. */
+export async function certificatesStep(
+  folders: WorkFolders,
+  tls: "one-way" | "mutual",
+): Promise<StepResult<{ owner: Owner; requester: RequesterFiles }>> {
+  const now = new Date();
+  const owner = createOwner(now);
+  const requester = await writeRequesterFiles(owner, folders, tls, now);
+  const facts = [`${tls} TLS; owner's keys stay in memory; requester's files in ${folders.requester}`];
+  return { result: { owner, requester }, facts };
+}
+
 /** Writes the requester's trust root and, for mutual TLS, a certificate and key of its own (mode 0600). */
-export async function writeRequesterFiles(
+async function writeRequesterFiles(
   owner: Owner,
   folders: WorkFolders,
   tls: "one-way" | "mutual",

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { encodeBundleManifest, sealBundle } from "@cloister/protected-files";
 import { writeTreeAtomically } from "@cloister/protected-files/rim";
+import type { StepResult } from "./events.ts";
 import type { WorkFolders } from "./folders.ts";
 import type { OwnedModel } from "./model.ts";
 import type { Owner } from "./owner.ts";
@@ -25,7 +26,7 @@ export interface SealOptions {
 }
 
 /** Seals every file under the model's wrap key, writes the ciphertext to the host's folder and the manifest to the owner's. */
-export async function sealModel({ model, owner, folders }: SealOptions) {
+export async function sealStep({ model, owner, folders }: SealOptions): Promise<StepResult<SealedModel>> {
   const { sealed, manifest } = sealBundle({
     files: model.files,
     model: { name: model.name, version: model.version },

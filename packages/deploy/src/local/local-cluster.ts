@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isCodedError } from "@cloister/encoding";
 import type { RunningReplica } from "@cloister/enclave";
-import { DeployError } from "../errors.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 
 const FIRST_RESTART_DELAY_MS = 100;
@@ -9,7 +8,7 @@ const MAX_RESTART_DELAY_MS = 5_000;
 /** A replica that lived this long starts over with the first delay. */
 const STABLE_AFTER_MS = 10_000;
 
-export type ClusterEvent =
+type ClusterEvent =
   | { readonly type: "ready"; readonly replica: string; readonly ms: number; readonly restarts: number }
   | { readonly type: "ended"; readonly replica: string }
   | { readonly type: "start-failed"; readonly replica: string; readonly code: string };
@@ -107,15 +106,4 @@ class Supervisor implements LocalCluster {
     const backends = [...this.running].map(([id, { address }]) => ({ id, host: address.host, port: address.port }));
     await this.#options.gateway.setBackends(backends);
   }
-}
-
-/** Throws `NO_REPLICA_READY` unless at least one replica is. */
-export function requireRunning(cluster: LocalCluster): RunningReplica {
-  const [first] = cluster.running.values();
-  if (first !== undefined) return first;
-  throw new DeployError("NO_REPLICA_READY", {
-    what: "no replica is READY",
-    why: "all of them ended and none has come back yet",
-    remedy: "read the replicas' logs in the host folder",
-  });
 }
