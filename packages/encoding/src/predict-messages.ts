@@ -123,11 +123,12 @@ export function toModelSpec(model: ModelReference): ModelSpec {
 }
 
 /** A message that comes in two parts is the merge of both, which is the concatenation of their bytes. */
-function merged(before: Uint8Array | undefined, more: Uint8Array): Uint8Array {
+export function merged(before: Uint8Array | undefined, more: Uint8Array): Uint8Array {
   return before === undefined ? more : concatBytes(before, more);
 }
 
-function readModelSpec(bytes: Uint8Array): ModelReference {
+/** Reads a serialized ModelSpec. Throws TENSOR_PROTO_MALFORMED. */
+export function readModelSpec(bytes: Uint8Array): ModelReference {
   try {
     return fromModelSpec(fromBinary(ModelSpecSchema, bytes));
   } catch {

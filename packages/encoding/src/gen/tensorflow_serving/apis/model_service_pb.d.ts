@@ -4,6 +4,7 @@
 
 import type { GenFile, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { GetModelStatusRequestSchema, GetModelStatusResponseSchema } from "./get_model_status_pb.js";
+import type { ReloadConfigRequestSchema, ReloadConfigResponseSchema } from "./model_management_pb.js";
 
 /**
  * Describes the file tensorflow_serving/apis/model_service.proto.
@@ -21,6 +22,14 @@ export declare const ModelService: GenService<{
     methodKind: "unary";
     input: typeof GetModelStatusRequestSchema;
     output: typeof GetModelStatusResponseSchema;
+  },
+  /**
+   * @generated from rpc tensorflow.serving.ModelService.HandleReloadConfigRequest
+   */
+  handleReloadConfigRequest: {
+    methodKind: "unary";
+    input: typeof ReloadConfigRequestSchema;
+    output: typeof ReloadConfigResponseSchema;
   },
 }>;
 

@@ -4,12 +4,13 @@
 
 import { fileDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_tensorflow_serving_apis_get_model_status } from "./get_model_status_pb.js";
+import { file_tensorflow_serving_apis_model_management } from "./model_management_pb.js";
 
 /**
  * Describes the file tensorflow_serving/apis/model_service.proto.
  */
 export const file_tensorflow_serving_apis_model_service = /*@__PURE__*/
-  fileDesc("Cit0ZW5zb3JmbG93X3NlcnZpbmcvYXBpcy9tb2RlbF9zZXJ2aWNlLnByb3RvEhJ0ZW5zb3JmbG93LnNlcnZpbmcydwoMTW9kZWxTZXJ2aWNlEmcKDkdldE1vZGVsU3RhdHVzEikudGVuc29yZmxvdy5zZXJ2aW5nLkdldE1vZGVsU3RhdHVzUmVxdWVzdBoqLnRlbnNvcmZsb3cuc2VydmluZy5HZXRNb2RlbFN0YXR1c1Jlc3BvbnNlYgZwcm90bzM", [file_tensorflow_serving_apis_get_model_status]);
+  fileDesc("Cit0ZW5zb3JmbG93X3NlcnZpbmcvYXBpcy9tb2RlbF9zZXJ2aWNlLnByb3RvEhJ0ZW5zb3JmbG93LnNlcnZpbmcy5wEKDE1vZGVsU2VydmljZRJnCg5HZXRNb2RlbFN0YXR1cxIpLnRlbnNvcmZsb3cuc2VydmluZy5HZXRNb2RlbFN0YXR1c1JlcXVlc3QaKi50ZW5zb3JmbG93LnNlcnZpbmcuR2V0TW9kZWxTdGF0dXNSZXNwb25zZRJuChlIYW5kbGVSZWxvYWRDb25maWdSZXF1ZXN0EicudGVuc29yZmxvdy5zZXJ2aW5nLlJlbG9hZENvbmZpZ1JlcXVlc3QaKC50ZW5zb3JmbG93LnNlcnZpbmcuUmVsb2FkQ29uZmlnUmVzcG9uc2ViBnByb3RvMw", [file_tensorflow_serving_apis_get_model_status, file_tensorflow_serving_apis_model_management]);
 
 /**
  * @generated from service tensorflow.serving.ModelService

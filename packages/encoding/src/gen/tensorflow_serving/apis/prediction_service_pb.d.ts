@@ -3,7 +3,10 @@
 /* eslint-disable */
 
 import type { GenFile, GenService } from "@bufbuild/protobuf/codegenv2";
+import type { ClassificationRequestSchema, ClassificationResponseSchema } from "./classification_pb.js";
+import type { RegressionRequestSchema, RegressionResponseSchema } from "./regression_pb.js";
 import type { PredictRequestSchema, PredictResponseSchema } from "./predict_pb.js";
+import type { MultiInferenceRequestSchema, MultiInferenceResponseSchema } from "./inference_pb.js";
 import type { GetModelMetadataRequestSchema, GetModelMetadataResponseSchema } from "./get_model_metadata_pb.js";
 
 /**
@@ -16,12 +19,36 @@ export declare const file_tensorflow_serving_apis_prediction_service: GenFile;
  */
 export declare const PredictionService: GenService<{
   /**
+   * @generated from rpc tensorflow.serving.PredictionService.Classify
+   */
+  classify: {
+    methodKind: "unary";
+    input: typeof ClassificationRequestSchema;
+    output: typeof ClassificationResponseSchema;
+  },
+  /**
+   * @generated from rpc tensorflow.serving.PredictionService.Regress
+   */
+  regress: {
+    methodKind: "unary";
+    input: typeof RegressionRequestSchema;
+    output: typeof RegressionResponseSchema;
+  },
+  /**
    * @generated from rpc tensorflow.serving.PredictionService.Predict
    */
   predict: {
     methodKind: "unary";
     input: typeof PredictRequestSchema;
     output: typeof PredictResponseSchema;
+  },
+  /**
+   * @generated from rpc tensorflow.serving.PredictionService.MultiInference
+   */
+  multiInference: {
+    methodKind: "unary";
+    input: typeof MultiInferenceRequestSchema;
+    output: typeof MultiInferenceResponseSchema;
   },
   /**
    * @generated from rpc tensorflow.serving.PredictionService.GetModelMetadata
