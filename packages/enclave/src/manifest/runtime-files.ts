@@ -96,10 +96,20 @@ function isForeignBinary(inside: string): boolean {
   return match !== null && (match[1] !== process.platform || match[2] !== process.arch);
 }
 
+/** Digests by what the file system says of a file; nobody changes a file without changing that, short of forging clocks. */
+const remembered = new Map<string, string>();
+
+/** SHA-256 of a file in hex. Files that did not change since the last look, by inode, size and times, are not read again. */
 async function sha256File(path: string): Promise<string> {
+  const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+  const identity = [dev, ino, size, mtimeNs, ctimeNs].join(":");
+  const known = remembered.get(identity);
+  if (known !== undefined) return known;
   const hash = createHash("sha256");
   for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
-  return hash.digest("hex");
+  const digest = hash.digest("hex");
+  remembered.set(identity, digest);
+  return digest;
 }
 
 /** Like `Promise.all` over `map`, with a bounded number in progress. Keeps the order; the first failure ends it. */
