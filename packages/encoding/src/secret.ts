@@ -1,4 +1,5 @@
-import { inspect } from "node:util";
+/** What `node:util` calls `inspect.custom`. The symbol is global, so this file needs no module of Node's. */
+const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom");
 
 const REDACTED = "[secret]";
 
@@ -39,7 +40,7 @@ export class Secret {
     return REDACTED;
   }
 
-  [inspect.custom](): string {
+  [INSPECT](): string {
     return `${REDACTED} (${this.label})`;
   }
 }

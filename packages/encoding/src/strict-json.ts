@@ -18,20 +18,49 @@ export interface StrictJsonLimits {
 
 const DEFAULT_MAX_LENGTH = 1 << 20;
 const DEFAULT_MAX_DEPTH = 32;
-const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y;
-const PLAIN_STRING = /"([^"\\\p{Cc}]*)"/uy;
-const SPACE = /[ \t\n\r]*/y;
+
+// UTF-16 units that the grammar of RFC 8259 names.
+const TAB = 0x09;
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+const SPACE = 0x20;
+const QUOTE = 0x22;
+const PLUS = 0x2b;
+const COMMA = 0x2c;
+const MINUS = 0x2d;
+const POINT = 0x2e;
+const ZERO = 0x30;
+const NINE = 0x39;
+const COLON = 0x3a;
+const UPPER_E = 0x45;
+const OPEN_ARRAY = 0x5b;
+const BACKSLASH = 0x5c;
+const CLOSE_ARRAY = 0x5d;
+const LOWER_E = 0x65;
+const LOWER_F = 0x66;
+const LOWER_N = 0x6e;
+const LOWER_T = 0x74;
+const LOWER_U = 0x75;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+const FIRST_SURROGATE = 0xd800;
+const LAST_SURROGATE = 0xdfff;
+
+/** A sum of this many digits is exact. */
+const EXACT_DIGITS = 15;
+
+const FOUR_HEX_DIGITS = /^[0-9a-fA-F]{4}$/;
 const LONE_SURROGATE = /\p{Surrogate}/u;
-const ESCAPES: Readonly<Record<string, string>> = {
-  '"': '"',
-  "\\": "\\",
-  "/": "/",
-  b: "\b",
-  f: "\f",
-  n: "\n",
-  r: "\r",
-  t: "\t",
-};
+const ESCAPES: ReadonlyMap<string, string> = new Map([
+  ['"', '"'],
+  ["\\", "\\"],
+  ["/", "/"],
+  ["b", "\b"],
+  ["f", "\f"],
+  ["n", "\n"],
+  ["r", "\r"],
+  ["t", "\t"],
+]);
 
 /**
  * Parses JSON text (RFC 8259) and refuses what parsers disagree about: duplicate names, lone surrogates, numbers that a
@@ -48,6 +77,7 @@ export function parseStrictJson(text: string, limits: StrictJsonLimits = {}): Js
   return parser.document();
 }
 
+/** One pass over the UTF-16 units. `NaN` stands for the end of the text: it equals no unit and is in no range. */
 class Parser {
   readonly #text: string;
   readonly #maxDepth: number;
@@ -62,25 +92,24 @@ class Parser {
 
   document(): JsonValue {
     const value = this.#value(0);
-    this.#skipSpace();
+    this.#next();
     if (this.#at !== this.#text.length) throw malformed("bytes follow the value");
     return value;
   }
 
   #value(depth: number): JsonValue {
-    this.#skipSpace();
-    switch (this.#text[this.#at]) {
-      case "{":
+    switch (this.#next()) {
+      case OPEN_OBJECT:
         return this.#object(depth + 1);
-      case "[":
+      case OPEN_ARRAY:
         return this.#array(depth + 1);
-      case '"':
+      case QUOTE:
         return this.#string();
-      case "t":
+      case LOWER_T:
         return this.#word("true", true);
-      case "f":
+      case LOWER_F:
         return this.#word("false", false);
-      case "n":
+      case LOWER_N:
         return this.#word("null", null);
       default:
         return this.#number();
@@ -89,26 +118,26 @@ class Parser {
 
   #object(depth: number): JsonObject {
     this.#enter(depth);
-    const object: Record<string, JsonValue> = Object.create(null) as Record<string, JsonValue>;
-    if (this.#takeIf("}")) return object;
+    const object = Object.create(null) as Record<string, JsonValue>;
+    if (this.#takeIf(CLOSE_OBJECT)) return object;
     do {
-      this.#skipSpace();
+      if (this.#next() !== QUOTE) throw malformed("a string was expected");
       const name = this.#string();
       if (name in object) throw refused("JSON_DUPLICATE_NAME", "an object has the same name twice");
-      this.#take(":");
+      this.#take(COLON);
       object[name] = this.#value(depth);
-    } while (this.#takeIf(","));
-    this.#take("}");
+    } while (this.#takeIf(COMMA));
+    this.#take(CLOSE_OBJECT);
     return object;
   }
 
   #array(depth: number): JsonArray {
     this.#enter(depth);
     const items: JsonValue[] = [];
-    if (this.#takeIf("]")) return items;
+    if (this.#takeIf(CLOSE_ARRAY)) return items;
     do items.push(this.#value(depth));
-    while (this.#takeIf(","));
-    this.#take("]");
+    while (this.#takeIf(COMMA));
+    this.#take(CLOSE_ARRAY);
     return items;
   }
 
@@ -117,57 +146,118 @@ class Parser {
     this.#at += 1;
   }
 
+  /** The string that begins here. */
   #string(): string {
-    PLAIN_STRING.lastIndex = this.#at;
-    const plain = PLAIN_STRING.exec(this.#text);
-    if (plain !== null) this.#at = PLAIN_STRING.lastIndex;
-    const value = plain?.[1] ?? this.#escapedString();
-    if (LONE_SURROGATE.test(value)) throw malformed("a string holds half of a surrogate pair");
-    return value;
+    const text = this.#text;
+    const start = this.#at + 1;
+    let at = start;
+    let hasSurrogate = false;
+    for (;;) {
+      const unit = text.charCodeAt(at);
+      if (unit === QUOTE) break;
+      if (unit === BACKSLASH) return this.#escapedString(start, at);
+      if (!(unit >= SPACE)) throw malformed("a string is not closed or holds a control character");
+      if (unit >= FIRST_SURROGATE && unit <= LAST_SURROGATE) hasSurrogate = true;
+      at += 1;
+    }
+    this.#at = at + 1;
+    const value = text.slice(start, at);
+    return hasSurrogate ? wellFormed(value) : value;
   }
 
-  #escapedString(): string {
-    if (this.#text[this.#at] !== '"') throw malformed("a string was expected");
+  /** A string from `start` whose first escape is at `firstEscape`. */
+  #escapedString(start: number, firstEscape: number): string {
     const parts: string[] = [];
-    let start = (this.#at += 1);
+    let plainFrom = start;
+    this.#at = firstEscape;
     for (;;) {
-      const unit = this.#text[this.#at];
-      if (unit === undefined || unit < " ") throw malformed("a string is not closed or holds a control character");
-      if (unit === '"' || unit === "\\") parts.push(this.#text.slice(start, this.#at));
+      const unit = this.#text.charCodeAt(this.#at);
+      if (!(unit >= SPACE)) throw malformed("a string is not closed or holds a control character");
+      if (unit === QUOTE || unit === BACKSLASH) parts.push(this.#text.slice(plainFrom, this.#at));
       this.#at += 1;
-      if (unit === '"') return parts.join("");
-      if (unit === "\\") {
+      if (unit === QUOTE) return wellFormed(parts.join(""));
+      if (unit === BACKSLASH) {
         parts.push(this.#escape());
-        start = this.#at;
+        plainFrom = this.#at;
       }
     }
   }
 
   #escape(): string {
-    const letter = this.#text[this.#at] ?? "";
+    const isUnicode = this.#text.charCodeAt(this.#at) === LOWER_U;
+    const letter = this.#text.charAt(this.#at);
     this.#at += 1;
-    if (letter !== "u") {
-      const plain = Object.hasOwn(ESCAPES, letter) ? ESCAPES[letter] : undefined;
+    if (!isUnicode) {
+      const plain = ESCAPES.get(letter);
       if (plain === undefined) throw malformed("unknown escape in a string");
       return plain;
     }
     const digits = this.#text.slice(this.#at, this.#at + 4);
-    if (!/^[0-9a-fA-F]{4}$/.test(digits)) throw malformed("a \\u escape without four digits");
+    if (!FOUR_HEX_DIGITS.test(digits)) throw malformed("a \\u escape without four digits");
     this.#at += 4;
     return String.fromCharCode(Number.parseInt(digits, 16));
   }
 
   #number(): number {
-    NUMBER.lastIndex = this.#at;
-    const match = NUMBER.exec(this.#text);
-    if (match === null) throw malformed("a value was expected");
-    this.#at = NUMBER.lastIndex;
-    const value = Number(match[0]);
-    const exact = match[1] === undefined && match[2] === undefined && Number.isSafeInteger(value) && match[0] !== "-0";
-    if (!exact && !(this.#allowAnyNumber && Number.isFinite(value))) {
+    const start = this.#at;
+    const isNegative = this.#text.charCodeAt(start) === MINUS;
+    if (isNegative) this.#at += 1;
+    const whole = this.#wholePart();
+    const digits = this.#at - start - (isNegative ? 1 : 0);
+    const isInteger = !this.#skipFraction() && !this.#skipExponent();
+    // Numbers of quotes and collateral are short: their digits are summed up on the way.
+    if (isInteger && digits <= EXACT_DIGITS && !isNegative) return whole;
+    const value = Number(this.#text.slice(start, this.#at));
+    const isExact = isInteger && Number.isSafeInteger(value) && !Object.is(value, -0);
+    if (!isExact && !(this.#allowAnyNumber && Number.isFinite(value))) {
       throw refused("JSON_NUMBER_NOT_ALLOWED", "a number is not an integer within +-(2^53 - 1)");
     }
     return value;
+  }
+
+  /** Skips digits without a leading zero, at least one. Their sum, which is exact up to `EXACT_DIGITS`. */
+  #wholePart(): number {
+    let digit = this.#text.charCodeAt(this.#at) - ZERO;
+    if (!(digit >= 0 && digit <= 9)) throw malformed("a value was expected");
+    this.#at += 1;
+    if (digit === 0) return 0;
+    let sum = 0;
+    while (digit >= 0 && digit <= 9) {
+      sum = sum * 10 + digit;
+      digit = this.#text.charCodeAt(this.#at) - ZERO;
+      this.#at += 1;
+    }
+    this.#at -= 1;
+    return sum;
+  }
+
+  #skipFraction(): boolean {
+    if (this.#text.charCodeAt(this.#at) !== POINT) return false;
+    this.#at += 1;
+    this.#skipDigits();
+    this.#skipExponent();
+    return true;
+  }
+
+  #skipExponent(): boolean {
+    const unit = this.#text.charCodeAt(this.#at);
+    if (unit !== LOWER_E && unit !== UPPER_E) return false;
+    this.#at += 1;
+    const sign = this.#text.charCodeAt(this.#at);
+    if (sign === PLUS || sign === MINUS) this.#at += 1;
+    this.#skipDigits();
+    return true;
+  }
+
+  /** At least one. */
+  #skipDigits(): void {
+    const start = this.#at;
+    let unit = this.#text.charCodeAt(this.#at);
+    while (unit >= ZERO && unit <= NINE) {
+      this.#at += 1;
+      unit = this.#text.charCodeAt(this.#at);
+    }
+    if (this.#at === start) throw malformed("a number ends in its middle");
   }
 
   #word<T extends boolean | null>(word: string, value: T): T {
@@ -176,22 +266,29 @@ class Parser {
     return value;
   }
 
-  #skipSpace(): void {
-    SPACE.lastIndex = this.#at;
-    SPACE.test(this.#text);
-    this.#at = SPACE.lastIndex;
+  /** Skips white space. The unit behind it, which is not taken. */
+  #next(): number {
+    for (;;) {
+      const unit = this.#text.charCodeAt(this.#at);
+      if (unit !== SPACE && unit !== LINE_FEED && unit !== CARRIAGE_RETURN && unit !== TAB) return unit;
+      this.#at += 1;
+    }
   }
 
-  #take(mark: string): void {
+  #take(mark: number): void {
     if (!this.#takeIf(mark)) throw malformed("a bracket, comma or colon is missing");
   }
 
-  #takeIf(mark: string): boolean {
-    this.#skipSpace();
-    if (this.#text[this.#at] !== mark) return false;
+  #takeIf(mark: number): boolean {
+    if (this.#next() !== mark) return false;
     this.#at += 1;
     return true;
   }
+}
+
+function wellFormed(value: string): string {
+  if (LONE_SURROGATE.test(value)) throw malformed("a string holds half of a surrogate pair");
+  return value;
 }
 
 function malformed(why: string): EncodingError {
