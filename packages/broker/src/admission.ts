@@ -1,6 +1,6 @@
 import { parseRaTlsCertificate, type RaTlsKeyType, type VerifiedPeer } from "@cloister/attestation/ra-tls";
 import { type Allowed, evaluate, type Policy, policyClaimsSha256, toPolicyClaims } from "@cloister/policy";
-import type { LogEntry, LogProof, ReleaseLog } from "@cloister/release-log";
+import { type LogEntry, type LogProof, type ReleaseLog, ReleaseLogError } from "@cloister/release-log";
 import type { Appraise, BrokerOptions, PublishedBundle, ServingCa } from "./options.ts";
 import { asRefusal, denied, orRefuse, Refusal } from "./refusal.ts";
 import type { ReplayGuard } from "./replay-guard.ts";
@@ -14,7 +14,7 @@ export interface ActivePolicy {
   readonly sha256: string;
 }
 
-export interface AdmissionContext extends Pick<BrokerOptions, "keys" | "bundles" | "collateral" | "anchors"> {
+export interface AdmissionContext extends Pick<BrokerOptions, "keys" | "bundles" | "collateral"> {
   readonly servingCa: ServingCa | undefined;
   readonly log: ReleaseLog;
   readonly appraise: Appraise;
@@ -84,7 +84,7 @@ async function release(
     const [encoded, bundle] = await Promise.all([readSecret(decision, context), readBundle(decision, context)]);
     secret = encoded;
     const entry = logEntry("released", [], active, { peer, decision }, context.clock());
-    const proof = await orRefuse("LOG_UNAVAILABLE", () => context.log.append(entry));
+    const proof = await appendRelease(entry, guarded, context);
     context.guard.add(peer.publicKeySha256);
     recheck(active, decision, presented, context);
     return { admitted: true, peer, decision, secret, bundle, proof };
@@ -92,6 +92,18 @@ async function release(
     secret?.fill(0);
     if (guarded) context.guard.cancel(peer.publicKeySha256);
     throw error;
+  }
+}
+
+/** Other brokers may write the same log: one of them may have served the key, or replaced the policy, a moment ago. */
+async function appendRelease(entry: LogEntry, guarded: boolean, { log }: AdmissionContext): Promise<LogProof> {
+  try {
+    return await log.append(entry, { unlessReleased: guarded });
+  } catch (error) {
+    const code = error instanceof ReleaseLogError ? error.code : undefined;
+    if (code === "LOG_ALREADY_RELEASED") throw new Refusal(["CERTIFICATE_REPLAYED"], [], error);
+    if (code === "LOG_POLICY_SUPERSEDED") throw new Refusal(["POLICY_CHANGED"], [], error);
+    throw asRefusal(error, "LOG_UNAVAILABLE");
   }
 }
 
@@ -110,7 +122,7 @@ async function appraisePeer(certificate: Uint8Array, context: AdmissionContext):
   const { policy } = context.currentPolicy();
   // Whether the workload that matches allows it is decided after the claims are known.
   const allowLegacyRsa = policy.workloads.some((workload) => workload.certificate.allowLegacyRsa);
-  const peer = context.appraise(certificate, collateral, context.anchors, context.clock(), { allowLegacyRsa });
+  const peer = context.appraise(evidence, collateral, context.clock(), { allowLegacyRsa });
   return { peer, notBefore: evidence.certificate.notBefore, keyType: evidence.keyType };
 }
 

@@ -11,10 +11,21 @@ export interface LogProof {
   readonly checkpoint: string;
 }
 
+export interface AppendOptions {
+  /**
+   * Take a release only when no release to the same peer key is in the log. A log with several writers decides that in the
+   * transaction of the append; a log with one writer leaves it to that writer, who has seen every release.
+   */
+  readonly unlessReleased?: boolean;
+}
+
 /** A log that can be appended to. The broker needs no more of it than this. */
 export interface ReleaseLog {
-  /** Resolves when the entry and a checkpoint that covers it are on stable storage; the proof is against that checkpoint. */
-  append(entry: LogEntry): Promise<LogProof>;
+  /**
+   * Resolves when the entry and a checkpoint that covers it are on stable storage; the proof is against that checkpoint.
+   * A log with several writers may reject a release with LOG_ALREADY_RELEASED or LOG_POLICY_SUPERSEDED.
+   */
+  append(entry: LogEntry, options?: AppendOptions): Promise<LogProof>;
   /** Number of entries on stable storage. */
   readonly size: number;
   /** The newest durable checkpoint. */

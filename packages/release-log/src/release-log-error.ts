@@ -18,6 +18,10 @@ export type ReleaseLogErrorCode =
   /** A failed write could not be undone, or an fsync failed: nothing more is taken until the log is opened again. */
   | "LOG_BROKEN"
   | "LOG_CLOSED"
+  /** Of a log with several writers: a release to this peer key is in the log already. */
+  | "LOG_ALREADY_RELEASED"
+  /** Of a log with several writers: the release was decided under a policy that is no longer the active one. */
+  | "LOG_POLICY_SUPERSEDED"
   /** Another process has the log open. */
   | "LOG_LOCKED"
   /** An index or size beyond the log. */

@@ -2,6 +2,7 @@ import { createPublicKey, type KeyObject } from "node:crypto";
 import { concatBytes } from "@cloister/encoding";
 import { CheckpointSigner } from "../checkpoint.ts";
 import { decodeLogEntry, encodeLogEntry, type LogEntry } from "../entry.ts";
+import { GroupCommit, type Pending } from "../group-commit.ts";
 import type { LogProof, ReleaseLog } from "../log.ts";
 import { checkpointLine, classifyLine, NEWLINE } from "../log-line.ts";
 import { EMPTY_ROOT, leafHash } from "../merkle.ts";
@@ -14,12 +15,6 @@ import { createFile, type LogStorage, openFileStorage } from "./storage.ts";
 /** Entries that share one write, one signature and one fsync at most. */
 const MAX_BATCH = 4096;
 const NEWLINE_BYTES = Uint8Array.of(NEWLINE);
-
-interface Pending {
-  readonly leaf: Uint8Array;
-  readonly resolve: (proof: LogProof) => void;
-  readonly reject: (error: unknown) => void;
-}
 
 export interface OpenLogOptions {
   readonly path: string;
@@ -77,8 +72,7 @@ export class FileReleaseLog implements ReleaseLog {
   #size: number;
   #end: number;
   #checkpoint: string;
-  #queue: Pending[] = [];
-  #flushing: Promise<void> | undefined;
+  readonly #commits = new GroupCommit<Uint8Array, LogProof>((batch) => this.#commit(batch), MAX_BATCH);
   #refusal: ReleaseLogError | undefined;
 
   constructor(storage: LogStorage, scanned: ScannedLog, signer: CheckpointSigner, onClose?: () => Promise<void>) {
@@ -105,10 +99,7 @@ export class FileReleaseLog implements ReleaseLog {
   async append(entry: LogEntry): Promise<LogProof> {
     const leaf = encodeLogEntry(entry);
     if (this.#refusal !== undefined) throw this.#refusal;
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ leaf, resolve, reject });
-      this.#flushing ??= this.#flush();
-    });
+    return this.#commits.add(leaf);
   }
 
   /** Proof for an entry against the newest checkpoint. Throws LOG_RANGE. */
@@ -132,7 +123,7 @@ export class FileReleaseLog implements ReleaseLog {
   async close(): Promise<void> {
     if (this.#refusal?.code === "LOG_CLOSED") return;
     this.#refusal = logError("LOG_CLOSED", "the log was closed");
-    await this.#flushing;
+    await this.#commits.idle();
     await this.#storage.close();
     await this.#onClose?.();
   }
@@ -151,27 +142,14 @@ export class FileReleaseLog implements ReleaseLog {
     }
   }
 
-  async #flush(): Promise<void> {
-    // One turn of the event loop gathers what arrives together.
-    await new Promise((resolve) => setImmediate(resolve));
-    while (this.#queue.length > 0) await this.#commit(this.#queue.splice(0, MAX_BATCH));
-    this.#flushing = undefined;
-  }
-
-  async #commit(batch: readonly Pending[]): Promise<void> {
-    const refusal = this.#refusal?.code === "LOG_BROKEN" ? this.#refusal : undefined;
-    try {
-      if (refusal !== undefined) throw refusal;
-      await this.#store(batch.map((pending) => pending.leaf));
-    } catch (error) {
-      for (const pending of batch) pending.reject(error);
-      return;
-    }
+  async #commit(batch: readonly Pending<Uint8Array, LogProof>[]): Promise<void> {
+    if (this.#refusal?.code === "LOG_BROKEN") throw this.#refusal;
+    await this.#store(batch.map((pending) => pending.item));
     const first = this.#size - batch.length;
-    for (const [i, { leaf, resolve }] of batch.entries()) {
+    for (const [i, { item, resolve }] of batch.entries()) {
       const leafIndex = first + i;
       const path = this.#tree.inclusionPath(leafIndex, this.#size);
-      resolve({ leafIndex, entry: leaf, path, checkpoint: this.#checkpoint });
+      resolve({ leafIndex, entry: item, path, checkpoint: this.#checkpoint });
     }
   }
 
