@@ -67,15 +67,18 @@ export function appraiseRaTls(
   return appraiseRaTlsWith(createVerifier({ anchors }), der, collateral, time, options);
 }
 
-/** As `appraiseRaTls`, with a verifier (and its anchors) that remembers collateral from one certificate to the next. */
+/**
+ * As `appraiseRaTls`, with a verifier (and its anchors) that remembers collateral from one certificate to the next. A caller
+ * that has parsed the certificate already gives what `parseRaTlsCertificate` made of it.
+ */
 export function appraiseRaTlsWith(
   verifier: Verifier,
-  der: Uint8Array,
+  certificate: Uint8Array | RaTlsEvidence,
   collateral: Collateral,
   time: Date,
   options: RaTlsAppraisalOptions = {},
 ): VerifiedPeer {
-  const peer = parseRaTlsCertificate(der);
+  const peer = certificate instanceof Uint8Array ? parseRaTlsCertificate(certificate) : certificate;
   checkCertificate(peer, time, options);
   checkClaims(peer, options.nonce);
   const claims: VerifiedClaims[] = [];

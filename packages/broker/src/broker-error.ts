@@ -22,6 +22,12 @@ export type BrokerErrorCode =
   | "KEY_EXISTS"
   | "KEY_STORE_LOCKED"
   | "KEY_STORE_DAMAGED"
+  | "KEY_STORE_BUSY"
+  // Of the store that several brokers share.
+  | "STORE_UNAVAILABLE"
+  | "STORE_NOT_DURABLE"
+  | "STORE_DAMAGED"
+  | "STORE_OPTIONS_INVALID"
   // Of starting.
   | "BROKER_OPTIONS_INVALID"
   // Of certificates.

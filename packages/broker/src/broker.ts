@@ -37,7 +37,6 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const context: SessionContext = {
     keys: options.keys,
     collateral: options.collateral,
-    anchors: options.anchors,
     log: options.log,
     appraise: options.appraise ?? rememberingVerifier(options.anchors),
     clock,
@@ -91,8 +90,7 @@ function activate(policy: Policy): ActivePolicy {
 /** Verifies collateral once and the evidence each time: dates and revocation are looked at on every appraisal. */
 function rememberingVerifier(anchors: readonly TrustAnchor[]): Appraise {
   const verifier = createVerifier({ anchors });
-  return (certificate, collateral, _anchors, time, options) =>
-    appraiseRaTlsWith(verifier, certificate, collateral, time, options);
+  return (evidence, collateral, time, options) => appraiseRaTlsWith(verifier, evidence, collateral, time, options);
 }
 
 async function rememberReleases(log: ReleaseLog): Promise<ReplayGuard> {

@@ -1,5 +1,5 @@
 import type { Collateral, TrustAnchor } from "@cloister/attestation";
-import type { RaTlsAppraisalOptions, VerifiedPeer } from "@cloister/attestation/ra-tls";
+import type { RaTlsAppraisalOptions, RaTlsEvidence, VerifiedPeer } from "@cloister/attestation/ra-tls";
 import type { Secret } from "@cloister/encoding";
 import type { Policy, ServingRule } from "@cloister/policy";
 import type { ReleaseLog } from "@cloister/release-log";
@@ -61,14 +61,13 @@ export interface BrokerOptions {
   readonly clock?: () => Date;
   readonly limits?: Partial<BrokerLimits>;
   readonly onEvent?: (event: BrokerEvent) => void;
-  /** The verifier; `appraiseRaTls` unless a test puts another in its place. */
+  /** The verifier; one that remembers collateral unless a test puts another in its place. */
   readonly appraise?: Appraise;
 }
 
 export type Appraise = (
-  certificate: Uint8Array,
+  certificate: RaTlsEvidence,
   collateral: Collateral,
-  anchors: readonly TrustAnchor[],
   time: Date,
   options: RaTlsAppraisalOptions,
 ) => VerifiedPeer;

@@ -1,7 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { open, readFile, rename } from "node:fs/promises";
-import { dirname } from "node:path";
-import { Secret } from "@cloister/encoding";
+import { equalBytes, Secret } from "@cloister/encoding";
 import { BrokerError, type BrokerErrorCode } from "../broker-error.ts";
 import type { KeySource } from "../options.ts";
 import {
@@ -12,25 +10,31 @@ import {
   type MasterKeys,
   type StoredKey,
 } from "./key-file.ts";
+import { fileKeyStorage, type KeyStorage } from "./key-storage.ts";
 
 const WRAP_KEY_BYTES = 16;
 const KEY_ID = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/;
 
+/** Other brokers that write at the same moment may win a few times in a row. */
+const MAX_ATTEMPTS = 20;
+
 /**
- * Keys in one encrypted file. Wrap keys are made here and leave only as a `Secret`; a change is on the disk before it takes
- * effect. One process at a time writes a store.
+ * Keys in one encrypted document, in a file or in storage that several brokers share. Wrap keys are made here and leave only
+ * as a `Secret`; a change is durable before it takes effect, and another broker's change is seen by the next `secret`.
  */
 export class KeyStore implements KeySource {
-  readonly #path: string;
-  readonly #master: MasterKeys;
+  readonly #storage: KeyStorage;
+  readonly #passphrase: Secret;
   readonly #clock: () => Date;
-  #keys: readonly StoredKey[];
-  #writing: Promise<void> = Promise.resolve();
+  #master: MasterKeys;
+  #keys: readonly StoredKey[] = [];
+  #version: number | undefined;
+  #turn: Promise<void> = Promise.resolve();
 
-  private constructor(path: string, master: MasterKeys, keys: readonly StoredKey[], clock: () => Date) {
-    this.#path = path;
+  private constructor(storage: KeyStorage, passphrase: Secret, master: MasterKeys, clock: () => Date) {
+    this.#storage = storage;
+    this.#passphrase = passphrase;
     this.#master = master;
-    this.#keys = keys;
     this.#clock = clock;
   }
 
@@ -38,12 +42,14 @@ export class KeyStore implements KeySource {
    * Opens the store, or starts an empty one that is written with its first key. Takes a moment: the passphrase is stretched.
    * Throws KEY_STORE_LOCKED, KEY_STORE_DAMAGED and errors of the file system.
    */
-  static async open(options: { path: string; passphrase: Secret; clock?: () => Date }): Promise<KeyStore> {
-    const { path, passphrase, clock = () => new Date() } = options;
-    const bytes = await readIfThere(path);
-    if (bytes === undefined) return new KeyStore(path, deriveMasterKeys(passphrase), [], clock);
-    const master = deriveMasterKeys(passphrase, keyFileSalt(bytes));
-    return new KeyStore(path, master, decodeKeyFile(bytes, master), clock);
+  static async open(
+    options: ({ path: string } | { storage: KeyStorage }) & { passphrase: Secret; clock?: () => Date },
+  ): Promise<KeyStore> {
+    const { passphrase, clock = () => new Date() } = options;
+    const storage = "storage" in options ? options.storage : fileKeyStorage(options.path);
+    const store = new KeyStore(storage, passphrase, deriveMasterKeys(passphrase), clock);
+    await store.#load();
+    return store;
   }
 
   /** Ids and states, no secrets. */
@@ -53,9 +59,10 @@ export class KeyStore implements KeySource {
 
   /** A copy of the secret. Throws KEY_UNKNOWN or KEY_REVOKED. */
   async secret(keyId: string): Promise<Secret> {
+    await this.#refresh();
     const key = this.#find(keyId);
     if (key.revokedAt !== null) throw fail("KEY_REVOKED", "the key was revoked", "name its successor in the policy");
-    return Promise.resolve(new Secret(key.secret.reveal().slice(), key.secret.label));
+    return new Secret(key.secret.reveal().slice(), key.secret.label);
   }
 
   /** Makes a new random wrap key. Throws KEY_EXISTS or KEY_FORM_MISMATCH for an id that is none. */
@@ -92,42 +99,43 @@ export class KeyStore implements KeySource {
     });
   }
 
-  /** Changes one after the other; memory follows the disk. */
+  /** Changes one after the other; memory follows the storage. */
   async #change(edit: (keys: readonly StoredKey[]) => readonly StoredKey[]): Promise<void> {
-    const turn = this.#writing.then(async () => {
-      const keys = edit(this.#keys);
-      await replaceFile(this.#path, encodeKeyFile(keys, this.#master));
-      this.#keys = keys;
+    await this.#inTurn(async () => {
+      for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+        if (await this.#storage.isNewer(this.#version)) await this.#load();
+        const keys = edit(this.#keys);
+        const version = await this.#storage.replace(encodeKeyFile(keys, this.#master), this.#version);
+        if (version === undefined) continue;
+        this.#keys = keys;
+        this.#version = version;
+        return;
+      }
+      throw fail("KEY_STORE_BUSY", "other brokers changed it at the same moments", "try again");
     });
-    this.#writing = turn.catch(() => undefined);
+  }
+
+  async #refresh(): Promise<void> {
+    if (!(await this.#storage.isNewer(this.#version))) return;
+    await this.#inTurn(async () => {
+      if (await this.#storage.isNewer(this.#version)) await this.#load();
+    });
+  }
+
+  async #load(): Promise<void> {
+    const document = await this.#storage.read();
+    if (document === undefined) return;
+    const salt = keyFileSalt(document.bytes);
+    const master = equalBytes(salt, this.#master.salt) ? this.#master : deriveMasterKeys(this.#passphrase, salt);
+    this.#keys = decodeKeyFile(document.bytes, master);
+    this.#master = master;
+    this.#version = document.version;
+  }
+
+  async #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => undefined);
     await turn;
-  }
-}
-
-async function readIfThere(path: string): Promise<Uint8Array | undefined> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw error;
-  }
-}
-
-async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${path}.new`;
-  const file = await open(temporary, "w", 0o600);
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
-  const folder = await open(dirname(path), "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
 
