@@ -12,8 +12,8 @@ export interface StoredDocument {
 export interface KeyStorage {
   /** The newest document; undefined where there is none yet. */
   read(): Promise<StoredDocument | undefined>;
-  /** Whether `read` would give another version than this one. `undefined` stands for none. */
-  isNewer(than: number | undefined): Promise<boolean>;
+  /** Whether `read` would give another version than this one; undefined stands for none. */
+  hasChanged(since: number | undefined): Promise<boolean>;
   /**
    * Puts a document in the place of that version, durably, and returns its version; undefined when another broker was first.
    */
@@ -27,7 +27,7 @@ export function fileKeyStorage(path: string): KeyStorage {
       const bytes = await readIfThere(path);
       return bytes === undefined ? undefined : { bytes, version: 0 };
     },
-    isNewer: () => Promise.resolve(false),
+    hasChanged: () => Promise.resolve(false),
     async replace(bytes) {
       await replaceFile(path, bytes);
       return 0;

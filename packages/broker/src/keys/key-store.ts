@@ -10,7 +10,7 @@ import {
   type MasterKeys,
   type StoredKey,
 } from "./key-file.ts";
-import { fileKeyStorage, type KeyStorage } from "./key-storage.ts";
+import { fileKeyStorage, type KeyStorage, type StoredDocument } from "./key-storage.ts";
 
 const WRAP_KEY_BYTES = 16;
 const KEY_ID = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/;
@@ -47,8 +47,10 @@ export class KeyStore implements KeySource {
   ): Promise<KeyStore> {
     const { passphrase, clock = () => new Date() } = options;
     const storage = "storage" in options ? options.storage : fileKeyStorage(options.path);
-    const store = new KeyStore(storage, passphrase, deriveMasterKeys(passphrase), clock);
-    await store.#load();
+    const document = await storage.read();
+    const salt = document === undefined ? undefined : keyFileSalt(document.bytes);
+    const store = new KeyStore(storage, passphrase, deriveMasterKeys(passphrase, salt), clock);
+    if (document !== undefined) store.#adopt(document);
     return store;
   }
 
@@ -103,7 +105,7 @@ export class KeyStore implements KeySource {
   async #change(edit: (keys: readonly StoredKey[]) => readonly StoredKey[]): Promise<void> {
     await this.#inTurn(async () => {
       for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
-        if (await this.#storage.isNewer(this.#version)) await this.#load();
+        if (await this.#storage.hasChanged(this.#version)) await this.#load();
         const keys = edit(this.#keys);
         const version = await this.#storage.replace(encodeKeyFile(keys, this.#master), this.#version);
         if (version === undefined) continue;
@@ -116,15 +118,22 @@ export class KeyStore implements KeySource {
   }
 
   async #refresh(): Promise<void> {
-    if (!(await this.#storage.isNewer(this.#version))) return;
+    if (!(await this.#storage.hasChanged(this.#version))) return;
     await this.#inTurn(async () => {
-      if (await this.#storage.isNewer(this.#version)) await this.#load();
+      if (await this.#storage.hasChanged(this.#version)) await this.#load();
     });
   }
 
   async #load(): Promise<void> {
     const document = await this.#storage.read();
-    if (document === undefined) return;
+    if (document !== undefined) this.#adopt(document);
+  }
+
+  #adopt(document: StoredDocument): void {
+    // A key that was revoked in between would come back to life.
+    if (document.version < (this.#version ?? 0)) {
+      throw fail("KEY_STORE_DAMAGED", "the stored keys are older than those seen before", "restore the newest copy");
+    }
     const salt = keyFileSalt(document.bytes);
     const master = equalBytes(salt, this.#master.salt) ? this.#master : deriveMasterKeys(this.#passphrase, salt);
     this.#keys = decodeKeyFile(document.bytes, master);
