@@ -7,7 +7,9 @@ export type CollateralErrorCode =
   | "COLLATERAL_SERVICE_UNREACHABLE"
   | "COLLATERAL_SERVICE_TIMEOUT"
   | "COLLATERAL_SERVICE_FAILED"
+  | "COLLATERAL_SERVICE_BUSY"
   | "COLLATERAL_SERVICE_REFUSED"
+  | "COLLATERAL_VERSION_UNSUPPORTED"
   | "COLLATERAL_NOT_FOUND"
   | "COLLATERAL_RESPONSE_TOO_LARGE"
   | "COLLATERAL_RESPONSE_MALFORMED"
@@ -23,7 +25,7 @@ export const COLLATERAL_EXPLANATIONS: Readonly<Record<CollateralErrorCode, Expla
   },
   COLLATERAL_SERVICE_URL_INVALID: {
     what: SERVICE,
-    why: "the address of the service is no HTTPS URL",
+    why: "the address of the service is neither an HTTPS URL, nor HTTP on this machine, nor a file: URL",
     remedy: "configure an https:// URL that ends in /certification/v4/",
   },
   COLLATERAL_SERVICE_UNREACHABLE: {
@@ -40,6 +42,16 @@ export const COLLATERAL_EXPLANATIONS: Readonly<Record<CollateralErrorCode, Expla
     what: SERVICE,
     why: "the service reports a failure of its own",
     remedy: "look into the service's log, or try again later",
+  },
+  COLLATERAL_SERVICE_BUSY: {
+    what: SERVICE,
+    why: "the service asks for fewer requests (429)",
+    remedy: "wait, and share one cache between verifiers",
+  },
+  COLLATERAL_VERSION_UNSUPPORTED: {
+    what: SERVICE,
+    why: "version 3 of the service has ended, or does not know TDX",
+    remedy: "configure the address of version 4: it ends in /certification/v4/",
   },
   COLLATERAL_SERVICE_REFUSED: {
     what: SERVICE,

@@ -3,13 +3,20 @@ import { parsePem } from "@cloister/encoding/pem";
 import { refusal } from "./errors.ts";
 import type { QuotedPlatform } from "./quoted-platform.ts";
 
-/** A service that gives collateral: Intel's (PCS) or a cache near the platforms (PCCS). */
+/** A service that gives collateral: Intel's (PCS), a cache near the platforms (PCCS), or files of sets from an earlier fetch. */
 export interface CollateralService {
-  readonly kind: "pcs" | "pccs";
-  /** Base of the SGX routes, for example "https://localhost:8081/sgx/certification/v4/". */
+  readonly kind: "pcs" | "pccs" | "file";
+  /** Base of the SGX routes, for example "https://localhost:8081/sgx/certification/v4/"; for files a file: URL. */
   readonly url: string;
   /** PEM of the authority that its TLS certificate is from. Default: the run time's authorities. */
   readonly tlsAuthority?: string;
+  /** How a PCCS is asked for the root's revocation list: its own route, or `crl?uri=` (API 3.1). Default "rootcacrl". */
+  readonly rootCrlRoute?: "rootcacrl" | "crl";
+  /**
+   * Takes any TLS certificate. Collateral is signed, so nobody in between can forge it, but they can hold newer collateral
+   * back until the old one expires.
+   */
+  readonly insecureTls?: true;
 }
 
 /** `early` gives TCB info from the day of a TCB recovery on; `standard` leaves platforms time to update. */
@@ -33,21 +40,33 @@ export interface CollateralUrls {
   readonly rootCaCrl: URL;
 }
 
-/** URLs of dcap.md C.7. Throws `AttestationError` COLLATERAL_SERVICE_URL_INVALID for anything but HTTPS. */
+/**
+ * URLs of dcap.md C.7. Throws `AttestationError` COLLATERAL_SERVICE_URL_INVALID for anything but HTTPS and, on this machine,
+ * HTTP; COLLATERAL_VERSION_UNSUPPORTED for TDX at a service of version 3.
+ */
 export function collateralUrls(
   service: CollateralService,
   platform: QuotedPlatform,
   update: UpdateType,
 ): CollateralUrls {
   const base = parseBase(service.url);
+  const isOld = base.pathname.includes("/v3/");
+  if (isOld && platform.tee === "tdx") throw refusal("COLLATERAL_VERSION_UNSUPPORTED");
   const teeBase = platform.tee === "tdx" ? new URL(base.href.replace("/sgx/", "/tdx/")) : base;
-  const rootCrl = service.kind === "pcs" ? new URL(INTEL_ROOT_CRL) : new URL("rootcacrl", base);
+  // Version 3 knows no update types.
+  const updateQuery = isOld ? {} : { update };
   return {
-    tcbInfo: withQuery(new URL("tcb", teeBase), { fmspc: platform.fmspc, update }),
-    qeIdentity: withQuery(new URL("qe/identity", teeBase), { update }),
+    tcbInfo: withQuery(new URL("tcb", teeBase), { fmspc: platform.fmspc, ...updateQuery }),
+    qeIdentity: withQuery(new URL("qe/identity", teeBase), updateQuery),
     pckCrl: withQuery(new URL("pckcrl", base), { ca: platform.pckCa, encoding: "der" }),
-    rootCaCrl: rootCrl,
+    rootCaCrl: rootCrlUrl(service, base),
   };
+}
+
+function rootCrlUrl(service: CollateralService, base: URL): URL {
+  if (service.kind === "pcs") return new URL(INTEL_ROOT_CRL);
+  if (service.rootCrlRoute === "crl") return withQuery(new URL("crl", base), { uri: INTEL_ROOT_CRL });
+  return new URL("rootcacrl", base);
 }
 
 /** Names of the headers with issuer chains, in the order in which they are looked for (version 4, then version 3). */
@@ -57,15 +76,26 @@ export const ISSUER_CHAIN_HEADERS = {
   pckCrl: ["sgx-pck-crl-issuer-chain"],
 } as const;
 
-/** The PEM text of a percent-encoded header. Throws `AttestationError` COLLATERAL_RESPONSE_MALFORMED. */
+/**
+ * The PEM text of a header: percent-encoded, as PCS and PCCS send it, or plain with spaces for its line ends.
+ * Throws `AttestationError` COLLATERAL_RESPONSE_MALFORMED.
+ */
 export function decodeIssuerChain(header: string | undefined): string {
   try {
-    const text = decodeURIComponent(header ?? "");
+    const text = header?.includes("%") === true ? decodeURIComponent(header) : unfold(header ?? "");
     parsePem(text, "CERTIFICATE");
     return text;
   } catch (error) {
     throw refusal("COLLATERAL_RESPONSE_MALFORMED", error);
   }
+}
+
+/** A header cannot hold line ends. What is not PEM after all is refused by the parser. */
+function unfold(header: string): string {
+  const folded = header.split("-----").map((part) => part.trim());
+  const isLabel = (part: string): boolean => part.startsWith("BEGIN ") || part.startsWith("END ");
+  const lines = folded.map((part) => (isLabel(part) ? `-----${part}-----` : part.replaceAll(/\s+/g, "\n")));
+  return `${lines.filter((line) => line !== "").join("\n")}\n`;
 }
 
 /**
@@ -93,8 +123,14 @@ function decodePem(text: string): Uint8Array | undefined {
 function parseBase(url: string): URL {
   const base = URL.parse(url.endsWith("/") ? url : `${url}/`);
   const isPlain = base?.username === "" && base.password === "" && base.search === "" && base.hash === "";
-  if (base?.protocol !== "https:" || !isPlain) throw refusal("COLLATERAL_SERVICE_URL_INVALID");
+  if (base === null || !isPlain || !isProtected(base)) throw refusal("COLLATERAL_SERVICE_URL_INVALID");
   return base;
+}
+
+/** HTTPS, or HTTP that does not leave this machine. */
+export function isProtected({ protocol, hostname }: URL): boolean {
+  const isHere = hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+  return protocol === "https:" || (protocol === "http:" && isHere);
 }
 
 function withQuery(url: URL, query: Readonly<Record<string, string>>): URL {

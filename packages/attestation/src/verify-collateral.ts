@@ -2,7 +2,9 @@ import { equalBytes, fromHex } from "@cloister/encoding";
 import { chooseAnchor, CRL_ISSUER_ROLES, verifyDocument } from "./appraise-core.ts";
 import { checkAnchorTime } from "./chain/anchor.ts";
 import { checkChainTime, parseChain, recallChain } from "./chain/chain.ts";
+import { isProcessorCa } from "./chain/profile.ts";
 import { checkCrlTime, isRevoked, recallCrl } from "./chain/revocation.ts";
+import type { Validity } from "./chain/validity.ts";
 import type { Collateral } from "./collateral.ts";
 import { readQeIdentity } from "./documents/qe-identity.ts";
 import { readTcbInfo } from "./documents/tcb-info.ts";
@@ -13,10 +15,20 @@ import type { QuotedPlatform } from "./quoted-platform.ts";
 import type { Steps } from "./steps.ts";
 import type { TrustAnchor } from "./trust-anchor.ts";
 
+/** A revocation list or signed document of verified collateral. */
+export interface CollateralItem {
+  readonly name: "rootCaCrl" | "pckCrl" | "tcbInfo" | "qeIdentity";
+  readonly issuedAt: Date;
+  readonly nextUpdate: Date;
+  /** CRL number or `tcbEvaluationDataNumber`: like the issue date, it never goes back at a service that is honest. */
+  readonly number: bigint;
+}
+
 /** How fresh collateral is, over its revocation lists and signed documents. */
 export interface CollateralState {
-  /** Issue times in milliseconds and CRL numbers: none of them ever goes back at a service that is honest. */
-  readonly marks: readonly (number | bigint)[];
+  readonly items: readonly CollateralItem[];
+  /** SHA-256 of the root's certificate, lower-case hex. */
+  readonly anchorSha256: string;
   readonly latestIssue: Date;
   readonly earliestExpiry: Date;
 }
@@ -53,6 +65,7 @@ function* verifySteps(
   const [ca] = chain;
   if (ca === undefined) throw refusal("PCK_CRL_CHAIN_LENGTH");
   if (isRevoked(ca, rootCrl)) throw refusal("PCK_CA_REVOKED");
+  if (isProcessorCa(ca) !== (platform.pckCa === "processor")) throw refusal("PCK_CRL_ISSUER_MISMATCH");
   const pckCrl = yield* recallCrl(memory, "PCK_CRL", collateral.pckCrl, ca);
   checkCrlTime(pckCrl, time);
 
@@ -65,11 +78,20 @@ function* verifySteps(
   if (qe.id !== (platform.tee === "sgx" ? "QE" : "TD_QE")) throw refusal("QE_IDENTITY_TEE_MISMATCH");
   if (!equalBytes(tcb.fmspc, fromHex(platform.fmspc) ?? new Uint8Array())) throw refusal("FMSPC_MISMATCH");
 
-  const items = [rootCrl, pckCrl, tcb, qe].map(({ validity }) => validity);
-  const issues = items.map(({ from }) => from.getTime());
+  const items = [
+    item("rootCaCrl", rootCrl.validity, rootCrl.number),
+    item("pckCrl", pckCrl.validity, pckCrl.number),
+    item("tcbInfo", tcb.validity, tcb.evaluationDataNumber),
+    item("qeIdentity", qe.validity, qe.evaluationDataNumber),
+  ];
   return {
-    marks: [...issues, tcb.evaluationDataNumber, qe.evaluationDataNumber, rootCrl.number, pckCrl.number],
-    latestIssue: new Date(Math.max(...issues)),
-    earliestExpiry: new Date(Math.min(...items.map(({ until }) => until.getTime()))),
+    items,
+    anchorSha256: anchor.sha256,
+    latestIssue: new Date(Math.max(...items.map(({ issuedAt }) => issuedAt.getTime()))),
+    earliestExpiry: new Date(Math.min(...items.map(({ nextUpdate }) => nextUpdate.getTime()))),
   };
+}
+
+function item(name: CollateralItem["name"], { from, until }: Validity, number: number | bigint): CollateralItem {
+  return { name, issuedAt: from, nextUpdate: until, number: BigInt(number) };
 }

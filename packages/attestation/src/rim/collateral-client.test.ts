@@ -46,9 +46,11 @@ test("a revocation list is taken as DER, hex or PEM, and as nothing else", () =>
   }
 });
 
-test("a service is asked over HTTPS only", async () => {
+test("a service is asked over HTTPS, or HTTP that stays on this machine, and nothing else", async () => {
   for (const url of [
-    "http://localhost:8081/",
+    "http://pccs.example:8081/",
+    "http://localhost.example/",
+    "ftp://localhost/",
     "file:///tmp/",
     "localhost",
     "https://user@localhost/",
@@ -56,6 +58,8 @@ test("a service is asked over HTTPS only", async () => {
   ]) {
     await assert.rejects(fetchCollateral({ kind: "pccs", url }, PLATFORM), { code: "COLLATERAL_SERVICE_URL_INVALID" });
   }
+  const local = { kind: "pccs", url: "http://127.0.0.1:9/" } as const;
+  await assert.rejects(fetchCollateral(local, PLATFORM, { retries: 0 }), { code: "COLLATERAL_SERVICE_UNREACHABLE" });
 });
 
 test("a service whose certificate is not vouched for gets no request", async () => {
@@ -77,9 +81,14 @@ const status =
 const faults: readonly [string, Interception, string, number][] = [
   ["404", status(404), "COLLATERAL_NOT_FOUND", 1],
   ["461, platform unknown", status(461), "COLLATERAL_NOT_FOUND", 1],
-  ["410, version 3 ended", status(410), "COLLATERAL_SERVICE_REFUSED", 1],
+  ["400, bad request", status(400), "COLLATERAL_SERVICE_REFUSED", 1],
+  ["410, version 3 ended", status(410), "COLLATERAL_VERSION_UNSUPPORTED", 1],
+  ["462, certificates unavailable", status(462), "COLLATERAL_NOT_FOUND", 1],
   ["a redirect", status(302), "COLLATERAL_SERVICE_REFUSED", 1],
-  ["429", status(429), "COLLATERAL_SERVICE_FAILED", 3],
+  ["429", status(429), "COLLATERAL_SERVICE_BUSY", 3],
+  ["429 until in an hour", busyFor("3600"), "COLLATERAL_SERVICE_BUSY", 1],
+  ["429 until 2100", busyFor("Fri, 01 Jan 2100 00:00:00 GMT"), "COLLATERAL_SERVICE_BUSY", 1],
+  ["502, Intel's service failed", status(502), "COLLATERAL_SERVICE_FAILED", 3],
   ["503", status(503), "COLLATERAL_SERVICE_FAILED", 3],
   ["no answer", () => true, "COLLATERAL_SERVICE_TIMEOUT", 3],
   ["a cut connection", (request) => Boolean(request.socket.destroy()), "COLLATERAL_SERVICE_UNREACHABLE", 3],
@@ -89,10 +98,31 @@ const faults: readonly [string, Interception, string, number][] = [
     "COLLATERAL_RESPONSE_TOO_LARGE",
     1,
   ],
+  ["a body without end", endless, "COLLATERAL_RESPONSE_TOO_LARGE", 1],
+  ["a body that stops half way", slow, "COLLATERAL_SERVICE_TIMEOUT", 3],
   ["a header of 80 KiB", hugeHeader, "COLLATERAL_SERVICE_UNREACHABLE", 3],
   ["no issuer chain", (_, response) => Boolean(response.end("{}")), "COLLATERAL_RESPONSE_MALFORMED", 1],
   ["a chain that is no PEM", badChain, "COLLATERAL_RESPONSE_MALFORMED", 1],
 ];
+
+function busyFor(retryAfter: string): Interception {
+  return (_, response) => Boolean(response.writeHead(429, { "retry-after": retryAfter }).end());
+}
+
+function endless(...[, response]: Parameters<Interception>): boolean {
+  const chunk = Buffer.alloc(64 * 1024, 0x20);
+  const more = (): void => {
+    while (!response.destroyed && response.write(chunk)) continue;
+  };
+  response.on("drain", more);
+  more();
+  return true;
+}
+
+function slow(...[, response]: Parameters<Interception>): boolean {
+  response.writeHead(200, { "content-length": "1000" }).write("{");
+  return true;
+}
 
 function hugeHeader(...[, response]: Parameters<Interception>): boolean {
   response.writeHead(200, { "x-long": "a".repeat(80 * 1024) }).end();
@@ -123,6 +153,52 @@ test("a failure that passes is waited out", async () => {
     return true;
   });
   assert.deepEqual(await fetchCollateral(pccs.service, PLATFORM, FAST), BUNDLE.collateral);
+});
+
+test("a service that asks for a pause gets it", async () => {
+  let at = 0;
+  let pauseMs = 0;
+  await using pccs = await startTestPccs(BUNDLE.collateral, (request, response) => {
+    if (request.url?.endsWith("rootcacrl") !== true) return false;
+    pauseMs = performance.now() - at;
+    if (at > 0) return false;
+    at = performance.now();
+    return busyFor("1")(request, response);
+  });
+  assert.deepEqual(await fetchCollateral(pccs.service, PLATFORM, FAST), BUNDLE.collateral);
+  assert.ok(pauseMs >= 990);
+});
+
+for (const crl of ["hex", "der", "pem"] as const) {
+  for (const chains of ["percent", "plain"] as const) {
+    test(`a service that sends lists as ${crl} and chains ${chains} gives the same collateral`, async () => {
+      await using pccs = await startTestPccs(BUNDLE.collateral, undefined, { crl, chains });
+      assert.deepEqual(await fetchCollateral(pccs.service, PLATFORM, FAST), BUNDLE.collateral);
+    });
+  }
+}
+
+test("a service of version 3 is asked without update type, and its header is known", async () => {
+  await using pccs = await startTestPccs(BUNDLE.collateral);
+  const service = { ...pccs.service, url: pccs.service.url.replace("/v4/", "/v3/") };
+  assert.deepEqual(await fetchCollateral(service, PLATFORM, FAST), BUNDLE.collateral);
+  assert.ok(pccs.requests.every((path) => path.includes("/v3/") && !path.includes("update")));
+  const tdx = quotedPlatform(loadCase("tdx4-20a06f-uptodate/valid").quote);
+  await assert.rejects(fetchCollateral(service, tdx, FAST), { code: "COLLATERAL_VERSION_UNSUPPORTED" });
+});
+
+test("a service of API 3.1 is asked for the root's list by its distribution point", async () => {
+  await using pccs = await startTestPccs(BUNDLE.collateral);
+  const service = { ...pccs.service, rootCrlRoute: "crl" } as const;
+  assert.deepEqual(await fetchCollateral(service, PLATFORM, FAST), BUNDLE.collateral);
+  const uri = encodeURIComponent("https://certificates.trustedservices.intel.com/IntelSGXRootCA.der");
+  assert.ok(pccs.requests.includes(`/sgx/certification/v4/crl?uri=${uri}`));
+});
+
+test("only an explicit setting lets an unknown TLS certificate pass", async () => {
+  await using pccs = await startTestPccs(BUNDLE.collateral);
+  const { kind, url } = pccs.service;
+  assert.deepEqual(await fetchCollateral({ kind, url, insecureTls: true }, PLATFORM, FAST), BUNDLE.collateral);
 });
 
 test("an aborted fetch ends at once", async () => {

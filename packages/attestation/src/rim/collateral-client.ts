@@ -1,5 +1,4 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Collateral } from "../collateral.ts";
 import {
   collateralUrls,
@@ -9,38 +8,28 @@ import {
   type CollateralService,
   type UpdateType,
 } from "../collateral-request.ts";
-import { AttestationError } from "../errors.ts";
 import type { QuotedPlatform } from "../quoted-platform.ts";
-import { httpsGet, type HttpsAnswer } from "./https-get.ts";
+import { readCollateralFile } from "./collateral-files.ts";
+import type { HttpsAnswer } from "./https-exchange.ts";
+import { getPatiently, type PatienceOptions } from "./patient-get.ts";
 
-export interface FetchCollateralOptions {
+export interface FetchCollateralOptions extends PatienceOptions {
   /** Default "standard". */
   readonly update?: UpdateType;
-  /** For each request. Default 10,000. */
-  readonly timeoutMs?: number;
-  /** After failures of the service or the network, each time after twice the pause. Default 3. */
-  readonly retries?: number;
-  /** Before the first retry. Default 500. */
-  readonly pauseMs?: number;
-  readonly signal?: AbortSignal;
 }
 
-const WORTH_A_RETRY: ReadonlySet<string> = new Set([
-  "COLLATERAL_SERVICE_UNREACHABLE",
-  "COLLATERAL_SERVICE_TIMEOUT",
-  "COLLATERAL_SERVICE_FAILED",
-]);
-
 /**
- * Fetches the collateral of a kind of platform from a service. Nothing in it is verified: `appraise` does that.
- * Rejects with `AttestationError` with a COLLATERAL_ code.
+ * Fetches the collateral of a kind of platform from a service, or reads it from files. Nothing in it is verified: `appraise`
+ * does that. Rejects with `AttestationError` with a COLLATERAL_ code.
  */
 export async function fetchCollateral(
   service: CollateralService,
   platform: QuotedPlatform,
   options: FetchCollateralOptions = {},
 ): Promise<Collateral> {
-  const urls = collateralUrls(service, platform, options.update ?? "standard");
+  const update = options.update ?? "standard";
+  if (service.kind === "file") return await readCollateralFile(service.url, platform, update);
+  const urls = collateralUrls(service, platform, update);
   const get = (url: URL): Promise<HttpsAnswer> => getPatiently(url, service, options);
   const [tcbInfo, qeIdentity, pckCrl, rootCaCrl] = await Promise.all([
     get(urls.tcbInfo),
@@ -57,27 +46,6 @@ export async function fetchCollateral(
     pckCrl: decodeCrlBody(pckCrl.body),
     pckCrlIssuerChain: issuerChain(pckCrl.headers, ISSUER_CHAIN_HEADERS.pckCrl),
   };
-}
-
-async function getPatiently(
-  url: URL,
-  { tlsAuthority }: CollateralService,
-  options: FetchCollateralOptions,
-): Promise<HttpsAnswer> {
-  const { timeoutMs = 10_000, retries = 3, pauseMs = 500, signal } = options;
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      return await httpsGet(url, {
-        timeoutMs,
-        ...(tlsAuthority !== undefined && { tlsAuthority }),
-        ...(signal && { signal }),
-      });
-    } catch (error) {
-      const again = error instanceof AttestationError && WORTH_A_RETRY.has(error.code) && signal?.aborted !== true;
-      if (!again || attempt >= retries) throw error;
-      await sleep(pauseMs * 2 ** attempt, undefined, signal ? { signal } : {});
-    }
-  }
 }
 
 function issuerChain(headers: IncomingHttpHeaders, names: readonly string[]): string {

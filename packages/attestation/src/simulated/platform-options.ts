@@ -52,6 +52,7 @@ export interface SimulatedTdQuoteOptions extends CommonQuoteOptions, TdReportFie
 /** A simulated machine with its own manufacturer: certificates, collateral and quotes. Never a proof of anything. */
 export interface SimulatedPlatform {
   readonly trustAnchor: TrustAnchor;
+  readonly pckCa: PckCa;
   /** Collateral as its manufacturer would serve it, with the present revocations. */
   collateral(options?: SimulatedCollateralOptions): Collateral;
   /** Collateral for the TEE that a quote names in its header. */

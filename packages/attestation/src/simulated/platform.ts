@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { concatBytes, fromHex, utf8, type Secret } from "@cloister/encoding";
 import type { Collateral } from "../collateral.ts";
 import type { TrustAnchor } from "../trust-anchor.ts";
-import { createAuthority, generateP256, issuePck, type Identity } from "./authority.ts";
+import { createAuthority, generateP256, issuePck, type Identity, type PckCa } from "./authority.ts";
 import { issueCollateral, type SimulatedCollateralOptions } from "./collateral.ts";
 import type {
   CommonQuoteOptions,
@@ -58,10 +58,12 @@ export function restoreSimulatedPlatform(saved: Secret): SimulatedPlatform {
 
 class Platform implements SimulatedPlatform {
   readonly trustAnchor: TrustAnchor;
+  readonly pckCa: PckCa;
   readonly #state: PlatformState;
 
   constructor(state: PlatformState) {
     this.#state = state;
+    this.pckCa = state.authority.pckCa;
     this.trustAnchor = { name: state.name, kind: "simulated", certificate: state.authority.root.der };
   }
 
