@@ -213,7 +213,15 @@ test("metadata tells the signatures", async () => {
   const any = message?.metadata["signature_def"] ?? assert.fail();
   assert.equal(any.typeUrl, "type.googleapis.com/tensorflow.serving.SignatureDefMap");
   const { signatureDef } = anyUnpack(any, SignatureDefMapSchema) ?? assert.fail();
-  assert.deepEqual(Object.keys(signatureDef).toSorted(), ["add", "broken", "serving_default"]);
+  assert.deepEqual(Object.keys(signatureDef).toSorted(), [
+    "add",
+    "broken",
+    "classify_x",
+    "regress_x",
+    "scaled",
+    "score_x",
+    "serving_default",
+  ]);
   assert.equal(signatureDef["serving_default"]?.inputs["x"]?.encoding.value, "x:0");
   assert.equal((await metadata([])).code, "INVALID_ARGUMENT");
   assert.equal((await metadata(["other"])).code, "INVALID_ARGUMENT");

@@ -10,7 +10,10 @@ import { startUnaryServer } from "./rpc/unary-server.ts";
 import { healthHandler } from "./serving/health.ts";
 import { modelMetadataHandler } from "./serving/model-metadata.ts";
 import { modelStatusHandler } from "./serving/model-status.ts";
-import { predictHandler } from "./serving/predict.ts";
+import { classifyHandler, multiInferenceHandler, regressHandler } from "./serving/examples-rpc.ts";
+import { predictHandler } from "./serving/predict-rpc.ts";
+import { ServingMetrics } from "./metrics/serving-metrics.ts";
+import type { ServingContext } from "./serving/context.ts";
 import { ModelRegistry } from "./serving/registry.ts";
 
 /** Response header that names the replica which answered. */
@@ -98,9 +101,13 @@ function methodsOf(
   options: ModelServerOptions,
 ): ReadonlyMap<string, UnaryHandler> {
   const maxTensorBytes = 4 * (options.limits?.maxMessageBytes ?? DEFAULT_LIMITS.maxMessageBytes);
-  const predict = predictHandler(registry, { outputEncoding: options.outputEncoding ?? "values", maxTensorBytes });
+  const context: ServingContext = { registry, metrics: new ServingMetrics(), checkMethodNames: false };
+  const predict = predictHandler(context, { outputEncoding: options.outputEncoding ?? "values", maxTensorBytes });
   return new Map([
     ["/tensorflow.serving.PredictionService/Predict", predict],
+    ["/tensorflow.serving.PredictionService/Classify", classifyHandler(context)],
+    ["/tensorflow.serving.PredictionService/Regress", regressHandler(context)],
+    ["/tensorflow.serving.PredictionService/MultiInference", multiInferenceHandler(context)],
     ["/tensorflow.serving.PredictionService/GetModelMetadata", modelMetadataHandler(registry)],
     ["/tensorflow.serving.ModelService/GetModelStatus", modelStatusHandler(registry)],
     ["/grpc.health.v1.Health/Check", healthHandler(isServing)],
@@ -110,7 +117,7 @@ function methodsOf(
 async function loadAll(registry: ModelRegistry, { models, engine }: ModelServerOptions): Promise<void> {
   for (const { name, version, files } of models) {
     try {
-      await registry.load(engine, { name, version: BigInt(version), files });
+      await registry.load(name, BigInt(version), () => engine.load(files));
     } catch (cause) {
       throw new ModelServerError(
         "MODEL_NOT_AVAILABLE",

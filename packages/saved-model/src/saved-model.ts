@@ -3,12 +3,13 @@ import type {
   SignatureDef,
   TensorInfo,
 } from "@cloister/encoding/gen/tensorflow/core/protobuf/meta_graph_pb";
-import type { DType } from "@cloister/encoding/tensor";
+import type { DType, Tensor } from "@cloister/encoding/tensor";
 import { fault } from "./error.ts";
 import { decodeMetaGraph } from "./graph/decode.ts";
 import { type Graph, indexGraph } from "./graph/graph.ts";
 import { restoreVariables, type Variables } from "./graph/restore.ts";
 import type { ModelFiles } from "./model-files.ts";
+import { decodeTensor } from "./tensor/decode.ts";
 import { requireDType } from "./tensor/dtype.ts";
 import { shapeOf } from "./tensor/shape.ts";
 
@@ -24,6 +25,8 @@ export interface Signature {
   readonly methodName: string;
   readonly inputs: ReadonlyMap<string, SignatureTensor>;
   readonly outputs: ReadonlyMap<string, SignatureTensor>;
+  /** Values of inputs that a request may leave out; absent where there are none. */
+  readonly defaults?: ReadonlyMap<string, Tensor>;
 }
 
 /** A SavedModel in memory: graph, function library, values of variables, signatures. */
@@ -68,7 +71,15 @@ export function requireSignature(model: SavedModel, key: string): Signature {
 function readSignature(key: string, signature: SignatureDef): Signature {
   const tensors = (map: Readonly<Record<string, TensorInfo>>): ReadonlyMap<string, SignatureTensor> =>
     new Map(Object.entries(map).map(([alias, info]) => [alias, readTensorInfo(`${key}/${alias}`, info)]));
-  return { methodName: signature.methodName, inputs: tensors(signature.inputs), outputs: tensors(signature.outputs) };
+  const defaults = Object.entries(signature.defaults).map(
+    ([alias, proto]) => [alias, decodeTensor(proto, `the default of ${key}/${alias}`)] as const,
+  );
+  return {
+    methodName: signature.methodName,
+    inputs: tensors(signature.inputs),
+    outputs: tensors(signature.outputs),
+    ...(defaults.length > 0 && { defaults: new Map(defaults) }),
+  };
 }
 
 function readTensorInfo(where: string, info: TensorInfo): SignatureTensor {

@@ -15,6 +15,8 @@ export interface SignatureInfo {
   readonly methodName: string;
   readonly inputs: ReadonlyMap<string, TensorInfo>;
   readonly outputs: ReadonlyMap<string, TensorInfo>;
+  /** Values of inputs that a request leaves out. */
+  readonly defaults?: ReadonlyMap<string, Tensor>;
 }
 
 export interface RunRequest {

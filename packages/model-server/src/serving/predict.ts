@@ -1,80 +1,107 @@
-import { EncodingError } from "@cloister/encoding";
-import { GRPC_PREFIX_LENGTH } from "@cloister/encoding/grpc";
+import type { ModelReference } from "@cloister/encoding/tensor-proto";
 import type { Tensor } from "@cloister/encoding/tensor";
-import {
-  type RawPredictRequest,
-  readPredictRequest,
-  readTensorProto,
-  type TensorEncoding,
-  writePredictResponse,
-} from "@cloister/encoding/tensor-proto";
 import type { Servable, SignatureInfo } from "../engine/engine.ts";
-import { EngineError, type EngineErrorCode } from "../engine/error.ts";
 import { callError, type ModelServerError } from "../errors.ts";
-import type { UnaryHandler } from "../rpc/unary-call.ts";
+import type { ServingContext } from "./context.ts";
 import { requireModel } from "./model-spec.ts";
-import type { ModelRegistry } from "./registry.ts";
+import { DEFAULT_SIGNATURE, METHOD, runSignature } from "./run-signature.ts";
 
-const DEFAULT_SIGNATURE = "serving_default";
+/** A Predict call without its transport. */
+export interface PredictCall {
+  readonly model: ModelReference | undefined;
+  /** Output aliases; empty means all. */
+  readonly outputFilter: readonly string[];
+  /** Reads the inputs, once it is known which signature they are for. */
+  readonly readInputs: (signature: SignatureInfo) => Map<string, Tensor>;
+  readonly signal: AbortSignal | undefined;
+}
 
-export interface PredictOptions {
-  /** How outputs are written; `values` is TensorFlow Serving's default. */
-  readonly outputEncoding: TensorEncoding;
-  /** Memory that the decoded inputs of a request may take together. */
-  readonly maxTensorBytes: number;
+export interface PredictAnswer {
+  /** Name, version and signature that answered. */
+  readonly model: ModelReference;
+  readonly outputs: Map<string, Tensor>;
 }
 
 /** PredictionService.Predict: codes and texts follow TensorFlow Serving's predict_util.cc and server_core.cc. */
-export function predictHandler(registry: ModelRegistry, options: PredictOptions): UnaryHandler {
-  return async (bytes, signal) => {
-    const request = readPredictRequest(bytes);
-    const model = requireModel(request.model);
-    const handle = registry.acquire(model);
-    try {
-      const signatureName = model.signatureName === "" ? DEFAULT_SIGNATURE : model.signatureName;
-      const signature = findSignature(handle.servable, signatureName);
-      const inputs = readInputs(request, signature, options.maxTensorBytes);
-      const wanted = wantedOutputs(request.outputFilter, signature);
-      const outputs = await run(handle.servable, { signature: signatureName, inputs, outputs: wanted, signal });
-      const answered = { name: handle.name, version: handle.version, signatureName };
-      return writePredictResponse({ model: answered, outputs }, options.outputEncoding, GRPC_PREFIX_LENGTH);
-    } finally {
-      handle.release();
-    }
-  };
+export async function predict(context: ServingContext, call: PredictCall): Promise<PredictAnswer> {
+  const model = requireModel(call.model);
+  const handle = context.registry.acquire(model);
+  try {
+    const signatureName = model.signatureName === "" ? DEFAULT_SIGNATURE : model.signatureName;
+    const startedAt = performance.now();
+    const outputs = await predictOn(handle.servable, signatureName, call, context.checkMethodNames);
+    const runtimeUs = (performance.now() - startedAt) * 1000;
+    context.metrics.runtimeLatency.at(handle.name, "Predict", "TF1").observe(runtimeUs);
+    return { model: { name: handle.name, version: handle.version, signatureName }, outputs };
+  } finally {
+    handle.release();
+  }
 }
 
-function findSignature(servable: Servable, name: string): SignatureInfo {
-  const reason = servable.unsupported.get(name);
-  if (reason !== undefined) throw callError("UNIMPLEMENTED", reason);
+/** Predict on a servable that is held already. */
+export function predictOn(
+  servable: Servable,
+  signatureName: string,
+  call: Omit<PredictCall, "model">,
+  checkMethodNames: boolean,
+): Promise<Map<string, Tensor>> {
+  const signature = findSignature(servable, signatureName, checkMethodNames);
+  const inputs = call.readInputs(signature);
+  const outputs = wantedOutputs(call.outputFilter, signature);
+  return runSignature(servable, {
+    signature: signatureName,
+    inputs,
+    outputs,
+    ...(call.signal !== undefined && { signal: call.signal }),
+  });
+}
+
+function findSignature(servable: Servable, name: string, checkMethodNames: boolean): SignatureInfo {
   const signature = servable.signatures.get(name);
   if (signature === undefined) throw callError("FAILED_PRECONDITION", `Serving signature key "${name}" not found.`);
+  if (checkMethodNames && !Object.values<string>(METHOD).includes(signature.methodName)) {
+    throw callError(
+      "INTERNAL",
+      `Expected prediction signature method_name to be one of {${METHOD.predict}, ${METHOD.classify}, ` +
+        `${METHOD.regress}}. Was: ${signature.methodName}`,
+    );
+  }
   return signature;
 }
 
-function readInputs(request: RawPredictRequest, signature: SignatureInfo, maxBytes: number): Map<string, Tensor> {
-  if (request.inputs.size !== signature.inputs.size) throw sizeMismatch(request.inputs, signature.inputs);
+/**
+ * Reads the tensor of each input of a signature with `read`. A missing one takes the signature's default. Throws
+ * INVALID_ARGUMENT as TensorFlow Serving does.
+ */
+export function inputsOf<Raw>(
+  sent: ReadonlyMap<string, Raw>,
+  signature: SignatureInfo,
+  read: (alias: string, raw: Raw) => Tensor,
+): Map<string, Tensor> {
+  const defaults = signature.defaults;
+  const needed = signature.inputs.size;
+  if (sent.size > needed || (sent.size < needed && (defaults === undefined || defaults.size === 0))) {
+    throw sizeMismatch(sent, signature.inputs);
+  }
   const inputs = new Map<string, Tensor>();
-  let leftBytes = maxBytes;
+  let used = 0;
   for (const [alias, info] of signature.inputs) {
-    const raw = request.inputs.get(alias);
-    if (raw === undefined) {
+    const raw = sent.get(alias);
+    const tensor = raw === undefined ? defaults?.get(alias) : read(alias, raw);
+    if (tensor === undefined) {
       throw callError("INVALID_ARGUMENT", `Inputs contains invalid name. Missing input: ${alias} (feed ${info.name}).`);
     }
-    const tensor = readInput(alias, raw, leftBytes);
-    leftBytes -= ArrayBuffer.isView(tensor.data) ? tensor.data.byteLength : tensor.data.length;
+    if (raw !== undefined) used++;
     inputs.set(alias, tensor);
   }
-  return inputs;
-}
-
-function readInput(alias: string, raw: Uint8Array, maxTensorBytes: number): Tensor {
-  try {
-    return readTensorProto(raw, { maxTensorBytes });
-  } catch (cause) {
-    if (!(cause instanceof EncodingError)) throw cause;
-    throw callError("INVALID_ARGUMENT", `tensor parsing error: ${alias}`, { cause });
+  if (used < sent.size) {
+    const extra = [...sent.keys()].filter((alias) => !signature.inputs.has(alias)).toSorted();
+    throw callError(
+      "INVALID_ARGUMENT",
+      `Inputs contains invalid name. Used inputs: ${used}, unknown: ${extra.join(",")}.`,
+    );
   }
+  return inputs;
 }
 
 function sizeMismatch(sent: ReadonlyMap<string, unknown>, wanted: ReadonlyMap<string, unknown>): ModelServerError {
@@ -103,28 +130,4 @@ function wantedOutputs(filter: readonly string[], signature: SignatureInfo): str
     wanted.add(alias);
   }
   return [...wanted];
-}
-
-const ENGINE_STATUS: Readonly<Record<EngineErrorCode, Parameters<typeof callError>[0]>> = {
-  CANCELLED: "CANCELLED",
-  CLOSED: "UNAVAILABLE",
-  ENGINE_FAILED: "UNAVAILABLE",
-  INPUT_INVALID: "INVALID_ARGUMENT",
-  INPUT_MISSING: "INVALID_ARGUMENT",
-  INPUT_UNKNOWN: "INVALID_ARGUMENT",
-  LOAD_FAILED: "INTERNAL",
-  OUTPUT_UNKNOWN: "INVALID_ARGUMENT",
-  QUEUE_FULL: "UNAVAILABLE",
-  SIGNATURE_NOT_FOUND: "FAILED_PRECONDITION",
-  UNSUPPORTED_OPS: "UNIMPLEMENTED",
-};
-
-async function run(servable: Servable, request: Parameters<Servable["run"]>[0]): Promise<Map<string, Tensor>> {
-  try {
-    return await servable.run(request);
-  } catch (cause) {
-    if (!(cause instanceof EngineError)) throw cause;
-    const { what, why } = cause.explanation;
-    throw callError(ENGINE_STATUS[cause.code], `${what}: ${why}`, { cause });
-  }
 }

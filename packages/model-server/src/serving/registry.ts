@@ -1,6 +1,5 @@
 import type { ModelReference } from "@cloister/encoding/tensor-proto";
-import type { ModelFiles } from "@cloister/saved-model";
-import type { Engine, Servable } from "../engine/engine.ts";
+import type { Servable } from "../engine/engine.ts";
 import { callError } from "../errors.ts";
 
 /** States of a version, as GetModelStatus names them. */
@@ -32,25 +31,59 @@ interface Entry {
   onIdle: (() => void) | undefined;
 }
 
+const NO_LABELS: ReadonlyMap<string, bigint> = new Map();
+
 /** Every version that this server has ever known, and the way from START to END of each. */
 export class ModelRegistry {
   readonly #models = new Map<string, Map<bigint, Entry>>();
+  /** Labels of each model that is managed here. */
+  readonly #labels = new Map<string, ReadonlyMap<string, bigint>>();
 
   /**
    * Loads a version. It can be looked up once it is AVAILABLE. A failed load ends in END with its error, which is thrown
    * too. An END version may be loaded again; any other is refused with ALREADY_EXISTS.
    */
-  async load(engine: Engine, model: { name: string; version: bigint; files: ModelFiles }): Promise<void> {
-    const entry = this.#begin(model.name, model.version);
+  async load(name: string, version: bigint, load: () => Promise<Servable>): Promise<void> {
+    const entry = this.#begin(name, version);
     try {
       entry.state = "LOADING";
-      entry.servable = await engine.load(model.files);
+      entry.servable = await load();
       entry.state = "AVAILABLE";
     } catch (error) {
       entry.state = "END";
       entry.error = error instanceof Error ? error : new Error("the load failed", { cause: error });
       throw error;
     }
+  }
+
+  /** Notes that a version is managed from now on, though its load has not begun. No effect on one that is known and not END. */
+  announce(name: string, version: bigint): void {
+    const before = this.#models.get(name)?.get(version);
+    if (before === undefined || before.state === "END") this.#begin(name, version);
+  }
+
+  /** Takes a version that was announced and not loaded back to END. */
+  withdraw(name: string, version: bigint): void {
+    const entry = this.#models.get(name)?.get(version);
+    if (entry?.state === "START") entry.state = "END";
+  }
+
+  /** Replaces the labels of a model. */
+  setLabels(name: string, labels: ReadonlyMap<string, bigint>): void {
+    this.#labels.set(name, labels);
+  }
+
+  labels(name: string): ReadonlyMap<string, bigint> {
+    return this.#labels.get(name) ?? NO_LABELS;
+  }
+
+  has(name: string): boolean {
+    return this.#models.has(name);
+  }
+
+  /** The state of a version; `undefined` where it was never seen. */
+  stateOf(name: string, version: bigint): VersionState | undefined {
+    return this.#models.get(name)?.get(version)?.state;
   }
 
   /** Makes a version unreachable, waits for the calls that use it, and frees it. No effect on a version that is not AVAILABLE. */
@@ -77,8 +110,9 @@ export class ModelRegistry {
 
   /** The version that a reference means: the named one, or the latest available. Throws as TensorFlow Serving does. */
   acquire(reference: ModelReference): ServableHandle {
-    const { name, version, versionLabel } = reference;
-    if (versionLabel !== undefined) {
+    const { name, versionLabel } = reference;
+    const version = versionLabel === undefined ? reference.version : this.labels(name).get(versionLabel);
+    if (versionLabel !== undefined && version === undefined) {
       throw callError("INVALID_ARGUMENT", `Unrecognized servable version label: ${versionLabel}`);
     }
     const entry = version === undefined ? this.#latest(name) : this.#models.get(name)?.get(version);
@@ -109,7 +143,7 @@ export class ModelRegistry {
   #begin(name: string, version: bigint): Entry {
     const entries = this.#models.get(name) ?? new Map<bigint, Entry>();
     const before = entries.get(version);
-    if (before !== undefined && before.state !== "END") {
+    if (before !== undefined && before.state !== "END" && before.state !== "START") {
       throw callError("ALREADY_EXISTS", `Version ${version} of model ${name} is loaded already`);
     }
     const entry: Entry = {

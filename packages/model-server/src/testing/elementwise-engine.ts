@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Tensor } from "@cloister/encoding/tensor";
 import type { Engine, RunRequest, Servable, SignatureInfo, TensorInfo } from "../engine/engine.ts";
 import { EngineError } from "../engine/error.ts";
+import { computeExamples, EXAMPLE_SIGNATURES } from "./example-computation.ts";
 
 const info = (name: string): TensorInfo => ({ name: `${name}:0`, dtype: "float", shape: [-1] });
 const infos = (...names: string[]): ReadonlyMap<string, TensorInfo> => new Map(names.map((name) => [name, info(name)]));
@@ -10,11 +11,22 @@ const PREDICT = "tensorflow/serving/predict";
 const SIGNATURES: ReadonlyMap<string, SignatureInfo> = new Map([
   ["serving_default", { methodName: PREDICT, inputs: infos("x"), outputs: infos("y", "square") }],
   ["add", { methodName: PREDICT, inputs: infos("a", "b"), outputs: infos("sum") }],
+  [
+    "scaled",
+    {
+      methodName: PREDICT,
+      inputs: infos("x", "factor"),
+      outputs: infos("y"),
+      defaults: new Map([["factor", { dtype: "float", shape: [], data: Float32Array.of(10) }]]),
+    },
+  ],
+  ...EXAMPLE_SIGNATURES,
   ["broken", { methodName: PREDICT, inputs: infos("x"), outputs: infos("y") }],
 ]);
 
 /**
- * A real engine for tests, without native code: `serving_default` gives y = x / 2 + 2 and x squared, `add` sums two tensors.
+ * A real engine for tests, without native code: `serving_default` gives y = x / 2 + 2 and x squared, `add` sums two tensors,
+ * `scaled` multiplies by `factor` (default 10), and the signatures of example-computation.ts parse tf.Examples.
  * Files named "fail" make the load fail. `delayMs` is how long each run takes.
  */
 export function elementwiseEngine(delayMs = 0): Engine {
@@ -45,7 +57,13 @@ function compute({ signature, inputs, outputs }: RunRequest): Map<string, Tensor
     if (!(tensor?.data instanceof Float32Array)) throw refused("INPUT_INVALID");
     return { ...tensor, data: tensor.data };
   };
+  const examples = EXAMPLE_SIGNATURES.has(signature) ? inputs.get("inputs") : undefined;
+  if (examples !== undefined) return computeExamples(examples, outputs);
   const results = new Map<string, Tensor>();
+  if (signature === "scaled") {
+    const factor = read("factor").data[0] ?? 0;
+    return results.set("y", { ...read("x"), data: read("x").data.map((value) => value * factor) });
+  }
   if (signature === "add") {
     const a = read("a");
     const b = read("b");

@@ -1,0 +1,39 @@
+import type { Tensor } from "@cloister/encoding/tensor";
+import type { RunRequest, Servable } from "../engine/engine.ts";
+import { EngineError, type EngineErrorCode } from "../engine/error.ts";
+import { callError } from "../errors.ts";
+
+/** What an empty signature name means. */
+export const DEFAULT_SIGNATURE = "serving_default";
+export const METHOD = {
+  classify: "tensorflow/serving/classify",
+  regress: "tensorflow/serving/regress",
+  predict: "tensorflow/serving/predict",
+} as const;
+
+const ENGINE_STATUS: Readonly<Record<EngineErrorCode, Parameters<typeof callError>[0]>> = {
+  CANCELLED: "CANCELLED",
+  CLOSED: "UNAVAILABLE",
+  ENGINE_FAILED: "UNAVAILABLE",
+  INPUT_INVALID: "INVALID_ARGUMENT",
+  INPUT_MISSING: "INVALID_ARGUMENT",
+  INPUT_UNKNOWN: "INVALID_ARGUMENT",
+  LOAD_FAILED: "INTERNAL",
+  OUTPUT_UNKNOWN: "INVALID_ARGUMENT",
+  QUEUE_FULL: "UNAVAILABLE",
+  SIGNATURE_NOT_FOUND: "FAILED_PRECONDITION",
+  UNSUPPORTED_OPS: "UNIMPLEMENTED",
+};
+
+/** Runs a signature; the engine's refusals become gRPC statuses. */
+export async function runSignature(servable: Servable, request: RunRequest): Promise<Map<string, Tensor>> {
+  const reason = servable.unsupported.get(request.signature);
+  if (reason !== undefined) throw callError("UNIMPLEMENTED", reason);
+  try {
+    return await servable.run(request);
+  } catch (cause) {
+    if (!(cause instanceof EngineError)) throw cause;
+    const { what, why } = cause.explanation;
+    throw callError(ENGINE_STATUS[cause.code], `${what}: ${why}`, { cause });
+  }
+}
