@@ -12,7 +12,7 @@ import { renderTable } from "../output/table.ts";
 import type { Terminal } from "../output/terminal.ts";
 import type { UpSettings } from "./up-options.ts";
 
-const SHOWN_SAMPLES = 8;
+const SHOWN_SAMPLES = 5;
 const TITLES: Readonly<Record<string, string>> = {
   import: "import the model",
   certificates: "make certificates and keys",
@@ -39,6 +39,7 @@ export function showBanner(terminal: Terminal): void {
 
 /** Prints each step with its time and what came of it. */
 export function stepPrinter(terminal: Terminal): Observe {
+  const here = `${process.cwd()}/`;
   return (event: ChainEvent) => {
     switch (event.type) {
       case "step":
@@ -48,7 +49,7 @@ export function stepPrinter(terminal: Terminal): Observe {
         terminal.line(
           `${terminal.style("green", "✓")} ${(TITLES[event.name] ?? event.name).padEnd(28)} ${`${event.ms} ms`.padStart(9)}`,
         );
-        for (const fact of event.facts) terminal.line(terminal.style("dim", `    ${fact}`));
+        for (const fact of event.facts) terminal.line(terminal.style("dim", `    ${fact.replaceAll(here, "")}`));
         break;
       case "progress":
         terminal.status(`… ${event.text}`);
@@ -57,12 +58,7 @@ export function stepPrinter(terminal: Terminal): Observe {
         terminal.status(`… SIMULATED ${event.replica}: ${event.text}`);
         break;
       case "released":
-        terminal.line(
-          terminal.style(
-            "dim",
-            `    broker released ${event.keyId} to a SIMULATED enclave, log entry ${event.logIndex}`,
-          ),
-        );
+        terminal.status(`… broker released ${event.keyId} to a SIMULATED enclave, log entry ${event.logIndex}`);
         break;
       case "refused":
         terminal.status(`… broker refused: ${event.code}, log entry ${event.logIndex ?? "none"}`);
@@ -103,10 +99,6 @@ export function showInference(terminal: Terminal, { report, samples, shares, ref
   );
   const share = [...shares].map(([replica, count]) => `${replica} ${count}`).join(", ");
   terminal.line(`answered by: ${share}`);
-  terminal.line(
-    "verified on the way: quote signature and chain to the SIMULATED root, TCB status, revocation, measurement,\n" +
-      "  key binding, log entry before key, every model file against the owner's manifest, TLS to the enclave",
-  );
 }
 
 function sampleRow({ sample, top, value, difference, isRight, replica }: SampleResult): string[] {

@@ -6,7 +6,8 @@ import { type BrokerEvent, startBroker } from "@cloister/broker";
 import { createServingCa } from "@cloister/broker/certificates";
 import { toHex } from "@cloister/encoding";
 import { type EnclaveManifest, measureSimulated } from "@cloister/enclave";
-import { parsePolicy, type Policy, POLICY_SCHEMA } from "@cloister/policy";
+import { parsePolicy, type Policy, type PolicyClaims, POLICY_SCHEMA } from "@cloister/policy";
+import type { ReleaseLog } from "@cloister/release-log";
 import { openReleaseLog } from "@cloister/release-log/file";
 import type { Observe, StepResult } from "./events.ts";
 import type { WorkFolders } from "./folders.ts";
@@ -16,11 +17,14 @@ import type { SealedModel } from "./seal.ts";
 
 const CERTIFICATE_MAX_AGE_SECONDS = 600;
 const SERVING_VALIDITY_SECONDS = 86_400;
+const SHOWN_DIGITS = 16;
 
 /** The owner's broker with the release log behind it. */
 export interface OwnerBroker {
   readonly address: { readonly host: string; readonly port: number };
   readonly policy: Policy;
+  /** What each release so far rests on, one line each, read back from the log. */
+  readonly describeReleases: () => Promise<string[]>;
   /** Calls back for every later event; returns the function that ends that. */
   readonly onEvent: (listener: (event: BrokerEvent) => void) => () => void;
   close(): Promise<void>;
@@ -72,6 +76,7 @@ export async function brokerStep(options: OwnerBrokerOptions): Promise<StepResul
   const result: OwnerBroker = {
     address: broker.address,
     policy,
+    describeReleases: () => describeReleases(log),
     onEvent: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -83,7 +88,7 @@ export async function brokerStep(options: OwnerBrokerOptions): Promise<StepResul
   };
   const facts = [
     `listens on ${broker.address.host}:${broker.address.port}`,
-    `policy allows MRENCLAVE ${toHex(measureSimulated(options.manifest)).slice(0, 16)}… on the SIMULATED platform only`,
+    `policy allows MRENCLAVE ${toHex(measureSimulated(options.manifest)).slice(0, SHOWN_DIGITS)}… on the SIMULATED platform only`,
   ];
   return { result, facts };
 }
@@ -112,6 +117,21 @@ function policyFor({ platform, manifest, model, sealed, tls }: OwnerBrokerOption
       },
     ],
   });
+}
+
+async function describeReleases(log: ReleaseLog): Promise<string[]> {
+  const lines: string[] = [];
+  for await (const { index, entry } of log.entries()) {
+    if (entry.decision !== "released" || entry.claims === null) continue;
+    const claims = entry.claims as unknown as PolicyClaims;
+    const measurement = claims.sgx?.mrenclave.slice(0, SHOWN_DIGITS) ?? claims.tdx?.mrtd.slice(0, SHOWN_DIGITS) ?? "";
+    lines.push(
+      `log entry ${index}: verified quote of a ${claims.simulated ? "SIMULATED " : ""}${claims.tee} platform, ` +
+        `MRENCLAVE ${measurement}…, TCB ${claims.tcbStatus}, debug ${claims.debug ? "on" : "off"}, ` +
+        `collateral valid until ${claims.earliestExpiry.slice(0, 10)}; then key ${entry.keyId ?? ""} released`,
+    );
+  }
+  return lines;
 }
 
 function pemText({ brokerTls }: Owner): string {

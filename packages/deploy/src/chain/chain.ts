@@ -94,7 +94,7 @@ async function bringUp(options: ChainOptions, observe: Observe, cleanup: Cleanup
     onPhase: (replica, name, ms) => observe({ type: "replica", replica, text: `${name} ${ms} ms` }),
   });
   const cluster = await clock.run("replicas", () =>
-    replicasStep({ replicas: options.replicas, gateway, launch, observe }),
+    replicasStep({ replicas: options.replicas, gateway, launch, broker, observe }),
   );
   cleanup.add(() => cluster.close());
   const attackContext: AttackContext = {

@@ -1,20 +1,23 @@
-import { toHex } from "@cloister/encoding";
 import type { Gateway } from "../gateway/gateway.ts";
 import { type LocalCluster, startLocalCluster } from "../local/local-cluster.ts";
 import type { ReplicaLauncher } from "../local/replica-launcher.ts";
+import type { OwnerBroker } from "./broker.ts";
 import type { Observe, StepResult } from "./events.ts";
-
-const SHOWN_MEASUREMENT_DIGITS = 16;
 
 export interface ReplicasOptions {
   readonly replicas: number;
   readonly gateway: Gateway;
   readonly launch: ReplicaLauncher;
+  readonly broker: OwnerBroker;
   readonly observe: Observe;
 }
 
 /** Starts all replicas and keeps them running. */
-export async function replicasStep({ observe, ...options }: ReplicasOptions): Promise<StepResult<LocalCluster>> {
+export async function replicasStep({
+  observe,
+  broker,
+  ...options
+}: ReplicasOptions): Promise<StepResult<LocalCluster>> {
   const cluster = await startLocalCluster({
     ...options,
     onEvent: (event) => {
@@ -22,9 +25,8 @@ export async function replicasStep({ observe, ...options }: ReplicasOptions): Pr
       observe({ type: "replica", replica: event.replica, text });
     },
   });
-  const facts = [...cluster.running].map(([id, { pid, measurement }]) => {
-    const shown = toHex(measurement).slice(0, SHOWN_MEASUREMENT_DIGITS);
-    return `${id}: process ${pid}, SIMULATED TEE, MRENCLAVE ${shown}…`;
+  const replicas = [...cluster.running].map(([id, { pid, generation }]) => {
+    return `${id}: process ${pid} in a SIMULATED TEE; every model file verified against the manifest of generation ${generation}`;
   });
-  return { result: cluster, facts };
+  return { result: cluster, facts: [...(await broker.describeReleases()), ...replicas] };
 }
