@@ -1,5 +1,5 @@
 import { ProtectedFileError } from "./errors.ts";
-import { openDataNodes, openMhtNode } from "./nodes.ts";
+import { openGroup } from "./nodes.ts";
 import { openNodeZero, type OpenOptions, PendingEntries } from "./open.ts";
 import { allows } from "./tolerance.ts";
 import { groupOf, NODE_BYTES } from "./tree.ts";
@@ -23,12 +23,10 @@ export async function* openStream(
     const pending = new PendingEntries(metadata.rootEntry);
     for (let mht = 0; mht < shape.mhtNodes; mht += 1) {
       const group = groupOf(shape, mht);
-      const nodes = await input.take((1 + group.dataNodes) * NODE_BYTES);
+      const nodes = await input.take(group.sealedBytes);
       if (nodes === undefined) throw new ProtectedFileError("TRUNCATED");
-      const entries = openMhtNode(nodes.subarray(0, NODE_BYTES), pending.take(mht));
-      pending.add(mht, entries, shape);
       const plaintext = new Uint8Array(group.lengthBytes);
-      openDataNodes(nodes.subarray(NODE_BYTES), entries, plaintext);
+      pending.add(mht, openGroup(nodes, pending.take(mht), plaintext), shape);
       yield plaintext;
     }
     await checkEnd(input, options);

@@ -1,16 +1,15 @@
 import type { Secret } from "@cloister/encoding";
 import { ProtectedFileError } from "./errors.ts";
 import { type Metadata, type MetadataHeader, openMetadata, parseMetadataHeader } from "./metadata.ts";
-import { openDataNodes, openMhtNode } from "./nodes.ts";
+import { openGroup } from "./nodes.ts";
 import { normalisePath } from "./path.ts";
 import { allows, type Tolerance } from "./tolerance.ts";
 import {
   childEntryOffset,
-  CHILDREN_PER_MHT,
+  childrenOf,
   ENTRY_BYTES,
   groupOf,
   HEAD_BYTES,
-  mhtNodeNumber,
   NODE_BYTES,
   parentOf,
   treeShape,
@@ -36,8 +35,8 @@ export interface OpenedMetadata {
 }
 
 /**
- * Verifies node 0 of a file of `sealedBytes` bytes (`undefined` where the end is not known yet): everything that can be checked before the tree is read, in the order in
- * which Gramine checks it. Throws LENGTH_NOT_NODES, MAGIC_UNKNOWN, VERSION_UNSUPPORTED, METADATA_NOT_AUTHENTIC, PATH_MISMATCH,
+ * Verifies node 0 of a file of `sealedBytes` bytes (`undefined` where the end is not known yet): everything that can be checked
+ * before the tree is read, in the order in which Gramine checks it. Throws LENGTH_NOT_NODES, MAGIC_UNKNOWN, VERSION_UNSUPPORTED, METADATA_NOT_AUTHENTIC, PATH_MISMATCH,
  * PATH_NOT_NORMAL, TRUNCATED and the codes that `tolerate` can switch off.
  */
 export function openNodeZero(node: Uint8Array, sealedBytes: number | undefined, options: OpenOptions): OpenedMetadata {
@@ -78,12 +77,10 @@ export function openFile(sealed: Uint8Array, options: OpenOptions): Uint8Array {
   plaintext.set(metadata.head.subarray(0, Math.min(HEAD_BYTES, shape.sizeBytes)));
   const entries = new PendingEntries(metadata.rootEntry);
   for (let mht = 0; mht < shape.mhtNodes; mht += 1) {
-    const group = groupOf(shape, mht);
-    const at = mhtNodeNumber(mht) * NODE_BYTES;
-    const node = openMhtNode(sealed.subarray(at, at + NODE_BYTES), entries.take(mht));
+    const { offset, lengthBytes, sealedOffset, sealedBytes } = groupOf(shape, mht);
+    const nodes = sealed.subarray(sealedOffset, sealedOffset + sealedBytes);
+    const node = openGroup(nodes, entries.take(mht), plaintext.subarray(offset, offset + lengthBytes));
     entries.add(mht, node, shape);
-    const data = sealed.subarray(at + NODE_BYTES, at + (1 + group.dataNodes) * NODE_BYTES);
-    openDataNodes(data, node, plaintext.subarray(group.offset, group.offset + group.lengthBytes));
   }
   return plaintext;
 }
@@ -101,11 +98,7 @@ export class PendingEntries {
 
   /** Keeps the entries of `mht`'s children, copied, so that the node itself can go. */
   add(mht: number, node: Uint8Array, shape: TreeShape): void {
-    for (
-      let child = mht * CHILDREN_PER_MHT + 1;
-      child <= (mht + 1) * CHILDREN_PER_MHT && child < shape.mhtNodes;
-      child += 1
-    ) {
+    for (const child of childrenOf(shape, mht)) {
       const at = childEntryOffset(child);
       this.#entries.set(child, node.slice(at, at + ENTRY_BYTES));
     }

@@ -98,15 +98,17 @@ export class ProtectedFileReader {
   async entries(mht: number): Promise<Uint8Array> {
     const cached = this.#cache.get(mht);
     if (cached !== undefined) return cached;
-    const entry = mht === 0 ? this.#opened.metadata.rootEntry : await this.#entryInParent(mht);
-    const node = openMhtNode(await this.#source.read(mhtNodeNumber(mht) * NODE_BYTES, NODE_BYTES), entry);
+    const sealed = await this.#source.read(mhtNodeNumber(mht) * NODE_BYTES, NODE_BYTES);
+    const node = openMhtNode(sealed, await this.entry(mht));
     const oldest = this.#cache.keys().next();
     if (this.#cache.size >= MAX_CACHED_NODES && oldest.done !== true) this.#cache.delete(oldest.value);
     this.#cache.set(mht, node);
     return node;
   }
 
-  async #entryInParent(mht: number): Promise<Uint8Array> {
+  /** Verified entry of MHT node `mht` itself, 32 bytes. Rejects with TREE_NODE_NOT_AUTHENTIC where a node above it is bad. */
+  async entry(mht: number): Promise<Uint8Array> {
+    if (mht === 0) return this.#opened.metadata.rootEntry;
     const at = childEntryOffset(mht);
     return (await this.entries(parentOf(mht))).subarray(at, at + ENTRY_BYTES);
   }

@@ -1,18 +1,17 @@
-import type { Secret } from "@cloister/encoding";
+import { concatBytes, type Secret } from "@cloister/encoding";
 import { type FormatVersion, sealMetadata } from "./metadata.ts";
-import { sealDataNodes, sealMhtNode } from "./nodes.ts";
+import { sealGroup } from "./nodes.ts";
 import { bindPath } from "./path.ts";
 import { type RandomSource, systemRandom } from "./random.ts";
 import {
-  childEntryOffset,
   childrenFirst,
-  CHILDREN_PER_MHT,
+  childrenOf,
   ENTRY_BYTES,
   groupOf,
   HEAD_BYTES,
-  mhtNodeNumber,
   NODE_BYTES,
   treeShape,
+  type TreeShape,
 } from "./tree.ts";
 
 export interface SealOptions {
@@ -34,41 +33,46 @@ export function sealFile(plaintext: Uint8Array, options: SealOptions): Uint8Arra
   const boundPath = bindPath(options.boundPath).path;
   const shape = treeShape(plaintext.length);
   const sealed = new Uint8Array(shape.nodes * NODE_BYTES);
-  const finished = new FinishedChildren();
+  const finished = new FinishedGroups<Uint8Array>(shape);
   for (const mht of childrenFirst(shape)) {
-    const group = groupOf(shape, mht);
-    const at = mhtNodeNumber(mht) * NODE_BYTES;
-    const node = new Uint8Array(NODE_BYTES);
-    const data = sealed.subarray(at + NODE_BYTES, at + (1 + group.dataNodes) * NODE_BYTES);
-    sealDataNodes(plaintext.subarray(group.offset, group.offset + group.lengthBytes), data, node, random);
-    sealed.set(finished.finish(mht, node, random), at);
+    const { offset, lengthBytes, sealedOffset, sealedBytes } = groupOf(shape, mht);
+    const plain = plaintext.subarray(offset, offset + lengthBytes);
+    const nodes = sealed.subarray(sealedOffset, sealedOffset + sealedBytes);
+    finished.add(mht, sealGroup(plain, concatBytes(...finished.takeChildren(mht)), nodes, random));
   }
   const head = plaintext.subarray(0, HEAD_BYTES);
-  const metadata = { boundPath, sizeBytes: plaintext.length, rootEntry: finished.rootEntry, head };
+  const metadata = { boundPath, sizeBytes: plaintext.length, rootEntry: finished.root ?? NO_ROOT, head };
   sealed.set(sealMetadata(metadata, options), 0);
   return sealed;
 }
 
-/** Entries of finished MHT nodes that wait for their parent; at most 32 a level when nodes come children first. */
-export class FinishedChildren {
-  readonly #entries = new Map<number, Uint8Array>();
+/** Root entry of a file without a tree. */
+export const NO_ROOT: Uint8Array = new Uint8Array(ENTRY_BYTES);
 
-  /** Puts the children's entries into `node`, whose data entries are there already, and gives it encrypted. */
-  finish(mht: number, node: Uint8Array, random: RandomSource): Uint8Array {
-    const firstChild = mht * CHILDREN_PER_MHT + 1;
-    for (let child = firstChild; child < firstChild + CHILDREN_PER_MHT; child += 1) {
-      const entry = this.#entries.get(child);
-      if (entry === undefined) break;
-      node.set(entry, childEntryOffset(child));
-      this.#entries.delete(child);
-    }
-    const { sealed, entry } = sealMhtNode(node, random);
-    this.#entries.set(mht, entry);
-    return sealed;
+/** Entries of groups that wait for their parent; at most 32 a level when groups come children first. */
+export class FinishedGroups<Entry> {
+  readonly #shape: TreeShape;
+  readonly #entries = new Map<number, Entry>();
+
+  constructor(shape: TreeShape) {
+    this.#shape = shape;
   }
 
-  /** Entry of the root once it is finished; zeros for a file without a tree. */
-  get rootEntry(): Uint8Array {
-    return this.#entries.get(0) ?? new Uint8Array(ENTRY_BYTES);
+  add(mht: number, entry: Entry): void {
+    this.#entries.set(mht, entry);
+  }
+
+  /** The entries of the children of `mht` in order; they are not kept. */
+  takeChildren(mht: number): Entry[] {
+    return childrenOf(this.#shape, mht).flatMap((child) => {
+      const entry = this.#entries.get(child);
+      this.#entries.delete(child);
+      return entry === undefined ? [] : [entry];
+    });
+  }
+
+  /** Entry of the root once it is there. */
+  get root(): Entry | undefined {
+    return this.#entries.get(0);
   }
 }

@@ -14,6 +14,7 @@ export const HEAD_BYTES = 3072;
 export const GROUP_BYTES = DATA_PER_MHT * NODE_BYTES;
 /** Nodes of a full group: the MHT node and its data nodes. */
 const GROUP_NODES = DATA_PER_MHT + 1;
+export const SEALED_GROUP_BYTES = GROUP_NODES * NODE_BYTES;
 /** Largest plaintext: every position in the sealed file stays a safe integer. */
 export const MAX_PLAINTEXT_BYTES = 2 ** 52;
 
@@ -51,6 +52,13 @@ export function parentOf(mht: number): number {
   return Math.floor((mht - 1) / CHILDREN_PER_MHT);
 }
 
+/** MHT nodes right below `mht` in a tree of this shape. */
+export function childrenOf(shape: TreeShape, mht: number): number[] {
+  const first = mht * CHILDREN_PER_MHT + 1;
+  const count = Math.min(CHILDREN_PER_MHT, shape.mhtNodes - first);
+  return Array.from({ length: Math.max(0, count) }, (_, index) => first + index);
+}
+
 /** Offset in an MHT node of the entry of its data node number `slot` (0..95). */
 export function dataEntryOffset(slot: number): number {
   return slot * ENTRY_BYTES;
@@ -80,18 +88,24 @@ export interface Group {
   /** Where its plaintext starts, and how many bytes it has. */
   readonly offset: number;
   readonly lengthBytes: number;
+  /** Where its nodes start in the sealed file (MHT node first, data nodes behind it), and how many bytes they have. */
+  readonly sealedOffset: number;
+  readonly sealedBytes: number;
 }
 
 /** The group of MHT node `mht` in a tree of this shape. */
 export function groupOf(shape: TreeShape, mht: number): Group {
   const firstData = mht * DATA_PER_MHT;
   const offset = HEAD_BYTES + firstData * NODE_BYTES;
+  const dataNodes = Math.min(DATA_PER_MHT, shape.dataNodes - firstData);
   return {
     mht,
     firstData,
-    dataNodes: Math.min(DATA_PER_MHT, shape.dataNodes - firstData),
+    dataNodes,
     offset,
     lengthBytes: Math.min(GROUP_BYTES, shape.sizeBytes - offset),
+    sealedOffset: mhtNodeNumber(mht) * NODE_BYTES,
+    sealedBytes: (1 + dataNodes) * NODE_BYTES,
   };
 }
 
@@ -101,9 +115,6 @@ export function groupOf(shape: TreeShape, mht: number): Group {
  */
 export function* childrenFirst(shape: TreeShape, from = 0): Generator<number, void> {
   if (from >= shape.mhtNodes) return;
-  const firstChild = from * CHILDREN_PER_MHT + 1;
-  for (let child = firstChild; child < firstChild + CHILDREN_PER_MHT && child < shape.mhtNodes; child += 1) {
-    yield* childrenFirst(shape, child);
-  }
+  for (const child of childrenOf(shape, from)) yield* childrenFirst(shape, child);
   yield from;
 }

@@ -20,7 +20,8 @@ const newWrapKey = vectorKey("ffeeddccbbaa99887766554433221100");
 const boundPath = "a/b";
 const child = fileURLToPath(new URL("./crash-child.ts", import.meta.url));
 const oldPlaintext = vectorPlaintext("old", 0, 9000);
-const newPlaintext = vectorPlaintext("new", 0, 12_000);
+// Three groups, so that there are boundaries between them.
+const newPlaintext = vectorPlaintext("new", 0, 800_000);
 const MAX_BOUNDARIES = 60;
 // The children start from compiled code.
 const cache = join(tmpdir(), "protected-files-crash-cache");

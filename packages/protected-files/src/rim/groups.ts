@@ -1,46 +1,41 @@
 import type { FileHandle } from "node:fs/promises";
-import { openDataNodes, sealDataNodes } from "../nodes.ts";
+import { openGroup, sealGroup } from "../nodes.ts";
 import type { RandomSource } from "../random.ts";
-import { ENTRY_BYTES, type Group, GROUP_BYTES, mhtNodeNumber, NODE_BYTES } from "../tree.ts";
+import { type Group, GROUP_BYTES, SEALED_GROUP_BYTES } from "../tree.ts";
 import { readFully, writeFully } from "./file-io.ts";
 
-/** Seals the data nodes of one group from and to somewhere, and gives their entries (32 bytes each). */
-export type GroupSealer = (group: Group) => Promise<Uint8Array>;
+/** Seals one group from and to somewhere, given the entries of its children, and gives its own entry. */
+export type GroupSealer = (group: Group, children: Uint8Array) => Promise<Uint8Array>;
 
-/** Opens the data nodes of one group, given their verified entries, from and to somewhere. */
-export type GroupOpener = (group: Group, entries: Uint8Array) => Promise<void>;
+/** Opens one group, given its verified entry, from and to somewhere. */
+export type GroupOpener = (group: Group, entry: Uint8Array) => Promise<void>;
 
 /** Groups under way at a time on this thread: one is read, one encrypted, one written. */
 export const LOCAL_AHEAD = 3;
 
-/** Where the data nodes of a group start in a sealed file. */
-export function sealedDataOffset(group: Group): number {
-  return (mhtNodeNumber(group.mht) + 1) * NODE_BYTES;
-}
-
 /** Seals groups from file to file on this thread; reads and writes overlap with the encryption of other groups. */
 export function localSealer(input: FileHandle, output: FileHandle, random: RandomSource): GroupSealer {
   const buffers = new BufferPool();
-  return (group) =>
+  return (group, children) =>
     buffers.lend(async (plaintext, sealed) => {
       const plain = plaintext.subarray(0, group.lengthBytes);
+      const nodes = sealed.subarray(0, group.sealedBytes);
       await readFully(input, plain, group.offset);
-      const entries = new Uint8Array(group.dataNodes * ENTRY_BYTES);
-      sealDataNodes(plain, sealed, entries, random);
-      await writeFully(output, sealed.subarray(0, group.dataNodes * NODE_BYTES), sealedDataOffset(group));
-      return entries;
+      const entry = sealGroup(plain, children, nodes, random);
+      await writeFully(output, nodes, group.sealedOffset);
+      return entry;
     });
 }
 
-/** Opens groups from file to file on this thread. Rejects with DATA_NODE_NOT_AUTHENTIC. */
+/** Opens groups from file to file on this thread. Rejects with TREE_NODE_NOT_AUTHENTIC or DATA_NODE_NOT_AUTHENTIC. */
 export function localOpener(input: FileHandle, output: FileHandle): GroupOpener {
   const buffers = new BufferPool();
-  return (group, entries) =>
+  return (group, entry) =>
     buffers.lend(async (plaintext, sealed) => {
-      const nodes = sealed.subarray(0, group.dataNodes * NODE_BYTES);
-      await readFully(input, nodes, sealedDataOffset(group));
+      const nodes = sealed.subarray(0, group.sealedBytes);
       const plain = plaintext.subarray(0, group.lengthBytes);
-      openDataNodes(nodes, entries, plain);
+      await readFully(input, nodes, group.sealedOffset);
+      openGroup(nodes, entry, plain);
       await writeFully(output, plain, group.offset);
     });
 }
@@ -50,7 +45,7 @@ class BufferPool {
   readonly #free: (readonly [Uint8Array, Uint8Array])[] = [];
 
   async lend<T>(use: (plaintext: Uint8Array, sealed: Uint8Array) => Promise<T>): Promise<T> {
-    const pair = this.#free.pop() ?? ([new Uint8Array(GROUP_BYTES), new Uint8Array(GROUP_BYTES)] as const);
+    const pair = this.#free.pop() ?? ([new Uint8Array(GROUP_BYTES), new Uint8Array(SEALED_GROUP_BYTES)] as const);
     try {
       return await use(pair[0], pair[1]);
     } finally {

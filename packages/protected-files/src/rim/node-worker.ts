@@ -1,32 +1,30 @@
 import { readSync, writeSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
 import { ProtectedFileError } from "../errors.ts";
-import { openDataNodes, sealDataNodes } from "../nodes.ts";
+import { openGroup, sealGroup } from "../nodes.ts";
 import { systemRandom } from "../random.ts";
-import { ENTRY_BYTES, GROUP_BYTES, NODE_BYTES } from "../tree.ts";
-import { sealedDataOffset } from "./groups.ts";
+import { GROUP_BYTES, SEALED_GROUP_BYTES } from "../tree.ts";
 import type { WorkerResult, WorkerTask } from "./worker-messages.ts";
 
-// Body of a worker thread: one group of data nodes at a time, from file to file, in two buffers that are used again.
+// Body of a worker thread: one group at a time, from file to file, in two buffers that are used again.
 
 const plaintext = new Uint8Array(GROUP_BYTES);
-const sealed = new Uint8Array(GROUP_BYTES);
+const sealed = new Uint8Array(SEALED_GROUP_BYTES);
 
 function perform(task: WorkerTask): Uint8Array {
   const { group, inputFd, outputFd } = task;
   const plain = plaintext.subarray(0, group.lengthBytes);
-  const nodes = sealed.subarray(0, group.dataNodes * NODE_BYTES);
+  const nodes = sealed.subarray(0, group.sealedBytes);
   if (task.kind === "open") {
-    readFully(inputFd, nodes, sealedDataOffset(group));
-    openDataNodes(nodes, task.entries, plain);
+    readFully(inputFd, nodes, group.sealedOffset);
+    openGroup(nodes, task.entry, plain);
     writeFully(outputFd, plain, group.offset);
     return new Uint8Array();
   }
-  const entries = new Uint8Array(group.dataNodes * ENTRY_BYTES);
   readFully(inputFd, plain, group.offset);
-  sealDataNodes(plain, nodes, entries, systemRandom);
-  writeFully(outputFd, nodes, sealedDataOffset(group));
-  return entries;
+  const entry = sealGroup(plain, task.children, nodes, systemRandom);
+  writeFully(outputFd, nodes, group.sealedOffset);
+  return entry;
 }
 
 function readFully(fd: number, into: Uint8Array, offset: number): void {
@@ -45,7 +43,7 @@ function writeFully(fd: number, bytes: Uint8Array, offset: number): void {
 
 function resultOf(task: WorkerTask): WorkerResult {
   try {
-    return { id: task.id, entries: perform(task) };
+    return { id: task.id, entry: perform(task) };
   } catch (error) {
     if (error instanceof ProtectedFileError) return { id: task.id, code: error.code };
     return { id: task.id, message: error instanceof Error ? error.message : String(error) };

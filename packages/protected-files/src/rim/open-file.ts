@@ -38,7 +38,7 @@ export async function openFileTo(
       const ahead = pool === undefined ? LOCAL_AHEAD : pool.ahead;
       const progress = new Progress(sizeBytes, reader.head.length, options);
       await writeFully(output, reader.head, 0);
-      const open = async (mht: number): Promise<void> => opener(groupOf(shape, mht), await reader.entries(mht));
+      const open = async (mht: number): Promise<void> => opener(groupOf(shape, mht), await reader.entry(mht));
       for await (const { item: mht } of inOrderAhead(Array(shape.mhtNodes).keys(), ahead, open)) {
         progress.add(groupOf(shape, mht).lengthBytes);
       }

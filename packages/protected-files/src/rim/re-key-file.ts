@@ -2,13 +2,13 @@ import { type FileHandle, readFile, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { openNodeZero, type OpenOptions } from "../open.ts";
 import { systemRandom } from "../random.ts";
-import { sealDataNodes } from "../nodes.ts";
+import { sealGroup } from "../nodes.ts";
 import { ProtectedFileReader } from "../reader.ts";
 import { reKeyNodeZero, type ReKeyOptions } from "../re-key.ts";
-import { ENTRY_BYTES, type Group, NODE_BYTES } from "../tree.ts";
+import { NODE_BYTES } from "../tree.ts";
 import { exists, syncDirectory, writeFileAtomically, type WriteOptions } from "./atomic-file.ts";
 import { fileSource, readFully, withInput, withInputForUpdate, writeFully } from "./file-io.ts";
-import { type GroupSealer, LOCAL_AHEAD, sealedDataOffset } from "./groups.ts";
+import { type GroupSealer, LOCAL_AHEAD } from "./groups.ts";
 import { type SealedFileInfo, type WorkOptions, writeSealed } from "./seal-file.ts";
 
 /**
@@ -67,13 +67,12 @@ export async function reEncryptFile(path: string, options: ReEncryptOptions): Pr
     const reader = await ProtectedFileReader.open(fileSource(input, sealedBytes), options);
     const { shape, head, boundPath: bound, formatVersion } = reader;
     return writeFileAtomically(path, { mode: 0o644, overwrite: true }, (output) => {
-      const sealer: GroupSealer = async (group: Group) => {
+      const sealer: GroupSealer = async (group, children) => {
         const plaintext = await reader.read(group.offset, group.lengthBytes);
-        const sealed = new Uint8Array(group.dataNodes * NODE_BYTES);
-        const entries = new Uint8Array(group.dataNodes * ENTRY_BYTES);
-        sealDataNodes(plaintext, sealed, entries, random);
-        await writeFully(output, sealed, sealedDataOffset(group));
-        return entries;
+        const sealed = new Uint8Array(group.sealedBytes);
+        const entry = sealGroup(plaintext, children, sealed, random);
+        await writeFully(output, sealed, group.sealedOffset);
+        return entry;
       };
       const plan = { shape, head, sealer, ahead: LOCAL_AHEAD, bound };
       const { onProgress, signal } = options;

@@ -1,11 +1,11 @@
 import type { FileHandle } from "node:fs/promises";
-import { toHex } from "@cloister/encoding";
+import { concatBytes, toHex } from "@cloister/encoding";
 import { ProtectedFileError } from "../errors.ts";
 import { sealMetadata } from "../metadata.ts";
 import { bindPath } from "../path.ts";
 import { systemRandom } from "../random.ts";
-import { FinishedChildren, type SealOptions } from "../seal.ts";
-import { childrenFirst, groupOf, HEAD_BYTES, mhtNodeNumber, NODE_BYTES, treeShape, type TreeShape } from "../tree.ts";
+import { FinishedGroups, NO_ROOT, type SealOptions } from "../seal.ts";
+import { childrenFirst, groupOf, HEAD_BYTES, NODE_BYTES, treeShape, type TreeShape } from "../tree.ts";
 import { inOrderAhead } from "./ahead.ts";
 import { writeFileAtomically, type WriteOptions } from "./atomic-file.ts";
 import { readFully, withInput, writeFully } from "./file-io.ts";
@@ -73,24 +73,26 @@ export interface SealPlan {
   readonly bound: string;
 }
 
-/** Writes data nodes, then each MHT node when its children are done, and the metadata last. */
+/** Writes the groups, each when its children are done, and the metadata last. */
 export async function writeSealed(
   output: FileHandle,
   plan: SealPlan,
   options: SealOptions & WorkOptions,
 ): Promise<SealedFileInfo> {
   const { shape, head, bound } = plan;
-  const { random = systemRandom } = options;
-  const finished = new FinishedChildren();
+  const finished = new FinishedGroups<Promise<Uint8Array>>(shape);
   const progress = new Progress(shape.sizeBytes, head.length, options);
-  const seal = (mht: number): Promise<Uint8Array> => plan.sealer(groupOf(shape, mht));
-  for await (const { item: mht, result: entries } of inOrderAhead(childrenFirst(shape), plan.ahead, seal)) {
-    const node = new Uint8Array(NODE_BYTES);
-    node.set(entries);
-    await writeFully(output, finished.finish(mht, node, random), mhtNodeNumber(mht) * NODE_BYTES);
+  const seal = (mht: number): Promise<Uint8Array> => {
+    const children = Promise.all(finished.takeChildren(mht));
+    const entry = children.then((entries) => plan.sealer(groupOf(shape, mht), concatBytes(...entries)));
+    finished.add(mht, entry);
+    return entry;
+  };
+  for await (const { item: mht } of inOrderAhead(childrenFirst(shape), plan.ahead, seal)) {
     progress.add(groupOf(shape, mht).lengthBytes);
   }
-  const metadata = { boundPath: bound, sizeBytes: shape.sizeBytes, rootEntry: finished.rootEntry, head };
+  const rootEntry = (await finished.root) ?? NO_ROOT;
+  const metadata = { boundPath: bound, sizeBytes: shape.sizeBytes, rootEntry, head };
   const node = sealMetadata(metadata, options);
   await writeFully(output, node, 0);
   return {

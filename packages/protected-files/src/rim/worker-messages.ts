@@ -1,7 +1,8 @@
 import type { ProtectedFileCode } from "../errors.ts";
 import type { Group } from "../tree.ts";
 
-/** Work for one group, on files that the main thread keeps open. Entries hold node keys; they stay in this process. */
+/** Work for one group, on files that the main thread keeps open. Entries hold node keys; they stay in
+ * this process. */
 export type WorkerTask =
   | {
       readonly kind: "seal";
@@ -9,6 +10,8 @@ export type WorkerTask =
       readonly inputFd: number;
       readonly outputFd: number;
       readonly group: Group;
+      /** Entries of the child MHT nodes, one after the other. */
+      readonly children: Uint8Array;
     }
   | {
       readonly kind: "open";
@@ -16,11 +19,12 @@ export type WorkerTask =
       readonly inputFd: number;
       readonly outputFd: number;
       readonly group: Group;
-      readonly entries: Uint8Array;
+      /** Verified entry of the group. */
+      readonly entry: Uint8Array;
     };
 
-/** What became of it: entries (empty for "open"), a code of this package, or the text of another error. */
+/** What became of it: the entry (empty for "open"), a code of this package, or the text of another error. */
 export type WorkerResult =
-  | { readonly id: number; readonly entries: Uint8Array }
+  | { readonly id: number; readonly entry: Uint8Array }
   | { readonly id: number; readonly code: ProtectedFileCode }
   | { readonly id: number; readonly message: string };

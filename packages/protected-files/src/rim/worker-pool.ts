@@ -10,8 +10,15 @@ const LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 };
 
 type Unnumbered<Task> = Task extends WorkerTask ? Omit<Task, "id"> : never;
 
+/** A thread and how many groups it has been given that it has not answered. */
+interface Thread {
+  readonly worker: Worker;
+  groups: number;
+}
+
 interface Waiting {
-  readonly resolve: (entries: Uint8Array) => void;
+  readonly thread: Thread;
+  readonly resolve: (entry: Uint8Array) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -20,7 +27,7 @@ interface Waiting {
  * Idle threads do not keep the process alive.
  */
 export class WorkerPool {
-  readonly #workers: Worker[];
+  readonly #threads: readonly Thread[];
   readonly #waiting = new Map<number, Waiting>();
   #nextId = 0;
   /** Set when a thread is gone: work given to it would never be answered. */
@@ -28,27 +35,27 @@ export class WorkerPool {
 
   /** Starts `count` threads (at least one). */
   constructor(count: number) {
-    this.#workers = Array.from({ length: Math.max(1, count) }, () => this.#start());
+    this.#threads = Array.from({ length: Math.max(1, count) }, () => ({ worker: this.#start(), groups: 0 }));
   }
 
   /** How many groups to keep under way. */
   get ahead(): number {
-    return this.#workers.length * AHEAD_PER_WORKER;
+    return this.#threads.length * AHEAD_PER_WORKER;
   }
 
   sealer(inputFd: number, outputFd: number): GroupSealer {
-    return (group) => this.#run({ kind: "seal", inputFd, outputFd, group });
+    return (group, children) => this.#run({ kind: "seal", inputFd, outputFd, group, children });
   }
 
   opener(inputFd: number, outputFd: number): GroupOpener {
-    return async (group, entries) => {
-      await this.#run({ kind: "open", inputFd, outputFd, group, entries });
+    return async (group, entry) => {
+      await this.#run({ kind: "open", inputFd, outputFd, group, entry });
     };
   }
 
   /** Stops the threads; work under way fails with WORKER_FAILED. */
   async close(): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -59,11 +66,12 @@ export class WorkerPool {
     if (this.#ended) return Promise.reject(new ProtectedFileError("WORKER_FAILED"));
     const id = this.#nextId;
     this.#nextId += 1;
-    const worker = this.#workers[id % this.#workers.length];
+    const thread = this.#threads.reduce((least, other) => (other.groups < least.groups ? other : least));
+    thread.groups += 1;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      worker?.ref();
-      worker?.postMessage({ ...task, id }, []);
+      this.#waiting.set(id, { thread, resolve, reject });
+      if (thread.groups === 1) thread.worker.ref();
+      thread.worker.postMessage({ ...task, id }, []);
     });
   }
 
@@ -86,11 +94,13 @@ export class WorkerPool {
 
   #settle(result: WorkerResult): void {
     const waiting = this.#waiting.get(result.id);
+    if (waiting === undefined) return;
     this.#waiting.delete(result.id);
-    if (this.#waiting.size === 0) for (const worker of this.#workers) worker.unref();
-    if ("entries" in result) waiting?.resolve(result.entries);
-    else if ("code" in result) waiting?.reject(new ProtectedFileError(result.code));
-    else waiting?.reject(new ProtectedFileError("WORKER_FAILED", { cause: new Error(result.message) }));
+    waiting.thread.groups -= 1;
+    if (waiting.thread.groups === 0) waiting.thread.worker.unref();
+    if ("entry" in result) waiting.resolve(result.entry);
+    else if ("code" in result) waiting.reject(new ProtectedFileError(result.code));
+    else waiting.reject(new ProtectedFileError("WORKER_FAILED", { cause: new Error(result.message) }));
   }
 
   /** One thread gone means work lost: nothing of the pool can be relied on. */
