@@ -22,7 +22,7 @@ function arrows(name: string, noIo: boolean): RestrictedImports {
             },
           ]
         : []),
-      { group: ["**/packages/*/src/**", "**/../../src/**"], message: "import another package by its name" },
+      { group: LAYERS.map((other) => `**/${other}/src/**`), message: "import another package by its name" },
       ...(noIo ? [{ group: ["**/rim/*"], message: "a pure module must not import its own rim" }] : []),
     ],
   };
