@@ -1,4 +1,5 @@
 export { ModelServerError, type ModelServerErrorCode } from "./errors.ts";
+export type { EvidenceSource } from "./evidence/evidence.ts";
 export {
   type ModelServer,
   type ModelServerOptions,

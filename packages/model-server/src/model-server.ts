@@ -3,6 +3,7 @@ import type { TensorEncoding } from "@cloister/encoding/tensor-proto";
 import type { ModelFiles } from "@cloister/saved-model";
 import type { Engine } from "./engine/engine.ts";
 import { ModelServerError } from "./errors.ts";
+import type { EvidenceSource } from "./evidence/evidence.ts";
 import { DEFAULT_LIMITS, type RpcLimits } from "./rpc/limits.ts";
 import type { ModelServerTls } from "./rpc/tls.ts";
 import type { UnaryHandler } from "./rpc/unary-call.ts";
@@ -34,6 +35,8 @@ export interface ModelServerOptions {
   readonly tls?: ModelServerTls;
   /** Plaintext, for tests and for use behind another TLS end within the same enclave. Never together with `tls`. */
   readonly insecure?: boolean;
+  /** Where clients that ask for evidence when they connect get it from. Absent: they are turned away. */
+  readonly evidence?: EvidenceSource;
   readonly models: readonly ModelToServe[];
   readonly engine: Engine;
   /** Sent with each answer in the header `cloister-replica`. */
@@ -66,6 +69,7 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
       host: options.host,
       port: options.port,
       tls: options.tls,
+      evidence: options.evidence,
       methods: methodsOf(registry, isServing, options),
       metadata: options.replicaId === undefined ? {} : { [REPLICA_HEADER]: options.replicaId },
       limits: options.limits,

@@ -51,6 +51,7 @@ export async function startReplica({ config, hostOptions, driver, onPhase }: Rep
       ...hostOptions.listen,
       replicaId: hostOptions.replicaId,
       tls: servingTls(provisioned, serving.privateKey),
+      evidence: { quote: (reportData) => driver.quote(reportData) },
       models: [{ ...model.model, files: model.files }],
       engine,
     }),

@@ -11,6 +11,8 @@ import {
 } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import type { GrpcStatusName } from "@cloister/encoding/grpc";
+import { answerWithEvidence, attestedTlsOptions } from "../evidence/attested-connections.ts";
+import type { EvidenceSource } from "../evidence/evidence.ts";
 import { BufferBudget, DEFAULT_LIMITS, type RpcLimits } from "./limits.ts";
 import { type ModelServerTls, serverTlsOptions } from "./tls.ts";
 import { type CallEnvironment, UnaryCall, type UnaryHandler } from "./unary-call.ts";
@@ -32,6 +34,8 @@ export interface UnaryServerOptions {
   readonly port: number;
   /** `undefined` is plaintext: the caller has made sure that it is wanted. */
   readonly tls: ModelServerTls | undefined;
+  /** Evidence for clients that ask for it when they connect. */
+  readonly evidence?: EvidenceSource | undefined;
   /** Path (`/package.Service/Method`) to handler. */
   readonly methods: ReadonlyMap<string, UnaryHandler>;
   /** Headers of every answer. */
@@ -57,7 +61,7 @@ export async function startUnaryServer(options: UnaryServerOptions): Promise<Una
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const budget = new BufferBudget(limits.maxBufferedBytes);
   const environment: CallEnvironment = { limits, budget, metadata: options.metadata, onEnd: options.onCallEnd };
-  const server = createHttp2Server(options.tls, limits);
+  const server = createHttp2Server(options, limits);
   const sessions = new Set<ServerHttp2Session>();
   server.on("session", (session) => {
     sessions.add(session);
@@ -76,7 +80,7 @@ export async function startUnaryServer(options: UnaryServerOptions): Promise<Una
   };
 }
 
-function createHttp2Server(tls: ModelServerTls | undefined, limits: RpcLimits): Http2Server | Http2SecureServer {
+function createHttp2Server({ tls, evidence }: UnaryServerOptions, limits: RpcLimits): Http2Server | Http2SecureServer {
   const options: ServerOptions & { streamResetRate: number; streamResetBurst: number } = {
     maxSessionMemory: SESSION_MEMORY_MB,
     maxHeaderListPairs: 64,
@@ -89,16 +93,26 @@ function createHttp2Server(tls: ModelServerTls | undefined, limits: RpcLimits): 
       maxHeaderListSize: limits.maxHeaderBytes,
     },
   };
-  const server =
-    tls === undefined
-      ? createServer(options)
-      : createSecureServer({ ...options, ...serverTlsOptions(tls), handshakeTimeout: limits.tlsHandshakeMs });
+  const server = tls === undefined ? createServer(options) : createTlsServer(options, tls, evidence, limits);
   server.maxConnections = limits.maxConnections;
   // Small answers must not wait for the acknowledgement of those before.
   server.on("connection", (socket: Socket) => socket.setNoDelay(true));
   // A failed handshake concerns only its own connection.
   server.on("sessionError", () => undefined);
   server.on("tlsClientError", (_error, socket: { destroy(): void }) => socket.destroy());
+  return server;
+}
+
+function createTlsServer(
+  options: ServerOptions,
+  tls: ModelServerTls,
+  evidence: EvidenceSource | undefined,
+  limits: RpcLimits,
+): Http2SecureServer {
+  const tlsOptions = { ...serverTlsOptions(tls), handshakeTimeout: limits.tlsHandshakeMs };
+  if (evidence === undefined) return createSecureServer({ ...options, ...tlsOptions });
+  const server = createSecureServer({ ...options, ...attestedTlsOptions(tlsOptions) });
+  answerWithEvidence(server, evidence, tls.cert);
   return server;
 }
 

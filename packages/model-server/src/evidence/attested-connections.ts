@@ -1,0 +1,91 @@
+import { createHash, X509Certificate } from "node:crypto";
+import type { Http2SecureServer } from "node:http2";
+import type { TLSSocket, TlsOptions } from "node:tls";
+import {
+  ATTESTED_H2,
+  connectionReportData,
+  decodeEvidenceRequest,
+  encodeEvidenceResponse,
+  EXPORTER_BYTES,
+  EXPORTER_LABEL,
+  MAX_EVIDENCE_REQUEST_BYTES,
+} from "@cloister/encoding/connection-evidence";
+import { readPrefixedMessage } from "@cloister/encoding/read-message";
+import type { EvidenceSource } from "./evidence.ts";
+
+/** Quotes asked for at one time. They cost the platform milliseconds, and anybody who connects can ask. */
+const MAX_QUOTES_UNDER_WAY = 64;
+const EXCHANGE_TIMEOUT_MS = 5000;
+
+/** A listener's options, with evidence offered beside its own protocols. Who does not ask gets what it got before. */
+export function attestedTlsOptions({ ALPNProtocols, ...options }: TlsOptions): TlsOptions {
+  const offered = [ATTESTED_H2, ...(ALPNProtocols as readonly string[])];
+  return { ...options, ALPNCallback: ({ protocols }) => offered.find((name) => protocols.includes(name)) };
+}
+
+/**
+ * Lets a server answer with evidence on each connection that agreed on ATTESTED_H2; HTTP/2 begins behind the answer. The
+ * evidence is bound to the connection: a quote over the client's nonce, the connection's exporter value and the serving key.
+ * A connection that asks for nothing, or for anything else, is closed. `certificate` is the server's, PEM, leaf first.
+ */
+export function answerWithEvidence(server: Http2SecureServer, source: EvidenceSource, certificate: string): void {
+  const spki = new X509Certificate(certificate).publicKey.export({ format: "der", type: "spki" });
+  const publicKeySha256 = new Uint8Array(createHash("sha256").update(spki).digest());
+  const begin = server.listeners("secureConnection") as ((this: Http2SecureServer, socket: TLSSocket) => void)[];
+  server.removeAllListeners("secureConnection");
+  let underWay = 0;
+  const exchange = async (socket: TLSSocket): Promise<boolean> => {
+    if (underWay >= MAX_QUOTES_UNDER_WAY) return false;
+    underWay += 1;
+    try {
+      return await answer(socket, source, publicKeySha256);
+    } finally {
+      underWay -= 1;
+    }
+  };
+  server.on("secureConnection", (socket: TLSSocket) => {
+    if (socket.alpnProtocol !== ATTESTED_H2) for (const listener of begin) listener.call(server, socket);
+    else {
+      // An evidence failure concerns only its own connection, and the client learns nothing but that it ended.
+      guarded(socket, exchange).then(
+        (isAnswered) => {
+          if (isAnswered && !socket.destroyed) for (const listener of begin) listener.call(server, socket);
+          else socket.destroy();
+        },
+        () => socket.destroy(),
+      );
+    }
+  });
+}
+
+/** Runs the exchange with a limit of time, and with somebody who listens to the socket's errors. */
+async function guarded(socket: TLSSocket, exchange: (socket: TLSSocket) => Promise<boolean>): Promise<boolean> {
+  const onError = (): void => undefined;
+  socket.on("error", onError);
+  const timer = setTimeout(() => socket.destroy(), EXCHANGE_TIMEOUT_MS);
+  try {
+    return await exchange(socket);
+  } finally {
+    clearTimeout(timer);
+    // On a socket that ends here an error may still come.
+    if (!socket.destroyed) socket.off("error", onError);
+  }
+}
+
+/** One exchange. False: the connection is not to be used. */
+async function answer(socket: TLSSocket, source: EvidenceSource, publicKeySha256: Uint8Array): Promise<boolean> {
+  // Below TLS 1.3 two connections can be made to have one exporter value (RFC 7627), and Node does not tell whether they are.
+  if (socket.getProtocol() !== "TLSv1.3") return false;
+  const request = await readPrefixedMessage(socket, MAX_EVIDENCE_REQUEST_BYTES);
+  const nonce = request && decodeEvidenceRequest(request);
+  if (nonce === undefined) return false;
+  const exporter = new Uint8Array(socket.exportKeyingMaterial(EXPORTER_BYTES, EXPORTER_LABEL, Buffer.alloc(0)));
+  const binding = { nonce, exporter, publicKeySha256 };
+  const [quote, collateral = new Uint8Array()] = await Promise.all([
+    source.quote(connectionReportData(binding)),
+    source.collateral?.(),
+  ]);
+  if (socket.destroyed) return false;
+  socket.write(encodeEvidenceResponse({ ...binding, quote, collateral }));
+  return true;
+}
