@@ -1,0 +1,102 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { chownSync } from "node:fs";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import type { PostgresSettings } from "@cloister/broker/store";
+import { Client } from "pg";
+
+const run = promisify(execFile);
+const VERSIONS = "/usr/lib/postgresql";
+const START_TIMEOUT_MS = 20_000;
+
+/** A PostgreSQL server of this test alone, on a Unix socket, with its default durability. */
+export interface TestDatabase {
+  readonly settings: PostgresSettings;
+  readonly folder: string;
+  /** Everything an administrator of the database can see, as SQL text. */
+  dump(): Promise<string>;
+  /** Runs statements as the administrator. */
+  admin(sql: string): Promise<Record<string, unknown>[]>;
+  /** "immediate" is a crash: nothing is flushed, all connections break. */
+  stop(mode: "immediate" | "fast"): Promise<void>;
+  start(): Promise<void>;
+}
+
+/** Starts a server from Debian's `postgresql-15` (or newer) package; ends with the test. `parent` is where its data goes. */
+export async function startPostgres(t: TestContext, parent: string = tmpdir()): Promise<TestDatabase> {
+  const folder = await mkdtemp(join(parent, "postgres-"));
+  const owner = await serverUser();
+  if (owner.uid !== undefined) chownSync(folder, owner.uid, owner.gid);
+  const bin = await binaries();
+  const data = join(folder, "data");
+  await run(join(bin, "initdb"), ["-D", data, "-U", "cloister", "-A", "trust", "-E", "UTF8"], owner);
+  const settings: PostgresSettings = { host: folder, database: "postgres", user: "cloister" };
+  let server: ChildProcess | undefined;
+
+  const start = async (): Promise<void> => {
+    const options = ["-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "shared_buffers=64MB"];
+    server = spawn(join(bin, "postgres"), options, { ...owner, stdio: "ignore" });
+    const deadline = Date.now() + START_TIMEOUT_MS;
+    for (;;) {
+      try {
+        await admin(settings, "SELECT 1");
+        return;
+      } catch (error) {
+        if (Date.now() > deadline) throw error;
+        await sleep(50);
+      }
+    }
+  };
+  const stop = async (mode: "immediate" | "fast"): Promise<void> => {
+    if (server === undefined || server.exitCode !== null || server.signalCode !== null) return;
+    const ended = new Promise((resolve) => server?.once("exit", resolve));
+    server.kill(mode === "immediate" ? "SIGQUIT" : "SIGINT");
+    await ended;
+  };
+  t.after(async () => {
+    await stop("immediate");
+    await rm(folder, { recursive: true });
+  });
+  await start();
+  return {
+    settings,
+    folder,
+    stop,
+    start,
+    admin: (sql) => admin(settings, sql),
+    async dump() {
+      const options = { ...owner, maxBuffer: 1 << 28 };
+      return (await run(join(bin, "pg_dump"), ["-h", folder, "-U", "cloister", "postgres"], options)).stdout;
+    },
+  };
+}
+
+async function admin(settings: PostgresSettings, sql: string): Promise<Record<string, unknown>[]> {
+  const client = new Client({ host: settings.host, database: settings.database, user: settings.user });
+  client.on("error", () => undefined);
+  await client.connect();
+  try {
+    return (await client.query<Record<string, unknown>>(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+/** PostgreSQL refuses to run as root. */
+async function serverUser(): Promise<{ uid?: number; gid?: number }> {
+  if (process.getuid?.() !== 0) return {};
+  const [uid, gid] = await Promise.all(
+    ["-u", "-g"].map(async (flag) => Number((await run("id", [flag, "postgres"])).stdout)),
+  );
+  return { uid, gid } as { uid: number; gid: number };
+}
+
+async function binaries(): Promise<string> {
+  const versions = await readdir(VERSIONS);
+  const newest = versions.map(Number).sort((a, b) => b - a)[0];
+  return join(VERSIONS, String(newest), "bin");
+}

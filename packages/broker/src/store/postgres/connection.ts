@@ -1,0 +1,140 @@
+import type { Secret } from "@cloister/encoding";
+import { fromUtf8 } from "@cloister/encoding";
+import { Client, type ClientConfig, type QueryResult } from "pg";
+import { BrokerError } from "../../broker-error.ts";
+
+const CONNECT_TIMEOUT_MS = 3000;
+/** The server ends a statement, a wait for a lock and a transaction that its broker has left standing. */
+const STATEMENT_TIMEOUT_MS = 10_000;
+const LOCK_TIMEOUT_MS = 5000;
+const IDLE_TRANSACTION_TIMEOUT_MS = 3000;
+/** For a server that no longer answers at all; longer than the server's own limit. */
+const QUERY_TIMEOUT_MS = 12_000;
+
+export interface PostgresSettings {
+  /** A name, an address, or the folder of a Unix socket. */
+  readonly host: string;
+  readonly port?: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password?: Secret;
+  /** PEM of the CA of the server's certificate. Needed for every host that is neither a socket nor this machine. */
+  readonly ca?: string;
+}
+
+export type { Client } from "pg";
+
+/** Opens one connection. Throws STORE_OPTIONS_INVALID or STORE_UNAVAILABLE. */
+export async function connectPostgres(settings: PostgresSettings): Promise<Client> {
+  const client = new Client(clientConfig(settings));
+  // A connection that ends while nothing waits on it; the next query on it fails.
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    discard(client);
+    throw unavailable(error);
+  }
+}
+
+/** Ends a connection whose state is not known. The server rolls back what was open on it. */
+export function discard(client: Client): void {
+  client.end().catch(() => undefined);
+}
+
+/**
+ * A connection that is opened when it is needed and given up at the first error, so that the next use begins with a fresh
+ * one. Uses take turns.
+ */
+export class Connection {
+  readonly #settings: PostgresSettings;
+  #client: Client | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
+
+  constructor(settings: PostgresSettings) {
+    this.#settings = settings;
+  }
+
+  /** Runs `work` alone on the connection. What it throws is thrown on, and the connection is given up. */
+  use<T>(work: (client: Client) => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(() => this.#run(work));
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** One statement. Throws STORE_UNAVAILABLE. */
+  query(text: string, values: readonly unknown[] = []): Promise<Record<string, unknown>[]> {
+    return this.use(async (client) => {
+      try {
+        const { rows }: QueryResult<Record<string, unknown>> = await client.query(text, [...values]);
+        return rows;
+      } catch (error) {
+        throw unavailable(error);
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#turn;
+    await this.#client?.end();
+    this.#client = undefined;
+  }
+
+  async #run<T>(work: (client: Client) => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw unavailable(new Error("the store was closed"));
+    this.#client ??= await connectPostgres(this.#settings);
+    try {
+      return await work(this.#client);
+    } catch (error) {
+      discard(this.#client);
+      this.#client = undefined;
+      throw error;
+    }
+  }
+}
+
+function clientConfig({ host, port = 5432, database, user, password, ca }: PostgresSettings): ClientConfig {
+  const isLocal = host.startsWith("/") || host === "localhost" || host === "127.0.0.1" || host === "::1";
+  if (!isLocal && ca === undefined) {
+    throw new BrokerError("STORE_OPTIONS_INVALID", {
+      what: "the store was not opened",
+      why: "the database is on another machine, and no CA is given for its certificate",
+      remedy: "give the CA of the database server",
+    });
+  }
+  return {
+    host,
+    port,
+    database,
+    user,
+    ...(password !== undefined && { password: () => fromUtf8(password.reveal()) ?? "" }),
+    ...(ca !== undefined && { ssl: { ca, rejectUnauthorized: true, minVersion: "TLSv1.2" } }),
+    application_name: "cloister-broker",
+    // A commit that is answered before it is on the disk would let a key leave without its entry.
+    options: "-c synchronous_commit=on",
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: QUERY_TIMEOUT_MS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    lock_timeout: LOCK_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT_MS,
+    keepAlive: true,
+  };
+}
+
+/** Messages of a database may quote what they were given: the code alone is told. */
+export function unavailable(cause: unknown): BrokerError {
+  if (cause instanceof BrokerError) return cause;
+  const code = cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : "no code";
+  return new BrokerError(
+    "STORE_UNAVAILABLE",
+    {
+      what: "the store that the brokers share did not answer",
+      why: `the database refused or was not reached (${code})`,
+      remedy: "nothing is released meanwhile; look at the database and the network",
+    },
+    { cause },
+  );
+}

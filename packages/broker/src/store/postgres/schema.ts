@@ -1,0 +1,79 @@
+import { type CheckpointSigner, MerkleTree } from "@cloister/release-log";
+import { BrokerError } from "../../broker-error.ts";
+import { type Client, unavailable } from "./connection.ts";
+
+/** Any number that no other program's advisory lock in this database has. */
+const CREATE_LOCK = 6_296_116_171;
+
+// One row of `head` is what all writers lock: the size of the log, its checkpoint and the active policy change under that
+// lock and nowhere else. The trigger is against accidents; against an administrator there are the signatures.
+const SCHEMA = `
+CREATE SCHEMA IF NOT EXISTS cloister;
+CREATE TABLE IF NOT EXISTS cloister.head (
+  only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+  size bigint NOT NULL,
+  checkpoint text NOT NULL,
+  policy_sequence bigint NOT NULL DEFAULT 0,
+  policy_sha256 text,
+  policy_signature bytea
+);
+CREATE TABLE IF NOT EXISTS cloister.entries (
+  leaf_index bigint PRIMARY KEY,
+  entry bytea NOT NULL,
+  leaf_hash bytea NOT NULL CHECK (octet_length(leaf_hash) = 32)
+);
+CREATE TABLE IF NOT EXISTS cloister.checkpoints (size bigint PRIMARY KEY, note text NOT NULL);
+CREATE TABLE IF NOT EXISTS cloister.served_keys (peer_key_sha256 text PRIMARY KEY, leaf_index bigint NOT NULL);
+CREATE TABLE IF NOT EXISTS cloister.policies (
+  sha256 text PRIMARY KEY,
+  document text NOT NULL,
+  stored_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE IF NOT EXISTS cloister.documents (name text PRIMARY KEY, version bigint NOT NULL, content bytea NOT NULL);
+CREATE OR REPLACE FUNCTION cloister.refuse_change() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN RAISE EXCEPTION 'the release log only grows'; END $$;
+CREATE OR REPLACE TRIGGER only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON cloister.entries
+  FOR EACH STATEMENT EXECUTE FUNCTION cloister.refuse_change();
+CREATE OR REPLACE TRIGGER only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON cloister.checkpoints
+  FOR EACH STATEMENT EXECUTE FUNCTION cloister.refuse_change();
+`;
+
+/**
+ * Makes the tables and an empty, signed log where there are none. Brokers that start together take turns.
+ * Throws STORE_NOT_DURABLE for a server that may lose what it acknowledged, and STORE_UNAVAILABLE.
+ */
+export async function prepareDatabase(client: Client, signer: CheckpointSigner): Promise<void> {
+  await checkDurability(client);
+  try {
+    await client.query("BEGIN");
+    await client.query("SELECT pg_advisory_xact_lock($1)", [CREATE_LOCK]);
+    const { rows } = await client.query<{ exists: boolean }>(
+      "SELECT to_regclass('cloister.head') IS NOT NULL AS exists",
+    );
+    if (rows[0]?.exists !== true) await createTables(client, signer);
+    await client.query("COMMIT");
+  } catch (error) {
+    throw unavailable(error);
+  }
+}
+
+async function createTables(client: Client, signer: CheckpointSigner): Promise<void> {
+  await client.query(SCHEMA);
+  const note = signer.sign({ size: 0, root: new MerkleTree().root() });
+  await client.query("INSERT INTO cloister.head (size, checkpoint) VALUES (0, $1)", [note]);
+  await client.query("INSERT INTO cloister.checkpoints (size, note) VALUES (0, $1)", [note]);
+}
+
+async function checkDurability(client: Client): Promise<void> {
+  for (const setting of ["fsync", "full_page_writes"] as const) {
+    const { rows } = await client.query<Record<string, string>>(`SHOW ${setting}`).catch((error: unknown) => {
+      throw unavailable(error);
+    });
+    if (rows[0]?.[setting] === "on") continue;
+    throw new BrokerError("STORE_NOT_DURABLE", {
+      what: "the store was not opened",
+      why: `the database server runs with ${setting} off and may lose what it has acknowledged`,
+      remedy: `switch ${setting} on`,
+    });
+  }
+}
