@@ -28,6 +28,8 @@ export interface Admitted {
   readonly admitted: true;
   readonly peer: VerifiedPeer;
   readonly decision: Allowed;
+  /** The key's id with its version, where the source has versions. */
+  readonly keyId: string;
   /** As it goes over the wire. Whoever sends it wipes it. */
   readonly secret: Uint8Array;
   readonly bundle: PublishedBundle | undefined;
@@ -47,6 +49,7 @@ export interface Refused {
 interface Progress {
   peer?: VerifiedPeer;
   decision?: Allowed;
+  keyId?: string;
 }
 
 /**
@@ -79,17 +82,18 @@ async function release(
   progress.decision = decision;
   const guarded = !decision.conditions.certificate.allowRenewal;
   if (guarded && !context.guard.reserve(peer.publicKeySha256)) throw new Refusal(["CERTIFICATE_REPLAYED"]);
-  let secret: Uint8Array | undefined;
+  let key: EncodedKey | undefined;
   try {
     const [encoded, bundle] = await Promise.all([readSecret(decision, context), readBundle(decision, context)]);
-    secret = encoded;
-    const entry = logEntry("released", [], active, { peer, decision }, context.clock());
+    key = encoded;
+    progress.keyId = key.keyId;
+    const entry = logEntry("released", [], active, progress, context.clock());
     const proof = await appendRelease(entry, guarded, context);
     context.guard.add(peer.publicKeySha256);
     recheck(active, decision, presented, context);
-    return { admitted: true, peer, decision, secret, bundle, proof };
+    return { admitted: true, peer, decision, ...key, bundle, proof };
   } catch (error) {
-    secret?.fill(0);
+    key?.secret.fill(0);
     if (guarded) context.guard.cancel(peer.publicKeySha256);
     throw error;
   }
@@ -139,9 +143,20 @@ function decide(policy: Policy, { peer, notBefore, keyType }: Presented, at: Dat
   return decision;
 }
 
-async function readSecret(decision: Allowed, { keys }: AdmissionContext): Promise<Uint8Array> {
+interface EncodedKey {
+  readonly keyId: string;
+  readonly secret: Uint8Array;
+}
+
+/** The newest version of the key that the policy names, in the workload's encoding. */
+async function readSecret(decision: Allowed, { keys }: AdmissionContext): Promise<EncodedKey> {
   const { keyId, encoding } = decision.secrets;
-  return orRefuse("KEY_UNAVAILABLE", async () => encodeSecret(await keys.secret(keyId), encoding));
+  return orRefuse("KEY_UNAVAILABLE", async () => {
+    const [newest, ...older] = (await keys.versions?.(keyId)) ?? [{ keyId, secret: await keys.secret(keyId) }];
+    for (const { secret } of older) secret.wipe();
+    if (newest === undefined) throw new Refusal(["KEY_UNAVAILABLE"]);
+    return { keyId: newest.keyId, secret: encodeSecret(newest.secret, encoding) };
+  });
 }
 
 async function readBundle(
@@ -179,7 +194,7 @@ function logEntry(
   decision: LogEntry["decision"],
   codes: readonly string[],
   active: ActivePolicy,
-  { peer, decision: allowed }: Progress,
+  { peer, decision: allowed, keyId }: Progress,
   time: Date,
 ): LogEntry {
   const claims = peer === undefined ? null : toPolicyClaims(peer.claims);
@@ -189,7 +204,7 @@ function logEntry(
     codes,
     workload: allowed?.workload ?? null,
     rule: allowed?.rule ?? null,
-    keyId: allowed?.secrets.keyId ?? null,
+    keyId: keyId ?? allowed?.secrets.keyId ?? null,
     claims,
     claimsSha256: claims === null ? null : policyClaimsSha256(claims),
     policySha256: active.sha256,

@@ -23,6 +23,11 @@ export type BrokerErrorCode =
   | "KEY_STORE_LOCKED"
   | "KEY_STORE_DAMAGED"
   | "KEY_STORE_BUSY"
+  | "KEY_PROTECTION_UNAVAILABLE"
+  | "KEY_FILE_EXPOSED"
+  | "KEY_IN_REPOSITORY"
+  | "KEY_PUBLISHED"
+  | "KEY_WEAK"
   // Of the store that several brokers share.
   | "STORE_UNAVAILABLE"
   | "STORE_NOT_DURABLE"
@@ -30,6 +35,7 @@ export type BrokerErrorCode =
   | "STORE_OPTIONS_INVALID"
   // Of starting.
   | "BROKER_OPTIONS_INVALID"
+  | "POLICY_FILE_UNREADABLE"
   // Of certificates.
   | "AUTHORITY_MALFORMED"
   | "CERTIFICATE_FIELDS_INVALID"

@@ -1,6 +1,14 @@
 export { startBroker, DEFAULT_LIMITS } from "./broker.ts";
 export { createMetrics, type Metrics } from "./metrics.ts";
-export { KeyStore } from "./keys/key-store.ts";
+export { type KeyListing, KeyStore } from "./keys/key-store.ts";
+export {
+  passphraseFromCommand,
+  passphraseFromEnvironment,
+  passphraseFromFile,
+  readSecretFile,
+} from "./keys/passphrase-source.ts";
+export { type KeyProtection, passphraseProtection } from "./keys/protection.ts";
+export { vaultTransitProtection, type VaultTransitOptions } from "./keys/vault-transit.ts";
 export { BrokerError, type BrokerErrorCode } from "./broker-error.ts";
 export type { AlarmCode, BrokerEvent, ConnectionCode, RefusalFacts, ReleaseFacts } from "./events.ts";
 export type {
@@ -10,6 +18,7 @@ export type {
   BrokerOptions,
   BundleSource,
   KeySource,
+  KeyVersion,
   PublishedBundle,
   ServingCa,
 } from "./options.ts";

@@ -9,6 +9,17 @@ import type { BrokerEvent } from "./events.ts";
 export interface KeySource {
   /** The secret of that id. Throws (or rejects) when there is none; the request is then refused. */
   secret(keyId: string): Promise<Secret>;
+  /**
+   * All secrets that the id stands for now, the newest first: after a rotation the older one too, until it retires. A source
+   * without rotation leaves it out.
+   */
+  versions?(keyId: string): Promise<readonly KeyVersion[]>;
+}
+
+export interface KeyVersion {
+  /** The id with its version, for example `models/digits/1@2`. */
+  readonly keyId: string;
+  readonly secret: Secret;
 }
 
 /** What an admitted enclave gets beside its key, as the owner published it. */

@@ -104,11 +104,11 @@ async function answerFollowUp(stream: ByteStream, outcome: Admitted, context: Se
   await stream.write(encodeJsonFrame(answer));
 }
 
-function releaseFacts({ decision, peer, proof }: Admitted, milliseconds: number) {
+function releaseFacts({ decision, keyId, peer, proof }: Admitted, milliseconds: number) {
   return {
     workload: decision.workload,
     rule: decision.rule,
-    keyId: decision.secrets.keyId,
+    keyId,
     simulated: peer.claims.simulated,
     peerKeySha256: peer.publicKeySha256,
     logIndex: proof.leafIndex,

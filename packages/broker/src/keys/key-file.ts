@@ -1,15 +1,14 @@
-import { createCipheriv, createDecipheriv, createHmac, randomBytes, scryptSync, timingSafeEqual } from "node:crypto";
-import { asBuffer, fromUtf8, Secret, utf8 } from "@cloister/encoding";
+import { createCipheriv, createDecipheriv, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { fromUtf8, Secret, utf8 } from "@cloister/encoding";
 import { canonicalJson, parseCanonicalJson } from "@cloister/encoding/canonical-json";
 import { z } from "zod";
 import { BrokerError } from "../broker-error.ts";
+import type { ProtectionHead } from "./protection.ts";
 
-// Keys at rest: one canonical JSON file. Each secret is AES-256-GCM under a key derived from the passphrase, bound to its id
-// and state; an HMAC over the whole file shows a removed, added or exchanged entry.
+// Keys at rest: one canonical JSON file. Each secret is AES-256-GCM under the store's master key, bound to its id, version and
+// state; an HMAC over the whole file shows a removed, added or exchanged entry.
 
 const SCHEMA = "cloister-keys/1";
-/** 64 MiB and about 0.2 s for each guess of a passphrase. */
-const SCRYPT = { N: 2 ** 16, r: 8, p: 1, maxmem: 2 ** 27 };
 const MAX_FILE_CHARACTERS = 16 << 20;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
@@ -18,11 +17,21 @@ const base64 = z.base64().max(16_384);
 
 const fileSchema = z.strictObject({
   schema: z.literal(SCHEMA),
-  salt: base64,
+  protection: z.discriminatedUnion("kind", [
+    z.strictObject({ kind: z.literal("passphrase"), salt: base64 }),
+    z.strictObject({
+      kind: z.literal("vault-transit"),
+      mount: z.string().max(128),
+      key: z.string().max(128),
+      wrapped: z.string().max(4096),
+    }),
+  ]),
   keys: z.array(
     z.strictObject({
       id: z.string().min(1).max(128),
+      version: z.int().min(1).max(1_000_000),
       createdAt: z.iso.datetime(),
+      retiresAt: z.iso.datetime().nullable(),
       revokedAt: z.iso.datetime().nullable(),
       sealed: base64,
     }),
@@ -30,28 +39,32 @@ const fileSchema = z.strictObject({
   mac: base64,
 });
 
+/** One version of a key. A key of this system's own (see `KeyStore.keep`) has version 1 and an id that no policy can name. */
 export interface StoredKey {
   readonly id: string;
+  /** 1, and one more with each rotation. */
+  readonly version: number;
   /** RFC 3339. */
   readonly createdAt: string;
+  /** From then on this version is not given out, because a newer one is there; null: it is the newest. */
+  readonly retiresAt: string | null;
   readonly revokedAt: string | null;
   readonly secret: Secret;
 }
 
-/** The two keys that a passphrase and a salt give; they live as long as the store is open. */
+/** The two keys that a store works with; they live as long as it is open. */
 export interface MasterKeys {
-  readonly salt: Uint8Array;
+  readonly head: ProtectionHead;
   readonly encryption: Secret;
   readonly authentication: Secret;
 }
 
-/** Derives the master keys; slow on purpose. */
-export function deriveMasterKeys(passphrase: Secret, salt: Uint8Array = randomBytes(32)): MasterKeys {
-  const derived = scryptSync(passphrase.reveal(), salt, 64, SCRYPT);
+/** Splits a master key of 64 bytes. */
+export function masterKeys(head: ProtectionHead, master: Secret): MasterKeys {
   return {
-    salt,
-    encryption: new Secret(derived.subarray(0, 32), "key store encryption key"),
-    authentication: new Secret(derived.subarray(32), "key store authentication key"),
+    head,
+    encryption: new Secret(master.reveal().subarray(0, 32), "key store encryption key"),
+    authentication: new Secret(master.reveal().subarray(32), "key store authentication key"),
   };
 }
 
@@ -59,20 +72,15 @@ export function deriveMasterKeys(passphrase: Secret, salt: Uint8Array = randomBy
 export function encodeKeyFile(keys: readonly StoredKey[], master: MasterKeys): Uint8Array {
   const body: Omit<KeyFile, "mac"> = {
     schema: SCHEMA,
-    salt: asBuffer(master.salt).toString("base64"),
-    keys: keys.map((key) => ({
-      id: key.id,
-      createdAt: key.createdAt,
-      revokedAt: key.revokedAt,
-      sealed: seal(key, master).toString("base64"),
-    })),
+    protection: master.head,
+    keys: keys.map((key) => Object.assign(headOf(key), { sealed: seal(key, master).toString("base64") })),
   };
   return utf8(canonicalJson({ ...body, mac: macOf(body, master).toString("base64") }));
 }
 
-/** The salt of a file, with which the master keys are derived. Throws KEY_STORE_DAMAGED. */
-export function keyFileSalt(bytes: Uint8Array): Uint8Array {
-  return Buffer.from(parse(bytes).salt, "base64");
+/** How the master key of a file is had. Throws KEY_STORE_DAMAGED. */
+export function keyFileProtection(bytes: Uint8Array): ProtectionHead {
+  return parse(bytes).protection;
 }
 
 /** Reads all keys. Throws KEY_STORE_DAMAGED, or KEY_STORE_LOCKED where the passphrase is wrong or the file was changed. */
@@ -81,10 +89,7 @@ export function decodeKeyFile(bytes: Uint8Array, master: MasterKeys): StoredKey[
   const given = Buffer.from(mac, "base64");
   const expected = macOf(body, master);
   if (given.length !== expected.length || !timingSafeEqual(given, expected)) throw locked();
-  return body.keys.map(({ id, createdAt, revokedAt, sealed }) => {
-    const secret = open({ id, createdAt, revokedAt }, Buffer.from(sealed, "base64"), master);
-    return { id, createdAt, revokedAt, secret };
-  });
+  return body.keys.map(({ sealed, ...head }) => openKey(head, Buffer.from(sealed, "base64"), master));
 }
 
 type KeyFile = z.infer<typeof fileSchema>;
@@ -107,8 +112,16 @@ function macOf(body: Omit<KeyFile, "mac">, { authentication }: MasterKeys): Buff
   return createHmac("sha256", authentication.reveal()).update(canonicalJson(body)).digest();
 }
 
-const headBytes = ({ id, createdAt, revokedAt }: KeyHead): Uint8Array =>
-  utf8(canonicalJson({ id, createdAt, revokedAt }));
+/** A key without its secret. */
+export const headOf = ({ id, version, createdAt, retiresAt, revokedAt }: KeyHead) => ({
+  id,
+  version,
+  createdAt,
+  retiresAt,
+  revokedAt,
+});
+
+const headBytes = (head: KeyHead): Uint8Array => utf8(canonicalJson(headOf(head)));
 
 function seal(key: StoredKey, { encryption }: MasterKeys): Buffer {
   const nonce = randomBytes(NONCE_BYTES);
@@ -118,7 +131,7 @@ function seal(key: StoredKey, { encryption }: MasterKeys): Buffer {
   return Buffer.concat([nonce, cipher.getAuthTag(), sealed]);
 }
 
-function open(head: KeyHead, sealed: Buffer, { encryption }: MasterKeys): Secret {
+function openKey(head: KeyHead, sealed: Buffer, { encryption }: MasterKeys): StoredKey {
   const start = NONCE_BYTES + TAG_BYTES;
   if (sealed.length < start) throw locked();
   const nonce = sealed.subarray(0, NONCE_BYTES);
@@ -127,7 +140,7 @@ function open(head: KeyHead, sealed: Buffer, { encryption }: MasterKeys): Secret
   decipher.setAuthTag(sealed.subarray(NONCE_BYTES, start));
   try {
     const bytes = Buffer.concat([decipher.update(sealed.subarray(start)), decipher.final()]);
-    return new Secret(new Uint8Array(bytes), `key ${head.id}`);
+    return { ...headOf(head), secret: new Secret(new Uint8Array(bytes), `key ${head.id}`) };
   } catch (cause) {
     throw locked(cause);
   }
@@ -138,8 +151,8 @@ function locked(cause?: unknown): BrokerError {
     "KEY_STORE_LOCKED",
     {
       what: "the key store was not opened",
-      why: "the passphrase is not the right one, or the file was changed",
-      remedy: "give the passphrase it was made with, or restore the file from a copy",
+      why: "the passphrase or vault key is not the right one, or the file was changed",
+      remedy: "open it as it was made, or restore the file from a copy",
     },
     { cause },
   );
