@@ -3,6 +3,7 @@ import { toHex } from "@cloister/encoding";
 import { appraise, createVerifier, type Collateral } from "@cloister/attestation";
 import { verify as peerVerify, type Collateral as PeerCollateral } from "@phala/dcap-qvl";
 import { appraiseCore } from "../packages/attestation/src/appraise-core.ts";
+import { derEcdsaSignature } from "../packages/attestation/src/ecdsa-signature.ts";
 import { Memory } from "../packages/attestation/src/memory.ts";
 import { NodeCrypto } from "../packages/attestation/src/node-crypto.ts";
 import { loadCase, type DcapBundle } from "../packages/attestation/src/rim/testing/dcap-bundle.ts";
@@ -11,17 +12,40 @@ import type { BenchRow } from "./row.ts";
 
 // Appraisals per second on one core. `cold` verifies everything each time; `warm` remembers verified collateral. Beside them
 // the floor (the ECDSA verifications of that appraisal alone, keys imported before) and @phala/dcap-qvl, which remembers
-// nothing. All four take turns, so that a busy machine is busy for all.
+// nothing. All take turns, so that a busy machine is busy for all. `longest block` is how long `appraiseAsync` keeps the event
+// loop from other work, cold, at the 99th percentile of all turns of the loop.
 
 const CASES = { sgx: "sgx-00606a-2025-08/valid", tdx: "tdx4-20a06f-uptodate/valid" } as const;
 const PEER = "@phala/dcap-qvl 0.3.9";
 const ROUNDS = 9;
 const ROUND_MS = 150;
+const ASYNC_APPRAISALS = 200;
 
 export async function run(): Promise<BenchRow[]> {
   const rows: BenchRow[] = [];
-  for (const [tee, id] of Object.entries(CASES)) rows.push(...measure(tee, loadCase(id)));
-  return await Promise.resolve(rows);
+  for (const [tee, id] of Object.entries(CASES)) {
+    const bundle = loadCase(id);
+    rows.push(...measure(tee, bundle), await measureBlocking(tee, bundle));
+  }
+  return rows;
+}
+
+async function measureBlocking(tee: string, { quote, collateral, anchors, time }: DcapBundle): Promise<BenchRow> {
+  const gapsMs: number[] = [];
+  let last = performance.now();
+  const turn = (): void => {
+    const now = performance.now();
+    gapsMs.push(now - last);
+    last = now;
+    timer = setImmediate(turn);
+  };
+  let timer = setImmediate(turn);
+  for (let count = 0; count < ASYNC_APPRAISALS; count += 1) {
+    await createVerifier({ anchors }).appraiseAsync({ quote }, collateral, time);
+  }
+  clearImmediate(timer);
+  const ours = percentile99(gapsMs);
+  return { case: `longest block (${tee})`, unit: "ms", ours, peer: 3, peerName: "aim", ratio: 3 / ours };
 }
 
 function measure(tee: string, bundle: DcapBundle): BenchRow[] {
@@ -37,17 +61,21 @@ function measure(tee: string, bundle: DcapBundle): BenchRow[] {
   const nowSeconds = time.getTime() / 1000;
 
   const latenciesMs: number[] = [];
-  const rates = takeTurns({
+  const calls = {
     cold: () => timed(latenciesMs, () => appraise(evidence, collateral, anchors, time)),
     warm: () => verifier.appraise(evidence, collateral, time),
     coldFloor: coldFloor.check,
     warmFloor: warmFloor.check,
     peer: () => peerVerify(Buffer.from(bundle.quote), peerCollateral, nowSeconds),
-  });
+  };
+  for (const call of Object.values(calls)) ratePerSecond(call);
+  // What the engine compiled during the first calls is no latency of the verifier's.
+  latenciesMs.length = 0;
+  const rates = takeTurns(calls);
   const row = (name: string, ours: number, peer: number, peerName: string): BenchRow => {
     return { case: `${name} (${tee})`, unit: "1/s", ours, peer, peerName, ratio: ours / peer };
   };
-  const p99Ms = latenciesMs.sort((a, b) => a - b)[Math.floor(latenciesMs.length * 0.99)] ?? Number.NaN;
+  const p99Ms = percentile99(latenciesMs);
   return [
     row("cold", rates.cold, rates.peer, PEER),
     row("cold", rates.cold, rates.coldFloor, `floor: ${coldFloor.count} ECDSA verifications`),
@@ -61,12 +89,8 @@ function measure(tee: string, bundle: DcapBundle): BenchRow[] {
 function takeTurns<Name extends string>(calls: Readonly<Record<Name, () => unknown>>): Record<Name, number> {
   const names = Object.keys(calls) as Name[];
   const rates = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Name, number[]>;
-  for (let round = -1; round < ROUNDS; round += 1) {
-    for (const name of names) {
-      const rate = ratePerSecond(calls[name]);
-      // The first round warms up.
-      if (round >= 0) rates[name].push(rate);
-    }
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (const name of names) rates[name].push(ratePerSecond(calls[name]));
   }
   return Object.fromEntries(names.map((name) => [name, median(rates[name])])) as Record<Name, number>;
 }
@@ -87,6 +111,10 @@ function timed(latenciesMs: number[], call: () => unknown): void {
   latenciesMs.push(performance.now() - start);
 }
 
+function percentile99(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length * 0.99)] ?? Number.NaN;
+}
+
 function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
@@ -102,8 +130,10 @@ function floor<T>(steps: Steps<T>): { count: number; check: () => void } {
       const x = Buffer.from(request.publicKey.subarray(1, 33)).toString("base64url");
       const y = Buffer.from(request.publicKey.subarray(33)).toString("base64url");
       const key = createPublicKey({ key: { kty: "EC", crv: "P-256", x, y }, format: "jwk" });
-      const { message, signature } = request;
-      checks.push(() => verify("sha256", message, { key, dsaEncoding: "ieee-p1363" }, signature));
+      const { message } = request;
+      // The form that OpenSSL takes as it is, so that the floor is as low as it can be.
+      const signature = derEcdsaSignature(request.signature);
+      checks.push(() => verify("sha256", message, key, signature));
     }
     step = steps.next(crypto.answer(request));
   }

@@ -1,6 +1,7 @@
 import { createPublicKey, hash, verify, type KeyObject } from "node:crypto";
 import { concatBytes, fromHex, toHex } from "@cloister/encoding";
-import type { CryptoAnswer, CryptoRequest, Steps } from "./steps.ts";
+import { derEcdsaSignature } from "./ecdsa-signature.ts";
+import type { CryptoAnswer, CryptoRequest, Steps, VerifyRequest } from "./steps.ts";
 
 /** SubjectPublicKeyInfo of a P-256 key up to the point (RFC 5480). */
 const P256_SPKI_PREFIX =
@@ -19,11 +20,32 @@ export class NodeCrypto {
     return step.value;
   }
 
+  /** As `run`, with signatures checked on the thread pool: between two of them the event loop goes on. */
+  async runAsync<T>(steps: Steps<T>): Promise<T> {
+    let step = steps.next();
+    while (step.done !== true) {
+      const request = step.value;
+      step = steps.next(request.kind === "verify" ? await this.#verifyAsync(request) : this.answer(request));
+    }
+    return step.value;
+  }
+
   answer(request: CryptoRequest): CryptoAnswer {
     if (request.kind === "sha256") return hash("sha256", request.data, "buffer");
     const key = this.#key(request.publicKey);
     if (key === undefined) return false;
-    return verify("sha256", request.message, { key, dsaEncoding: "ieee-p1363" }, request.signature);
+    return verify("sha256", request.message, key, derEcdsaSignature(request.signature));
+  }
+
+  async #verifyAsync({ publicKey, message, signature }: VerifyRequest): Promise<boolean> {
+    const key = this.#key(publicKey);
+    if (key === undefined) return false;
+    return await new Promise((resolve, reject) => {
+      verify("sha256", message, key, derEcdsaSignature(signature), (error, verifies) => {
+        if (error === null) resolve(verifies);
+        else reject(error);
+      });
+    });
   }
 
   /** `undefined` where the bytes are no point on the curve. */

@@ -1,15 +1,16 @@
+/** Whether a signature verifies. */
+export interface VerifyRequest {
+  readonly kind: "verify";
+  /** ECDSA on P-256: an uncompressed point, 65 bytes. */
+  readonly publicKey: Uint8Array;
+  /** Hashed with SHA-256. */
+  readonly message: Uint8Array;
+  /** r then s, 32 bytes each. */
+  readonly signature: Uint8Array;
+}
+
 /** A question of the appraisal to a cryptographic library. */
-export type CryptoRequest =
-  | {
-      readonly kind: "verify";
-      /** ECDSA on P-256: an uncompressed point, 65 bytes. */
-      readonly publicKey: Uint8Array;
-      /** Hashed with SHA-256. */
-      readonly message: Uint8Array;
-      /** r then s, 32 bytes each. */
-      readonly signature: Uint8Array;
-    }
-  | { readonly kind: "sha256"; readonly data: Uint8Array };
+export type CryptoRequest = VerifyRequest | { readonly kind: "sha256"; readonly data: Uint8Array };
 
 /** Whether the signature verifies, or the 32 bytes of the digest. */
 export type CryptoAnswer = boolean | Uint8Array;

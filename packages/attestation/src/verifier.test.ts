@@ -17,6 +17,36 @@ test("a verifier that remembers gives the same claims as one that does not", () 
   }
 });
 
+test("an appraisal on the thread pool gives the same claims and the same refusals", async () => {
+  for (const id of [SGX, "syn-pos-tdx5-relaunch", "syn-rev-pck", "syn-ak-off-curve", "syn-sig-one"]) {
+    const { quote, collateral, anchors, time } = loadCase(id);
+    const verifier = createVerifier({ anchors });
+    const outcome = outcomeOf(() => appraise({ quote }, collateral, anchors, time));
+    const later = verifier.appraiseAsync({ quote }, collateral, time);
+    if (outcome === "accepted") assert.deepEqual(await later, appraise({ quote }, collateral, anchors, time));
+    else await assert.rejects(later, { code: outcome });
+  }
+});
+
+test("an appraisal on the thread pool lets others go on, and what they do to its input changes nothing", async () => {
+  const { quote, collateral, anchors, time } = loadCase(SGX);
+  const claims = appraise({ quote }, collateral, anchors, time);
+  const given = { ...collateral, tcbInfo: collateral.tcbInfo.slice(), pckCrl: collateral.pckCrl.slice() };
+  const evidence = { quote: quote.slice() };
+  const clock = new Date(time);
+  let turns = 0;
+  const turn = (): void => {
+    turns += 1;
+    for (const bytes of [evidence.quote, given.tcbInfo, given.pckCrl]) bytes.fill(0);
+    clock.setTime(0);
+    timer = setImmediate(turn);
+  };
+  let timer = setImmediate(turn);
+  assert.deepEqual(await createVerifier({ anchors }).appraiseAsync(evidence, given, clock), claims);
+  clearImmediate(timer);
+  assert.ok(turns > 0);
+});
+
 test("what is remembered expires all the same", () => {
   const { quote, collateral, anchors, time } = loadCase(SGX);
   const verifier = createVerifier({ anchors });

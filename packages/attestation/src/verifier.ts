@@ -17,6 +17,11 @@ export interface Verifier {
   readonly anchors: readonly TrustAnchor[];
   /** As the function `appraise`, with the same result for the same input. */
   appraise(evidence: Evidence, collateral: Collateral, time: Date): VerifiedClaims;
+  /**
+   * The same with signatures checked on Node's thread pool, for a server with other connections to serve: the event loop
+   * goes on between two of the steps. Rejects with `AttestationError` where `appraise` throws it.
+   */
+  appraiseAsync(evidence: Evidence, collateral: Collateral, time: Date): Promise<VerifiedClaims>;
 }
 
 const DEFAULT_REMEMBERED = 1024;
@@ -33,6 +38,9 @@ export function createVerifier(options: VerifierOptions): Verifier {
     anchors,
     appraise: (evidence, collateral, time) => {
       return crypto.run(appraiseCore(memory, evidence, collateral, anchors, time));
+    },
+    appraiseAsync: async (evidence, collateral, time) => {
+      return await crypto.runAsync(appraiseCore(memory, evidence, collateral, anchors, time));
     },
   };
 }

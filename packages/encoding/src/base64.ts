@@ -1,5 +1,6 @@
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-const INVALID = 0xff;
+/** No value of a digit has one of these two bits. */
+const INVALID = 0xc0;
 const VALUES = new Uint8Array(128).fill(INVALID);
 for (let index = 0; index < ALPHABET.length; index += 1) VALUES[ALPHABET.charCodeAt(index)] = index;
 
@@ -10,22 +11,37 @@ for (let index = 0; index < ALPHABET.length; index += 1) VALUES[ALPHABET.charCod
 export function fromBase64(text: string): Uint8Array | undefined {
   if (text.length % 4 !== 0) return undefined;
   const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
-  const digits = text.length - padding;
   const bytes = new Uint8Array((text.length / 4) * 3 - padding);
-  let bits = 0;
-  let pending = 0;
+  const whole = text.length - (padding === 0 ? 0 : 4);
   let at = 0;
-  for (let index = 0; index < digits; index += 1) {
-    const value = VALUES[text.charCodeAt(index)] ?? INVALID;
-    if (value === INVALID) return undefined;
-    bits = ((bits << 6) | value) & 0xffff;
-    pending += 6;
-    if (pending < 8) continue;
-    pending -= 8;
-    bytes[at] = (bits >> pending) & 0xff;
-    at += 1;
+  for (let index = 0; index < whole; index += 4) {
+    const a = valueAt(text, index);
+    const b = valueAt(text, index + 1);
+    const c = valueAt(text, index + 2);
+    const d = valueAt(text, index + 3);
+    if (((a | b | c | d) & INVALID) !== 0) return undefined;
+    bytes[at] = (a << 2) | (b >> 4);
+    bytes[at + 1] = ((b & 15) << 4) | (c >> 2);
+    bytes[at + 2] = ((c & 3) << 6) | d;
+    at += 3;
   }
-  return (bits & ((1 << pending) - 1)) === 0 ? bytes : undefined;
+  return padding === 0 || decodePadded(text, whole, padding, bytes.subarray(at)) ? bytes : undefined;
+}
+
+/** The last four characters, one or two of which are padding. Whether they are canonical. */
+function decodePadded(text: string, start: number, padding: number, target: Uint8Array): boolean {
+  const a = valueAt(text, start);
+  const b = valueAt(text, start + 1);
+  const c = padding === 1 ? valueAt(text, start + 2) : 0;
+  const left = padding === 1 ? c & 3 : b & 15;
+  if (((a | b | c) & INVALID) !== 0 || left !== 0) return false;
+  target[0] = (a << 2) | (b >> 4);
+  if (padding === 1) target[1] = ((b & 15) << 4) | (c >> 2);
+  return true;
+}
+
+function valueAt(text: string, index: number): number {
+  return VALUES[text.charCodeAt(index)] ?? INVALID;
 }
 
 /** Padded base64 of bytes, without line breaks. */

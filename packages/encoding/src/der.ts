@@ -1,3 +1,5 @@
+import { derMalformed as malformed } from "./der-malformed.ts";
+import { oidText } from "./der-oid.ts";
 import { EncodingError } from "./encoding-error.ts";
 
 /** Tag bytes of the universal types in use (X.690, 8.1.2), with the constructed bit where DER wants it. */
@@ -40,7 +42,6 @@ export interface DerLimits {
 }
 
 const DEFAULT_MAX_BYTES = 1 << 20;
-const MAX_OID_BYTES = 64;
 
 /**
  * A reader over the DER bytes of one or more elements (X.690). The caller says which type comes next, so nesting is as deep
@@ -61,39 +62,43 @@ export function readDer(bytes: Uint8Array, limits: DerLimits = {}): DerReader {
 
 export class DerReader {
   readonly #bytes: Uint8Array;
-  #at = 0;
+  readonly #end: number;
+  #at: number;
 
-  /** Use `readDer` for bytes from outside: it limits their length. */
-  constructor(bytes: Uint8Array) {
+  /** Use `readDer` for bytes from outside: it limits their length. Reads from `start` to `end`. */
+  constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {
     this.#bytes = bytes;
+    this.#at = start;
+    this.#end = end;
   }
 
   get atEnd(): boolean {
-    return this.#at === this.#bytes.length;
+    return this.#at === this.#end;
   }
 
   /** The tag byte of the next element, or `undefined` at the end. */
   peekTag(): number | undefined {
-    return this.#bytes[this.#at];
+    return this.#at < this.#end ? this.#bytes[this.#at] : undefined;
   }
 
   /** The next element, whatever it is. */
   element(): DerElement {
     const start = this.#at;
     const tag = this.#tag();
-    const content = this.#content();
-    return { tag, raw: this.#bytes.subarray(start, this.#at), content };
+    const contentStart = this.#open();
+    return { tag, raw: this.#bytes.subarray(start, this.#at), content: this.#bytes.subarray(contentStart, this.#at) };
   }
 
   /** The content of the next element, which must have this tag. */
   content(tag: number): Uint8Array {
-    if (this.#tag() !== tag) throw malformed("an element has another type than expected");
-    return this.#content();
+    const start = this.#openTag(tag);
+    return this.#bytes.subarray(start, this.#at);
   }
 
   /** A reader over the content of the next element, which must have this tag. */
   enter(tag: number): DerReader {
-    return new DerReader(this.content(tag));
+    const start = this.#openTag(tag);
+    return new DerReader(this.#bytes, start, this.#at);
   }
 
   /** A reader over the content of an element that was read already; it must have this tag. */
@@ -112,35 +117,31 @@ export class DerReader {
   }
 
   boolean(): boolean {
-    const content = this.content(DER_TAG.boolean);
-    if (content.length !== 1 || (content[0] !== 0x00 && content[0] !== 0xff))
-      throw malformed("a BOOLEAN is not 00 or FF");
-    return content[0] === 0xff;
+    const start = this.#openTag(DER_TAG.boolean);
+    const value = this.#bytes[start];
+    if (this.#at !== start + 1 || (value !== 0x00 && value !== 0xff)) throw malformed("a BOOLEAN is not 00 or FF");
+    return value === 0xff;
   }
 
   /** The two's complement content of an INTEGER, minimal. */
   integerBytes(tag: number = DER_TAG.integer): Uint8Array {
-    const content = this.content(tag);
-    const [first, second] = content;
-    if (first === undefined) throw malformed("an INTEGER is empty");
-    const padded = second !== undefined && ((first === 0x00 && second < 0x80) || (first === 0xff && second >= 0x80));
-    if (padded) throw malformed("an INTEGER is not minimal");
-    return content;
+    const start = this.#openInteger(tag);
+    return this.#bytes.subarray(start, this.#at);
   }
 
   /** The magnitude of a non-negative INTEGER, without the sign byte. Zero is one zero byte. */
   unsignedBytes(): Uint8Array {
-    const content = this.integerBytes();
-    if ((content[0] ?? 0) >= 0x80) throw malformed("an INTEGER is negative");
-    return content[0] === 0 && content.length > 1 ? content.subarray(1) : content;
+    const start = this.#openUnsigned(DER_TAG.integer);
+    const hasSignByte = this.#bytes[start] === 0 && this.#at > start + 1;
+    return this.#bytes.subarray(hasSignByte ? start + 1 : start, this.#at);
   }
 
   /** A non-negative INTEGER (or ENUMERATED, by `tag`) of at most `max` (up to 2^31 - 1). */
   unsigned(max: number, tag: number = DER_TAG.integer): number {
-    const content = this.integerBytes(tag);
-    if ((content[0] ?? 0) >= 0x80) throw malformed("an INTEGER is negative");
-    if (content.length > 5) throw malformed("an INTEGER is out of range");
-    const value = content.reduce((sum, byte) => sum * 256 + byte, 0);
+    const start = this.#openUnsigned(tag);
+    if (this.#at - start > 5) throw malformed("an INTEGER is out of range");
+    let value = 0;
+    for (let at = start; at < this.#at; at += 1) value = value * 256 + (this.#bytes[at] ?? 0);
     if (value > max) throw malformed("an INTEGER is out of range");
     return value;
   }
@@ -169,17 +170,42 @@ export class DerReader {
   }
 
   null(): void {
-    if (this.content(DER_TAG.null).length !== 0) throw malformed("a NULL is not empty");
+    const start = this.#openTag(DER_TAG.null);
+    if (this.#at !== start) throw malformed("a NULL is not empty");
   }
 
   /** An OBJECT IDENTIFIER as dotted text. */
   oid(): string {
-    return oidText(this.content(DER_TAG.oid));
+    const start = this.#openTag(DER_TAG.oid);
+    return oidText(this.#bytes, start, this.#at);
   }
 
   /** Refuses anything left. Every reader ends with it. */
   end(): void {
     if (!this.atEnd) throw malformed("bytes are left after the last element");
+  }
+
+  #openUnsigned(tag: number): number {
+    const start = this.#openInteger(tag);
+    if ((this.#bytes[start] ?? 0) >= 0x80) throw malformed("an INTEGER is negative");
+    return start;
+  }
+
+  #openInteger(tag: number): number {
+    const start = this.#openTag(tag);
+    if (this.#at === start) throw malformed("an INTEGER is empty");
+    if (this.#at === start + 1) return start;
+    const first = this.#bytes[start];
+    const second = this.#bytes[start + 1] ?? 0;
+    const isPadded = (first === 0x00 && second < 0x80) || (first === 0xff && second >= 0x80);
+    if (isPadded) throw malformed("an INTEGER is not minimal");
+    return start;
+  }
+
+  /** Steps over the next element, which must have this tag. Where its content starts; it ends where the reader is. */
+  #openTag(tag: number): number {
+    if (this.#tag() !== tag) throw malformed("an element has another type than expected");
+    return this.#open();
   }
 
   #tag(): number {
@@ -188,17 +214,17 @@ export class DerReader {
     return tag;
   }
 
-  /** Length and content of an element whose tag was read. */
-  #content(): Uint8Array {
+  /** Steps over length and content of an element whose tag was read. Where the content starts. */
+  #open(): number {
     const length = this.#length();
     const start = this.#at;
-    if (length > this.#bytes.length - start) throw malformed("a length reaches beyond the data");
+    if (length > this.#end - start) throw malformed("a length reaches beyond the data");
     this.#at = start + length;
-    return this.#bytes.subarray(start, this.#at);
+    return start;
   }
 
   #byte(): number {
-    const byte = this.#bytes[this.#at];
+    const byte = this.#at < this.#end ? this.#bytes[this.#at] : undefined;
     if (byte === undefined) throw malformed("the data ends inside an element");
     this.#at += 1;
     return byte;
@@ -214,33 +240,4 @@ export class DerReader {
     if (length < 0x80 || length < 256 ** (count - 1)) throw malformed("a length is not minimal");
     return length;
   }
-}
-
-function oidText(content: Uint8Array): string {
-  if (content.length === 0 || content.length > MAX_OID_BYTES)
-    throw malformed("an OBJECT IDENTIFIER is empty or too long");
-  let text = "";
-  let arc = 0;
-  let open = false;
-  for (const byte of content) {
-    if (!open && byte === 0x80) throw malformed("an arc of an OBJECT IDENTIFIER is not minimal");
-    arc = arc * 128 + (byte & 0x7f);
-    if (arc > Number.MAX_SAFE_INTEGER) throw malformed("an arc of an OBJECT IDENTIFIER is too large");
-    open = byte >= 0x80;
-    if (open) continue;
-    text += text === "" ? firstArcs(arc) : `.${arc}`;
-    arc = 0;
-  }
-  if (open) throw malformed("an OBJECT IDENTIFIER ends inside an arc");
-  return text;
-}
-
-/** The first two arcs share one number (X.690, 8.19.4). */
-function firstArcs(joint: number): string {
-  const top = Math.min(2, Math.floor(joint / 40));
-  return `${top}.${joint - top * 40}`;
-}
-
-function malformed(why: string): EncodingError {
-  return new EncodingError("DER_MALFORMED", { what: "DER refused", why, remedy: "ask its issuer for valid DER" });
 }

@@ -46,6 +46,9 @@ const CLOSE_OBJECT = 0x7d;
 const FIRST_SURROGATE = 0xd800;
 const LAST_SURROGATE = 0xdfff;
 
+/** A power of two. */
+const NAME_SLOTS = 64;
+
 /** A sum of this many digits is exact. */
 const EXACT_DIGITS = 15;
 
@@ -82,6 +85,8 @@ class Parser {
   readonly #text: string;
   readonly #maxDepth: number;
   readonly #allowAnyNumber: boolean;
+  /** Names met before, by a hash of their units: documents repeat a few, and a new string is slow as a key. */
+  readonly #names: (string | undefined)[] = Array.from({ length: NAME_SLOTS }, () => undefined);
   #at = 0;
 
   constructor(text: string, maxDepth: number, allowAnyNumber: boolean) {
@@ -122,7 +127,7 @@ class Parser {
     if (this.#takeIf(CLOSE_OBJECT)) return object;
     do {
       if (this.#next() !== QUOTE) throw malformed("a string was expected");
-      const name = this.#string();
+      const name = this.#name();
       if (name in object) throw refused("JSON_DUPLICATE_NAME", "an object has the same name twice");
       this.#take(COLON);
       object[name] = this.#value(depth);
@@ -144,6 +149,25 @@ class Parser {
   #enter(depth: number): void {
     if (depth > this.#maxDepth) throw refused("JSON_TOO_DEEP", "arrays and objects are nested deeper than the limit");
     this.#at += 1;
+  }
+
+  /** The string that begins here, the same one where it came before. */
+  #name(): string {
+    const start = this.#at + 1;
+    let hash = 0;
+    let at = start;
+    let unit = this.#text.charCodeAt(at);
+    while (unit >= SPACE && unit !== QUOTE && unit !== BACKSLASH) {
+      hash = (Math.imul(hash, 31) + unit) & (NAME_SLOTS - 1);
+      at += 1;
+      unit = this.#text.charCodeAt(at);
+    }
+    const known = this.#names[hash];
+    if (unit === QUOTE && known?.length === at - start && this.#text.startsWith(known, start)) {
+      this.#at = at + 1;
+      return known;
+    }
+    return (this.#names[hash] = this.#string());
   }
 
   /** The string that begins here. */

@@ -5,8 +5,10 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COLON = 0x3a;
 const COMMA = 0x2c;
-const OPEN: ReadonlySet<number> = new Set([0x5b, 0x7b]);
-const CLOSE: ReadonlySet<number> = new Set([0x5d, 0x7d]);
+const OPEN_ARRAY = 0x5b;
+const CLOSE_ARRAY = 0x5d;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
 const SPACE: ReadonlySet<number> = new Set([0x09, 0x0a, 0x0d, 0x20]);
 
 /**
@@ -33,10 +35,10 @@ function endOfValue(text: Uint8Array, start: number): number {
   do {
     const byte = text[at] ?? 0;
     if (byte === QUOTE) at = endOfString(text, at);
-    else if (depth === 0 && !OPEN.has(byte)) return endOfWord(text, at);
+    else if (depth === 0 && !isOpen(byte)) return endOfWord(text, at);
     else {
-      if (OPEN.has(byte)) depth += 1;
-      if (CLOSE.has(byte)) depth -= 1;
+      if (isOpen(byte)) depth += 1;
+      else if (isClose(byte)) depth -= 1;
       at += 1;
     }
   } while (depth > 0 && at < text.length);
@@ -50,8 +52,16 @@ function endOfWord(text: Uint8Array, start: number): number {
   return at;
 }
 
+function isOpen(byte: number): boolean {
+  return byte === OPEN_OBJECT || byte === OPEN_ARRAY;
+}
+
+function isClose(byte: number): boolean {
+  return byte === CLOSE_OBJECT || byte === CLOSE_ARRAY;
+}
+
 function isDelimiter(byte: number): boolean {
-  return byte === COMMA || CLOSE.has(byte) || SPACE.has(byte);
+  return byte === COMMA || isClose(byte) || SPACE.has(byte);
 }
 
 /** The offset behind the closing quotation mark. */

@@ -5,9 +5,8 @@ const ZULU = 0x5a;
 
 /** A Time (RFC 5280, 4.1.2.5): UTCTime or GeneralizedTime in seconds and Z. */
 export function readTime(reader: DerReader): Date {
-  const { tag, content } = reader.element();
-  const isUtc = tag === DER_TAG.utcTime;
-  if (!isUtc && tag !== DER_TAG.generalizedTime) throw x509Malformed("a time has another type than expected");
+  const isUtc = reader.peekTag() === DER_TAG.utcTime;
+  const content = reader.content(isUtc ? DER_TAG.utcTime : DER_TAG.generalizedTime);
   const yearDigits = isUtc ? 2 : 4;
   const end = yearDigits + 10;
   if (content.length !== end + 1 || content[end] !== ZULU)
