@@ -3,19 +3,24 @@ import type { TensorEncoding } from "@cloister/encoding/tensor-proto";
 import type { ModelFiles } from "@cloister/saved-model";
 import type { Engine } from "./engine/engine.ts";
 import { ModelServerError } from "./errors.ts";
+import type { LifecycleEvent, LoadRetries } from "./lifecycle/aspired-model.ts";
+import type { ServedModel } from "./lifecycle/model-config.ts";
+import { ModelManager } from "./lifecycle/model-manager.ts";
+import { DEFAULT_WARMUP, prepareServable, type WarmupOptions } from "./lifecycle/prepare-servable.ts";
+import { ServingMetrics } from "./metrics/serving-metrics.ts";
 import type { EvidenceSource } from "./evidence/evidence.ts";
 import { DEFAULT_LIMITS, type RpcLimits } from "./rpc/limits.ts";
 import type { ModelServerTls } from "./rpc/tls.ts";
 import type { UnaryHandler } from "./rpc/unary-call.ts";
 import { startUnaryServer } from "./rpc/unary-server.ts";
+import type { ServingContext } from "./serving/context.ts";
+import { classifyHandler, multiInferenceHandler, regressHandler } from "./serving/examples-rpc.ts";
 import { healthHandler } from "./serving/health.ts";
 import { modelMetadataHandler } from "./serving/model-metadata.ts";
 import { modelStatusHandler } from "./serving/model-status.ts";
-import { classifyHandler, multiInferenceHandler, regressHandler } from "./serving/examples-rpc.ts";
 import { predictHandler } from "./serving/predict-rpc.ts";
-import { ServingMetrics } from "./metrics/serving-metrics.ts";
-import type { ServingContext } from "./serving/context.ts";
 import { ModelRegistry } from "./serving/registry.ts";
+import { reloadConfigHandler } from "./serving/reload-config.ts";
 
 /** Response header that names the replica which answered. */
 export const REPLICA_HEADER = "cloister-replica";
@@ -28,6 +33,15 @@ export interface ModelToServe {
   readonly files: ModelFiles;
 }
 
+/** Models that are read from folders. */
+export interface ServedFolders {
+  readonly models: readonly ServedModel[];
+  /** Pause between two looks at the folders; 0: look once, and at each new configuration. */
+  readonly pollMs: number;
+  readonly retries: LoadRetries;
+  readonly allowLabelsForUnavailable?: boolean;
+}
+
 export interface ModelServerOptions {
   readonly host: string;
   /** 0: any free port. */
@@ -35,21 +49,34 @@ export interface ModelServerOptions {
   readonly tls?: ModelServerTls;
   /** Plaintext, for tests and for use behind another TLS end within the same enclave. Never together with `tls`. */
   readonly insecure?: boolean;
+  /** Versions whose files are in memory: from sealed bundles, for example. */
+  readonly models: readonly ModelToServe[];
+  /** Models in folders. Only where this is given can clients send another configuration (HandleReloadConfigRequest). */
+  readonly folders?: ServedFolders;
+  readonly engine: Engine;
   /** Where clients that ask for evidence when they connect get it from. Absent: they are turned away. */
   readonly evidence?: EvidenceSource;
-  readonly models: readonly ModelToServe[];
-  readonly engine: Engine;
   /** Sent with each answer in the header `cloister-replica`. */
   readonly replicaId?: string;
   readonly limits?: Partial<RpcLimits>;
   readonly outputEncoding?: TensorEncoding;
+  readonly warmup?: WarmupOptions;
+  /** Answer grpc.health.v1, default true. */
+  readonly hasHealthService?: boolean;
+  /** Refuse signatures under an API that their method name does not say, default false. */
+  readonly checkMethodNames?: boolean;
   /** Told about every ended call: no payload, no names of tensors. */
   readonly onCallEnd?: (path: string, status: GrpcStatusName, durationMs: number) => void;
+  /** Told what happens to versions. */
+  readonly onLifecycle?: (event: LifecycleEvent) => void;
 }
 
 export interface ModelServer {
   readonly address: { readonly host: string; readonly port: number };
   readonly registry: ModelRegistry;
+  readonly metrics: ServingMetrics;
+  /** Replaces the configuration of the models in folders; throws as HandleReloadConfigRequest does. */
+  applyConfig(models: readonly ServedModel[]): Promise<void>;
   /** Health says NOT_SERVING, running calls end (at most `graceMs`), connections close, models are unloaded. */
   close(options?: { readonly graceMs?: number }): Promise<void>;
 }
@@ -61,16 +88,19 @@ export interface ModelServer {
 export async function startModelServer(options: ModelServerOptions): Promise<ModelServer> {
   refuseSilentPlaintext(options);
   const registry = new ModelRegistry();
+  const metrics = new ServingMetrics();
+  const context: ServingContext = { registry, metrics, checkMethodNames: options.checkMethodNames ?? false };
+  const manager = managerOf(context, options);
   let isDraining = false;
   const isServing = (): boolean => !isDraining && registry.isReady;
   try {
-    await loadAll(registry, options);
+    await loadAll(manager, options);
     const server = await startUnaryServer({
       host: options.host,
       port: options.port,
       tls: options.tls,
       evidence: options.evidence,
-      methods: methodsOf(registry, isServing, options),
+      methods: methodsOf(context, manager, isServing, options),
       metadata: options.replicaId === undefined ? {} : { [REPLICA_HEADER]: options.replicaId },
       limits: options.limits,
       ...(options.onCallEnd !== undefined && { onCallEnd: options.onCallEnd }),
@@ -78,13 +108,17 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
     return {
       address: server.address,
       registry,
+      metrics,
+      applyConfig: (models) => manager.apply(models),
       close: async ({ graceMs = DEFAULT_GRACE_MS } = {}) => {
         isDraining = true;
+        manager.close();
         await server.close(graceMs);
         await registry.unloadAll();
       },
     };
   } catch (error) {
+    manager.close();
     await registry.unloadAll();
     throw error;
   }
@@ -99,39 +133,61 @@ function refuseSilentPlaintext({ tls, insecure }: ModelServerOptions): void {
   });
 }
 
+function managerOf({ registry, metrics }: ServingContext, options: ModelServerOptions): ModelManager {
+  const { engine, folders, warmup = DEFAULT_WARMUP } = options;
+  return new ModelManager({
+    registry,
+    load: (_model, _version, files, path) => prepareServable(engine, files, path, warmup, metrics),
+    retries: folders?.retries ?? { maxRetries: 0, intervalMs: 0 },
+    pollMs: folders?.pollMs ?? 0,
+    allowLabelsForUnavailable: folders?.allowLabelsForUnavailable ?? false,
+    report: options.onLifecycle ?? (() => undefined),
+  });
+}
+
 function methodsOf(
-  registry: ModelRegistry,
+  context: ServingContext,
+  manager: ModelManager,
   isServing: () => boolean,
   options: ModelServerOptions,
 ): ReadonlyMap<string, UnaryHandler> {
+  const { registry, metrics } = context;
   const maxTensorBytes = 4 * (options.limits?.maxMessageBytes ?? DEFAULT_LIMITS.maxMessageBytes);
-  const context: ServingContext = { registry, metrics: new ServingMetrics(), checkMethodNames: false };
   const predict = predictHandler(context, { outputEncoding: options.outputEncoding ?? "values", maxTensorBytes });
-  return new Map([
+  const apply = options.folders === undefined ? undefined : manager.apply.bind(manager);
+  const methods = new Map([
     ["/tensorflow.serving.PredictionService/Predict", predict],
     ["/tensorflow.serving.PredictionService/Classify", classifyHandler(context)],
     ["/tensorflow.serving.PredictionService/Regress", regressHandler(context)],
     ["/tensorflow.serving.PredictionService/MultiInference", multiInferenceHandler(context)],
     ["/tensorflow.serving.PredictionService/GetModelMetadata", modelMetadataHandler(registry)],
     ["/tensorflow.serving.ModelService/GetModelStatus", modelStatusHandler(registry)],
-    ["/grpc.health.v1.Health/Check", healthHandler(isServing)],
+    ["/tensorflow.serving.ModelService/HandleReloadConfigRequest", reloadConfigHandler(apply, metrics.registry)],
   ]);
+  if (options.hasHealthService ?? true) methods.set("/grpc.health.v1.Health/Check", healthHandler(isServing));
+  return methods;
 }
 
-async function loadAll(registry: ModelRegistry, { models, engine }: ModelServerOptions): Promise<void> {
-  for (const { name, version, files } of models) {
-    try {
-      await registry.load(name, BigInt(version), () => engine.load(files));
-    } catch (cause) {
-      throw new ModelServerError(
-        "MODEL_NOT_AVAILABLE",
-        {
-          what: "Failed to start server. Error: 1 servable(s) did not become available",
-          why: `model ${name} version ${version} could not be loaded`,
-          remedy: "see the cause",
-        },
-        { cause },
-      );
-    }
+async function loadAll(manager: ModelManager, { models, folders }: ModelServerOptions): Promise<void> {
+  try {
+    await manager.serveFromMemory(
+      models.map(({ name, version, files }) => ({ name, version: BigInt(version), files })),
+    );
+    if (folders !== undefined) await manager.apply(folders.models);
+  } catch (cause) {
+    if (!(cause instanceof ModelServerError)) throw cause;
+    throw new ModelServerError(
+      "MODEL_NOT_AVAILABLE",
+      {
+        what: `Failed to start server. Error: ${cause.explanation.what}`,
+        why: reasonOf(cause),
+        remedy: "see the cause",
+      },
+      { cause },
+    );
   }
+}
+
+function reasonOf({ cause, explanation }: ModelServerError): string {
+  return cause instanceof Error ? cause.message : explanation.why;
 }

@@ -81,6 +81,12 @@ export class ModelRegistry {
     return this.#models.has(name);
   }
 
+  /** Versions that answer, in no order. */
+  readyVersions(name: string): bigint[] {
+    const entries = this.#models.get(name)?.values() ?? [];
+    return [...entries].filter(({ state }) => state === "AVAILABLE").map(({ version }) => version);
+  }
+
   /** The state of a version; `undefined` where it was never seen. */
   stateOf(name: string, version: bigint): VersionState | undefined {
     return this.#models.get(name)?.get(version)?.state;

@@ -1,17 +1,21 @@
 import type { Tensor } from "@cloister/encoding/tensor";
 import {
   describeMissing,
+  initializationProgram,
+  ModelState,
   readSavedModel,
   type SavedModel,
   SavedModelError,
   type ShapeTrust,
+  type Signature,
   SignatureProgram,
 } from "@cloister/saved-model";
 import type { ModelFiles } from "@cloister/saved-model";
 import type { RunRequest, Servable, SignatureInfo, TensorInfo } from "../engine.ts";
 import type { EngineError } from "../error.ts";
 import { engineError } from "./failure.ts";
-import { OnnxSession, type SessionOptions } from "./session.ts";
+import { CompiledProgram } from "./compiled-program.ts";
+import type { SessionOptions } from "./session.ts";
 
 /** Compiled programs that are kept: one for each set of outputs that was asked for, and for shapes off the signature. */
 const MAX_SESSIONS = 16;
@@ -21,15 +25,22 @@ const MAX_SESSIONS = 16;
  * compiled at load, others when they are first asked for.
  */
 export class LocalServable implements Servable {
-  readonly signatures: ReadonlyMap<string, SignatureInfo>;
+  readonly signatures: ReadonlyMap<string, Signature>;
   readonly unsupported: ReadonlyMap<string, string>;
   readonly #model: SavedModel;
+  readonly #state: ModelState;
   readonly #options: SessionOptions;
-  readonly #sessions = new Map<string, Promise<OnnxSession>>();
+  readonly #programs = new Map<string, Promise<CompiledProgram>>();
   #isClosed = false;
 
-  private constructor(model: SavedModel, unsupported: ReadonlyMap<string, string>, options: SessionOptions) {
+  private constructor(
+    model: SavedModel,
+    unsupported: ReadonlyMap<string, string>,
+    state: ModelState,
+    options: SessionOptions,
+  ) {
     this.#model = model;
+    this.#state = state;
     this.#options = options;
     this.signatures = model.signatures;
     this.unsupported = unsupported;
@@ -39,11 +50,13 @@ export class LocalServable implements Servable {
   static async load(files: ModelFiles, options: SessionOptions): Promise<LocalServable> {
     const model = readSavedModel(files);
     const unsupported = unsupportedSignatures(model);
-    const servable = new LocalServable(model, unsupported, options);
+    const state = new ModelState(model.variables, files);
+    const servable = new LocalServable(model, unsupported, state, options);
     const runnable = [...model.signatures.keys()].filter((key) => !unsupported.has(key));
     const first = runnable.includes("serving_default") ? "serving_default" : runnable[0];
     if (first === undefined) throw nothingRuns(model, unsupported);
-    await servable.#session(first, "declared", [...(model.signatures.get(first)?.outputs.keys() ?? [])]);
+    await initialize(model, state, options);
+    await servable.#program(first, "declared", [...(model.signatures.get(first)?.outputs.keys() ?? [])]);
     return servable;
   }
 
@@ -67,41 +80,42 @@ export class LocalServable implements Servable {
         "use another signature or engine",
       );
     }
-    checkRequest(signature, inputs, outputs);
-    const session = await this.#session(key, trustFor(signature, inputs), outputs);
-    return session.run(inputs);
+    const whole = new Map([...(signature.defaults ?? []), ...inputs]);
+    checkRequest(signature, whole, outputs);
+    const program = await this.#program(key, trustFor(signature, whole), outputs);
+    return program.run(whole);
   }
 
-  async #session(key: string, trust: ShapeTrust, outputs: readonly string[]): Promise<OnnxSession> {
+  async #program(key: string, trust: ShapeTrust, outputs: readonly string[]): Promise<CompiledProgram> {
     const wanted = [...new Set(outputs)].toSorted();
     const id = JSON.stringify([key, trust, wanted]);
-    const known = this.#sessions.get(id);
+    const known = this.#programs.get(id);
     if (known) {
       // The map is in order of last use.
-      this.#sessions.delete(id);
-      this.#sessions.set(id, known);
+      this.#programs.delete(id);
+      this.#programs.set(id, known);
       return known;
     }
     const program = new SignatureProgram(this.#model, key, trust).build(wanted);
-    const created = OnnxSession.create(program, this.#options);
-    this.#sessions.set(id, created);
-    created.catch(() => this.#sessions.delete(id));
+    const created = CompiledProgram.create(program, this.#state, this.#options);
+    this.#programs.set(id, created);
+    created.catch(() => this.#programs.delete(id));
     await this.#evict();
     return created;
   }
 
   async #evict(): Promise<void> {
-    const [oldest] = this.#sessions;
-    if (this.#sessions.size <= MAX_SESSIONS || !oldest) return;
-    this.#sessions.delete(oldest[0]);
+    const [oldest] = this.#programs;
+    if (this.#programs.size <= MAX_SESSIONS || !oldest) return;
+    this.#programs.delete(oldest[0]);
     await (await oldest[1]).release();
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    const sessions = await Promise.allSettled(this.#sessions.values());
-    this.#sessions.clear();
-    for (const session of sessions) if (session.status === "fulfilled") await session.value.release();
+    const programs = await Promise.allSettled(this.#programs.values());
+    this.#programs.clear();
+    for (const program of programs) if (program.status === "fulfilled") await program.value.release();
   }
 }
 
@@ -112,6 +126,18 @@ export function closed(): EngineError {
     "the server stops or replaces it",
     "send the request again",
   );
+}
+
+/** Fills tables and sets variables as the model's own initialisation does. */
+async function initialize(model: SavedModel, state: ModelState, options: SessionOptions): Promise<void> {
+  const program = initializationProgram(model);
+  if (!program) return;
+  const compiled = await CompiledProgram.create(program, state, options);
+  try {
+    await compiled.run(new Map());
+  } finally {
+    await compiled.release();
+  }
 }
 
 function unsupportedSignatures(model: SavedModel): Map<string, string> {

@@ -1,5 +1,5 @@
 import { elementCount, type Tensor } from "@cloister/encoding/tensor";
-import type { Program } from "@cloister/saved-model";
+import type { OnnxStep } from "@cloister/saved-model";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { asTensorData, holds, ortType } from "./dtypes.ts";
 import { engineError } from "./failure.ts";
@@ -11,18 +11,18 @@ export interface SessionOptions {
   readonly allowSpinning: boolean;
 }
 
-/** A compiled program: some outputs of one signature. */
+/** A compiled island of a program. Its inputs and outputs go by the names of the program's values. */
 export class OnnxSession {
   readonly #session: InferenceSession;
-  readonly #program: Omit<Program, "onnx">;
+  readonly #step: Omit<OnnxStep, "onnx">;
 
-  private constructor(session: InferenceSession, program: Omit<Program, "onnx">) {
+  private constructor(session: InferenceSession, step: Omit<OnnxStep, "onnx">) {
     this.#session = session;
-    this.#program = program;
+    this.#step = step;
   }
 
-  /** Compiles the program. Its bytes are not kept. @throws EngineError LOAD_FAILED */
-  static async create({ onnx, ...program }: Program, options: SessionOptions): Promise<OnnxSession> {
+  /** Compiles the island. Its bytes are not kept. @throws EngineError LOAD_FAILED */
+  static async create({ onnx, ...step }: OnnxStep, options: SessionOptions): Promise<OnnxSession> {
     const spinning = options.allowSpinning ? "1" : "0";
     try {
       const session = await InferenceSession.create(onnx, {
@@ -34,7 +34,7 @@ export class OnnxSession {
         logSeverityLevel: 4,
         extra: { session: { intra_op: { allow_spinning: spinning }, inter_op: { allow_spinning: spinning } } },
       });
-      return new OnnxSession(session, program);
+      return new OnnxSession(session, step);
     } catch (cause) {
       throw engineError(
         "LOAD_FAILED",
@@ -51,17 +51,17 @@ export class OnnxSession {
    *
    * @throws EngineError INPUT_INVALID
    */
-  async run(inputs: ReadonlyMap<string, Tensor>): Promise<Map<string, Tensor>> {
+  async run(values: ReadonlyMap<string, Tensor>): Promise<Map<string, Tensor>> {
     const feeds: Record<string, OrtTensor> = {};
-    for (const alias of this.#program.inputs) {
-      const tensor = inputs.get(alias);
-      if (tensor) feeds[alias] = toOrt(alias, tensor);
+    for (const name of this.#step.inputs) {
+      const tensor = values.get(name);
+      if (tensor) feeds[name] = toOrt(name, tensor);
     }
-    const fetches = [...new Set([...this.#program.outputs.values()].map(({ name }) => name))];
-    const results = await this.#run(feeds, fetches);
-    return new Map(
-      [...this.#program.outputs].map(([alias, { name, dtype }]) => [alias, fromOrt(results[name], dtype)]),
+    const results = await this.#run(
+      feeds,
+      this.#step.outputs.map(({ name }) => name),
     );
+    return new Map(this.#step.outputs.map(({ name, dtype }) => [name, fromOrt(results[name], dtype)]));
   }
 
   async #run(feeds: Record<string, OrtTensor>, fetches: readonly string[]): Promise<InferenceSession.OnnxValueMapType> {
