@@ -86,6 +86,13 @@ async function answer(socket: TLSSocket, source: EvidenceSource, publicKeySha256
     source.collateral?.(),
   ]);
   if (socket.destroyed) return false;
-  socket.write(encodeEvidenceResponse({ ...binding, quote, collateral }));
+  await writeAll(socket, encodeEvidenceResponse({ ...binding, quote, collateral }));
   return true;
+}
+
+/** HTTP/2 takes over the socket's native handle: no write may be under way then, Node would end the process. */
+function writeAll(socket: TLSSocket, bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.write(bytes, (error) => (error == null ? resolve() : reject(error)));
+  });
 }
