@@ -10,10 +10,11 @@ export type CollateralTcbStatus =
 
 /**
  * The merged status of an accepted platform. The two last ones exist for TD 1.5 only: the TDX module was replaced by an up to
- * date one after the TD was launched. `Revoked` never reaches claims: it is refused.
+ * date one after the TD was launched. `Revoked` never reaches claims: it is refused. `NotReported`: the verifier that vouches
+ * judged the TCB by its own policy and does not tell; no policy here accepts it unless it names it.
  */
 export type TcbStatus =
-  Exclude<CollateralTcbStatus, "Revoked"> | "RelaunchAdvised" | "RelaunchAdvisedConfigurationNeeded";
+  Exclude<CollateralTcbStatus, "Revoked"> | "RelaunchAdvised" | "RelaunchAdvisedConfigurationNeeded" | "NotReported";
 
 /** The SGX report body of an enclave. All byte strings as in the report; their lengths in bytes. */
 export interface SgxClaims {
@@ -76,16 +77,16 @@ export interface TcbClaims {
   /** Platform, quoting enclave and TDX module merged. */
   readonly status: TcbStatus;
   /** Of the platform's TCB level alone. */
-  readonly platformStatus: CollateralTcbStatus;
+  readonly platformStatus: CollateralTcbStatus | "NotReported";
   /** Of the quoting enclave's TCB level alone. */
-  readonly qeStatus: CollateralTcbStatus;
+  readonly qeStatus: CollateralTcbStatus | "NotReported";
   /** Of the TDX module's TCB level alone; TDX modules with an identity of their own only. */
   readonly tdxModuleStatus?: CollateralTcbStatus;
   /** Union over the parts, sorted, each once. */
   readonly advisoryIds: readonly string[];
-  /** Lowest `tcbDate` of the parts. */
+  /** Lowest `tcbDate` of the parts; 1970 where it is not reported. */
   readonly tcbDate: Date;
-  /** Lower `tcbEvaluationDataNumber` of TCB info and QE identity. */
+  /** Lower `tcbEvaluationDataNumber` of TCB info and QE identity; 0 where it is not reported. */
   readonly evaluationDataNumber: number;
 }
 
@@ -132,19 +133,23 @@ export interface CrlClaims {
 
 declare const verified: unique symbol;
 
+/** Who vouches for claims: this software's own check of quote and collateral, or Microsoft Azure Attestation, which was asked. */
+export type VerifierName = "dcap" | "maa";
+
 /**
- * What a quote proves, after every check of the appraisal. Only `appraise` and its WebCrypto twin make it. It says nothing
- * about whether the claims are acceptable: that is policy.
+ * What a quote proves, after every check of the appraisal. Only `appraise`, its WebCrypto twin and `appraiseMaaToken` make it.
+ * It says nothing about whether the claims are acceptable: that is policy.
  */
 export interface VerifiedClaims {
   readonly [verified]: true;
+  readonly verifier: VerifierName;
   readonly tee: "sgx" | "tdx";
   readonly quoteVersion: 3 | 4 | 5;
   /** True where the trust anchor is a simulated one: no hardware stands behind the claims. */
   readonly simulated: boolean;
-  /** Name of the trust anchor. */
+  /** Name of the trust anchor; of an attestation service, its address. */
   readonly anchor: string;
-  /** SHA-256 of the anchor's certificate, lower-case hex. */
+  /** SHA-256 of the anchor's certificate, or of the service's address; lower-case hex. */
   readonly anchorSha256: string;
   /** 64 bytes chosen by the enclave or TD. */
   readonly reportData: Uint8Array;
@@ -155,7 +160,8 @@ export interface VerifiedClaims {
   readonly tcb: TcbClaims;
   readonly dates: DateClaims;
   readonly platform: PlatformClaims;
-  readonly crls: CrlClaims;
+  /** Absent where the verifier does not tell. */
+  readonly crls?: CrlClaims;
   /** Names of the steps that were checked, in order. */
   readonly checked: readonly string[];
 }

@@ -32,6 +32,7 @@ export function makeClaims(appraised: Appraised): VerifiedClaims {
   const { body } = quote;
   const numbers = [tcbInfo.document.evaluationDataNumber, qeIdentity.document.evaluationDataNumber];
   const claims: Omit<VerifiedClaims, symbol> = {
+    verifier: "dcap",
     tee: body.tee,
     quoteVersion: quote.version,
     simulated: anchor.anchor.kind === "simulated",
@@ -46,11 +47,11 @@ export function makeClaims(appraised: Appraised): VerifiedClaims {
     crls: { rootCaCrlNumber: rootCrl.number, pckCrlNumber: pckCrl.number },
     checked: [...STEPS, ...LATER_STEPS, ...(body.tee === "tdx" ? ["tdx-module"] : []), "tcb-level"],
   };
-  // The brand exists for the type checker only; this is the one place that gives it.
+  // The brand exists for the type checker only; this place and the one for attestation services give it.
   return Object.freeze(claims) as VerifiedClaims;
 }
 
-function sgxClaims(report: SgxReport): SgxClaims {
+export function sgxClaims(report: SgxReport): SgxClaims {
   const { raw: _raw, miscSelectBytes: _miscSelectBytes, reportData: _reportData, ...claims } = report;
   return claims;
 }
@@ -73,7 +74,7 @@ function dateClaims({ anchor, pck, rootCrl, pckCrl, tcbInfo, qeIdentity }: Appra
 }
 
 /** Copies, because a verifier remembers the extension: who changes claims must not change later ones. */
-function platformClaims({ leaf, ca, extension }: PckChain): PlatformClaims {
+export function platformClaims({ leaf, ca, extension }: Omit<PckChain, "chain">): PlatformClaims {
   const { fmspc, pceId, ppid, sgxType, platformInstanceId, flags } = extension;
   return {
     fmspc: fmspc.slice(),

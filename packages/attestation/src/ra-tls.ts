@@ -1,14 +1,17 @@
 import { createHash, timingSafeEqual, verify } from "node:crypto";
-import { equalBytes, isZero, toHex } from "@cloister/encoding";
+import { equalBytes, toHex } from "@cloister/encoding";
 import type { VerifiedClaims } from "./claims.ts";
 import type { Collateral } from "./collateral.ts";
 import { refusal } from "./errors.ts";
+import { parseQuote } from "./quote/quote.ts";
+import { checkReportData } from "./ra-tls-binding.ts";
 import { parseRaTlsCertificate, type RaTlsEvidence } from "./ra-tls-parse.ts";
 import type { TrustAnchor } from "./trust-anchor.ts";
 import { createVerifier, type Verifier } from "./verifier.ts";
 
 export { createRaTlsCertificate, type RaTlsCertificateOptions } from "./ra-tls-create.ts";
 export { parseRaTlsCertificate, type RaTlsEvidence, type RaTlsKeyType } from "./ra-tls-parse.ts";
+export { appraiseFreshEvidence, createFreshEvidence, quoteOfFreshEvidence, type Challenge } from "./ra-tls-fresh.ts";
 export { INTENDED_LEGACY_QUOTE_OID, LEGACY_QUOTE_OID, TAGGED_EVIDENCE_OID } from "./ra-tls-evidence.ts";
 export type { KeyHashName, TaggedEvidence } from "./ra-tls-evidence.ts";
 
@@ -78,16 +81,46 @@ export function appraiseRaTlsWith(
   time: Date,
   options: RaTlsAppraisalOptions = {},
 ): VerifiedPeer {
+  const peer = readPeer(certificate, time, options);
+  const claims = bindings(peer).map(({ quote }) => verifier.appraise({ quote }, collateral, time));
+  return conclude(peer, claims);
+}
+
+/** Asks a verifier elsewhere about a quote. `bound` is what the quote's report data hold the SHA-256 of. */
+export type AskVerifier = (quote: Uint8Array, bound: Uint8Array) => Promise<VerifiedClaims>;
+
+/**
+ * As `appraiseRaTls`, with a verifier that has to be asked, such as Microsoft Azure Attestation. The bindings to the key are
+ * checked here, whoever vouches for the quotes.
+ */
+export async function appraiseRaTlsBy(
+  ask: AskVerifier,
+  certificate: Uint8Array | RaTlsEvidence,
+  time: Date,
+  options: RaTlsAppraisalOptions = {},
+): Promise<VerifiedPeer> {
+  const peer = readPeer(certificate, time, options);
+  const claims = await Promise.all(bindings(peer).map(({ quote, bound }) => ask(quote, bound)));
+  return conclude(peer, claims);
+}
+
+function readPeer(certificate: Uint8Array | RaTlsEvidence, time: Date, options: RaTlsAppraisalOptions): RaTlsEvidence {
   const peer = certificate instanceof Uint8Array ? parseRaTlsCertificate(certificate) : certificate;
   checkCertificate(peer, time, options);
   checkClaims(peer, options.nonce);
-  const claims: VerifiedClaims[] = [];
-  for (const { quote, bound } of bindings(peer)) {
-    const verified = verifier.appraise({ quote }, collateral, time);
-    checkReportData(verified.reportData, bound);
-    claims.push(verified);
+  return peer;
+}
+
+/** `verified` holds the claims of each binding, in its order. */
+function conclude(peer: RaTlsEvidence, verified: readonly VerifiedClaims[]): VerifiedPeer {
+  for (const [index, { quote, bound }] of bindings(peer).entries()) {
+    const claims = verified[index];
+    // A verifier that is asked could answer about another quote.
+    const isAbout = claims !== undefined && equalBytes(claims.reportData, parseQuote(quote).body.report.reportData);
+    if (!isAbout) throw refusal("RA_TLS_REPORT_DATA_MISMATCH");
+    checkReportData(claims.reportData, bound);
   }
-  const [first, second = first] = claims;
+  const [first, second = first] = verified;
   if (first === undefined || second === undefined) throw refusal("RA_TLS_EVIDENCE_MISSING");
   if (identity(first) !== identity(second)) throw refusal("RA_TLS_QUOTES_DISAGREE");
   return verifiedPeerOf(peer, first);
@@ -130,15 +163,11 @@ function bindings({ evidence, legacyQuote, spki }: RaTlsEvidence): { quote: Uint
   ];
 }
 
-function checkReportData(reportData: Uint8Array, bound: Uint8Array): void {
-  const digest = createHash("sha256").update(bound).digest();
-  if (!equalBytes(reportData.subarray(0, 32), digest)) throw refusal("RA_TLS_REPORT_DATA_MISMATCH");
-  if (!isZero(reportData.subarray(32))) throw refusal("RA_TLS_REPORT_DATA_TAIL_NOT_ZERO");
-}
-
 /** Everything that policy may decide by, as text: two quotes in one certificate must agree on it. */
 function identity(claims: VerifiedClaims): string {
-  const { reportData: _differs, checked: _log, ...rest } = claims;
+  const { reportData: _differs, checked: _log, dates, ...claimed } = claims;
+  // A service's tokens have dates of their own.
+  const rest = claims.verifier === "maa" ? claimed : { ...claimed, dates };
   return JSON.stringify(rest, (_key, value: unknown) => {
     if (value instanceof Uint8Array) return toHex(value);
     return typeof value === "bigint" ? value.toString() : value;

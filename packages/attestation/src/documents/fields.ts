@@ -37,6 +37,12 @@ export class Fields {
     return value;
   }
 
+  boolean(name: string): boolean {
+    const value = this.#object[name];
+    if (typeof value !== "boolean") throw new FieldError("not a boolean");
+    return value;
+  }
+
   /** One of a closed list of words. */
   word<Word extends string>(name: string, words: readonly Word[]): Word {
     const text = this.string(name);

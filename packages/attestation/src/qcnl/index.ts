@@ -1,0 +1,3 @@
+// `@cloister/attestation/qcnl`: which collateral service to ask: the configuration of Intel's library, and presets.
+export { PRESETS, type Preset, type PresetName } from "./presets.ts";
+export { parseQcnl, qcnlService, type QcnlService, type QcnlServiceOptions, type QcnlSettings } from "./qcnl.ts";
