@@ -79,6 +79,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
         return false;
       }
     },
+    replaceTls: (tls) => listener.replaceTls(tls),
     close: (graceMs = DEFAULT_GRACE_MS) => listener.close(graceMs),
   };
 }

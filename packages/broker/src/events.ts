@@ -12,7 +12,9 @@ export type BrokerEvent =
       readonly code: ConnectionCode;
     }
   | { readonly type: "alarm"; readonly time: string; readonly code: AlarmCode; readonly reason: string }
-  | { readonly type: "policy"; readonly time: string; readonly policySha256: string };
+  | { readonly type: "policy"; readonly time: string; readonly policySha256: string }
+  /** The broker's own certificate was renewed. */
+  | { readonly type: "certificate"; readonly time: string; readonly notAfter: string };
 
 export interface ReleaseFacts {
   readonly workload: string;

@@ -1,7 +1,7 @@
 import { constants } from "node:crypto";
 import { once } from "node:events";
 import type { Socket } from "node:net";
-import { createServer, type Server, type TLSSocket } from "node:tls";
+import { createServer, type SecureContextOptions, type Server, type TLSSocket } from "node:tls";
 import { type Connection, ConnectionTable, end } from "./connection-table.ts";
 import type { BrokerLimits, BrokerOptions } from "./options.ts";
 
@@ -18,6 +18,8 @@ export interface ListenerOptions {
 
 export interface Listener {
   readonly address: { readonly host: string; readonly port: number };
+  /** For handshakes to come. */
+  replaceTls(tls: { readonly key: string; readonly cert: string }): void;
   close(graceMs: number): Promise<void>;
 }
 
@@ -29,13 +31,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const { host, port, limits } = options;
   const table = new ConnectionTable(limits);
   const server = createServer({
-    key: options.tls.key,
-    cert: options.tls.cert,
-    minVersion: "TLSv1.2",
-    // Gramine 1.8 (Mbed TLS 3.6.0) takes the session tickets of TLS 1.3, which Node always sends, for a fatal error.
-    maxVersion: options.tls.allowTls13 === true ? "TLSv1.3" : "TLSv1.2",
-    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
-    honorCipherOrder: true,
+    ...secureContext(options.tls),
     requestCert: true,
     rejectUnauthorized: false,
     handshakeTimeout: limits.handshakeTimeoutMs,
@@ -48,7 +44,24 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     once(server, "listening"),
     once(server, "error").then(([error]) => Promise.reject(error as Error)),
   ]);
-  return { address: addressOf(server, host), close: (graceMs) => close(server, table, graceMs) };
+  return {
+    address: addressOf(server, host),
+    replaceTls: (tls) => server.setSecureContext(secureContext({ ...options.tls, ...tls })),
+    close: (graceMs) => close(server, table, graceMs),
+  };
+}
+
+/** All of it again for every certificate: what is left out would fall back to Node's defaults. */
+function secureContext({ key, cert, allowTls13 }: BrokerOptions["tls"]): SecureContextOptions {
+  return {
+    key,
+    cert,
+    minVersion: "TLSv1.2",
+    // Gramine 1.8 (Mbed TLS 3.6.0) takes the session tickets of TLS 1.3, which Node always sends, for a fatal error.
+    maxVersion: allowTls13 === true ? "TLSv1.3" : "TLSv1.2",
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+    honorCipherOrder: true,
+  };
 }
 
 function accept(socket: Socket, table: ConnectionTable, options: ListenerOptions): void {

@@ -92,6 +92,8 @@ export interface Broker {
    * POLICY_REJECTED and returns false.
    */
   reloadPolicy(value: unknown): boolean;
+  /** Another key and certificate for connections to come; those that are open go on. */
+  replaceTls(tls: Pick<BrokerOptions["tls"], "key" | "cert">): void;
   /** Stops listening, lets connections in progress finish for at most `graceMs` (default 1000), then drops them. */
   close(graceMs?: number): Promise<void>;
 }

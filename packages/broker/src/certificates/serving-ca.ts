@@ -10,15 +10,18 @@ import { issueServerCertificate } from "./issue.ts";
 export function createServingCa(options: {
   readonly authority: CertificateAuthority;
   readonly clientAuthority?: CertificateAuthority;
+  /** The same, where only its certificate is at hand: PEM. */
+  readonly clientCa?: string;
   readonly clock: () => Date;
 }): ServingCa {
   const { authority, clientAuthority, clock } = options;
+  const clientCa = clientAuthority?.certificate ?? options.clientCa ?? null;
   return {
     issue: async (csr: Uint8Array, rule: ServingRule) => {
       const { dnsNames, ipAddresses, validitySeconds } = rule;
       const fields = { authority, subject: { csr }, now: clock(), dnsNames, ipAddresses, validitySeconds };
       return issueServerCertificate(fields).chain;
     },
-    clientCa: clientAuthority?.certificate ?? null,
+    clientCa,
   };
 }

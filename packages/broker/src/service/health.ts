@@ -1,0 +1,76 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+
+const HEADER_TIMEOUT_MS = 5000;
+const MAX_CONNECTIONS = 64;
+
+export interface Readiness {
+  readonly ready: boolean;
+  /** Why not, as codes. */
+  readonly reasons: readonly string[];
+}
+
+export interface HealthOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly readiness: () => Readiness;
+  readonly metrics: () => string;
+}
+
+export interface HealthListener {
+  readonly address: { readonly host: string; readonly port: number };
+  close(): Promise<void>;
+}
+
+/**
+ * Liveness, readiness and metrics over plain HTTP, for the machine's own agents: nothing here is secret, and nothing can be
+ * changed. `/livez` answers while the event loop turns, `/readyz` while releases can be made.
+ */
+export async function startHealth(options: HealthOptions): Promise<HealthListener> {
+  const server = createServer({ headersTimeout: HEADER_TIMEOUT_MS, requestTimeout: HEADER_TIMEOUT_MS });
+  server.maxConnections = MAX_CONNECTIONS;
+  server.on("request", (request, response) => {
+    const { status, body, type = "text/plain; charset=utf-8" } = answer(request.method, request.url, options);
+    response.writeHead(status, { "content-type": type, "cache-control": "no-store", connection: "close" }).end(body);
+  });
+  server.listen({ host: options.host, port: options.port });
+  await Promise.race([
+    once(server, "listening"),
+    once(server, "error").then(([error]) => Promise.reject(error as Error)),
+  ]);
+  return { address: addressOf(server, options.host), close: () => close(server) };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+  readonly type?: string;
+}
+
+function answer(method: string | undefined, url: string | undefined, options: HealthOptions): Answer {
+  if (method !== "GET" && method !== "HEAD") return { status: 405, body: "" };
+  switch (url) {
+    case "/livez":
+      return { status: 200, body: "ok\n" };
+    case "/readyz": {
+      const { ready, reasons } = options.readiness();
+      return { status: ready ? 200 : 503, body: ready ? "ok\n" : `${reasons.join("\n")}\n` };
+    }
+    case "/metrics":
+      return { status: 200, body: options.metrics(), type: "text/plain; version=0.0.4; charset=utf-8" };
+    default:
+      return { status: 404, body: "" };
+  }
+}
+
+function addressOf(server: Server, host: string): HealthListener["address"] {
+  const address = server.address();
+  return { host, port: typeof address === "object" && address !== null ? address.port : 0 };
+}
+
+async function close(server: Server): Promise<void> {
+  const closed = once(server, "close");
+  server.close();
+  server.closeAllConnections();
+  await closed;
+}

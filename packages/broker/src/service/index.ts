@@ -1,0 +1,10 @@
+/** The provisioning service with its files: what `cloister broker` runs. */
+export { bundleFolder } from "./bundle-folder.ts";
+export { type PolicyReader, readPolicyFile } from "./policy-file.ts";
+export {
+  type BrokerService,
+  type BrokerServiceOptions,
+  logOrigin,
+  startBrokerService,
+  STATE_FILES,
+} from "./service.ts";

@@ -1,0 +1,179 @@
+import assert from "node:assert/strict";
+import { createHash, createPublicKey } from "node:crypto";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { connect } from "node:tls";
+import { createSimulatedPlatform } from "@cloister/attestation/simulated";
+import { Secret, toHex } from "@cloister/encoding";
+import { verifyReleaseLogFile } from "@cloister/release-log/file";
+import type { BrokerEvent } from "../events.ts";
+import { KeyStore } from "../keys/key-store.ts";
+import type { KeyProtection } from "../keys/protection.ts";
+import { connectEnclave, createEnclave, MRENCLAVE, stockProvision } from "../testing/stock-client.ts";
+import { type BrokerService, type BrokerServiceOptions, logOrigin, startBrokerService } from "./index.ts";
+
+const DAY_MS = 86_400_000;
+const protection: KeyProtection = {
+  create: async () => ({
+    head: { kind: "passphrase", salt: "" },
+    master: await protection.open({ kind: "passphrase", salt: "" }),
+  }),
+  open: async () => new Secret(new Uint8Array(64).fill(7), "master key"),
+};
+
+interface Setup {
+  readonly options: BrokerServiceOptions;
+  readonly events: BrokerEvent[];
+  readonly writePolicy: (overrides?: Record<string, unknown>) => Promise<void>;
+  readonly start: (changes?: Partial<BrokerServiceOptions>) => Promise<BrokerService>;
+  readonly provision: (service: BrokerService) => Promise<Buffer | undefined>;
+}
+
+async function setUp(t: TestContext): Promise<Setup> {
+  const folder = await mkdtemp(join(tmpdir(), "service-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const platform = createSimulatedPlatform({ now: new Date() });
+  const policyFile = join(folder, "policy.json");
+  const workload = {
+    name: "digits",
+    identities: [{ tee: "sgx", mrenclave: toHex(MRENCLAVE) }],
+    platforms: [
+      {
+        kind: "simulated",
+        anchorSha256: createHash("sha256").update(platform.trustAnchor.certificate).digest("hex"),
+      },
+    ],
+    secrets: { keyId: "models/digits/1" },
+  };
+  const writePolicy = (overrides: Record<string, unknown> = {}): Promise<void> =>
+    writeFile(
+      policyFile,
+      JSON.stringify({ schema: "cloister-policy/1", production: false, workloads: [{ ...workload, ...overrides }] }),
+    );
+  await writePolicy();
+  const stateDir = join(folder, "state");
+  const events: BrokerEvent[] = [];
+  const options: BrokerServiceOptions = {
+    listen: { host: "127.0.0.1", port: 0 },
+    health: { host: "127.0.0.1", port: 0 },
+    stateDir,
+    protection,
+    policyFile,
+    serverNames: ["broker.test"],
+    collateral: (quote) => Promise.resolve(platform.collateralFor(quote)),
+    anchors: [platform.trustAnchor],
+    onEvent: (event) => events.push(event),
+    intervals: { filesMs: 20, certificateMs: 20 },
+  };
+  const start = async (changes: Partial<BrokerServiceOptions> = {}): Promise<BrokerService> => {
+    const service = await startBrokerService({ ...options, ...changes });
+    t.after(() => service.close(50));
+    return service;
+  };
+  const provision = async ({ address, authority }: BrokerService): Promise<Buffer | undefined> => {
+    const socket = await connectEnclave({ port: address.port, ca: authority }, await createEnclave(platform));
+    return stockProvision(socket, "1.9");
+  };
+  return { options, events, writePolicy, start, provision };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+const get = async (service: BrokerService, path: string): Promise<{ status: number; text: string }> => {
+  const response = await fetch(`http://127.0.0.1:${service.health?.port ?? 0}${path}`);
+  return { status: response.status, text: await response.text() };
+};
+
+test("a service makes its authority and log once, serves from its files, and goes on after a restart", async (t) => {
+  const { options, start, provision } = await setUp(t);
+  const first = await start();
+  assert.equal(await provision(first), undefined, "there is no key yet");
+  const keys = await KeyStore.open({ path: join(options.stateDir, "keys.json"), protection });
+  await keys.generate("models/digits/1");
+  assert.deepEqual(await provision(first), Buffer.from((await keys.secret("models/digits/1")).reveal()));
+  await keys.rotate("models/digits/1", 3600);
+  assert.deepEqual(await provision(first), Buffer.from((await keys.secret("models/digits/1@2")).reveal()));
+  await keys.revoke("models/digits/1");
+  assert.equal(await provision(first), undefined, "a revocation takes effect at once");
+  await first.close();
+
+  const second = await start();
+  assert.equal(second.authority, first.authority);
+  assert.equal(await readFile(join(options.stateDir, "ca.pem"), "utf8"), first.authority);
+  const ids: (string | null)[] = [];
+  await verifyReleaseLogFile(join(options.stateDir, "release.log"), {
+    origin: logOrigin("broker.test"),
+    publicKey: createPublicKey(second.logKey),
+    onEntry: ({ keyId }) => ids.push(keyId),
+  });
+  assert.deepEqual(ids, ["models/digits/1", "models/digits/1@1", "models/digits/1@2", "models/digits/1"]);
+});
+
+test("a changed policy file takes effect by itself, and a bad one raises an alarm and changes nothing", async (t) => {
+  const { options, events, writePolicy, start, provision } = await setUp(t);
+  const service = await start();
+  await (await KeyStore.open({ path: join(options.stateDir, "keys.json"), protection })).generate("models/digits/1");
+  await writeFile(options.policyFile, '{"schema": "cloister-policy/1", "workloads": true}');
+  await until(() => events.some((event) => event.type === "alarm" && event.code === "POLICY_REJECTED"));
+  assert.ok(await provision(service), "the last good policy stays");
+  await rm(options.policyFile);
+  await until(() => events.filter((event) => event.type === "alarm").length === 2);
+  assert.ok(await provision(service), "also while there is no file");
+  await writePolicy({ identities: [{ tee: "sgx", mrenclave: "00".repeat(32) }] });
+  await until(() => events.some((event) => event.type === "policy"));
+  assert.equal(await provision(service), undefined);
+  assert.equal(await service.reloadPolicy(), true);
+});
+
+test("a policy that is bad at the start ends the start, and nothing listens", async (t) => {
+  const { options, start } = await setUp(t);
+  await writeFile(options.policyFile, '{"schema": "cloister-policy/1", "workloads": true}');
+  await assert.rejects(start(), { code: "POLICY_MALFORMED" });
+  await rm(options.policyFile);
+  await assert.rejects(start(), { code: "POLICY_FILE_UNREADABLE" });
+});
+
+test("liveness, readiness and metrics are on a listener of their own", async (t) => {
+  const { start, provision } = await setUp(t);
+  let now = Date.now();
+  const service = await start({ clock: () => new Date(now), intervals: { filesMs: 1000, certificateMs: 1_000_000 } });
+  await provision(service);
+  assert.deepEqual(await get(service, "/livez"), { status: 200, text: "ok\n" });
+  assert.deepEqual(await get(service, "/readyz"), { status: 200, text: "ok\n" });
+  const metrics = await get(service, "/metrics");
+  assert.ok(metrics.text.includes('cloister_broker_refusals_total{code="KEY_UNAVAILABLE",simulated="true"} 1'));
+  assert.ok(metrics.text.includes("cloister_broker_log_entries 1"));
+  assert.equal((await get(service, "/keys")).status, 404);
+  now += 31 * DAY_MS;
+  assert.deepEqual(await get(service, "/readyz"), { status: 503, text: "BROKER_CERTIFICATE_EXPIRED\n" });
+});
+
+test("the broker's certificate is renewed before it ends, and open connections live on", async (t) => {
+  const { options, events, start, provision } = await setUp(t);
+  // Clients go by the real time: the broker starts in the past and then comes to the present.
+  let now = Date.now() - 2 * DAY_MS - 1000;
+  const service = await start({ clock: () => new Date(now), certificateDays: 3 });
+  await (await KeyStore.open({ path: join(options.stateDir, "keys.json"), protection })).generate("models/digits/1");
+  const serialNow = async (): Promise<string> => {
+    const socket = connect({ port: service.address.port, ca: service.authority, servername: "broker.test" });
+    await new Promise((resolve) => socket.once("secureConnect", resolve));
+    const { serialNumber } = socket.getPeerCertificate();
+    socket.destroy();
+    return serialNumber;
+  };
+  const old = connect({ port: service.address.port, ca: service.authority, servername: "broker.test" });
+  await new Promise((resolve) => old.once("secureConnect", resolve));
+  const before = await serialNow();
+  now += 2 * DAY_MS + 1000;
+  await until(() => events.some((event) => event.type === "certificate"));
+  assert.notEqual(await serialNow(), before);
+  assert.ok(await provision(service));
+  const answer = new Promise<Buffer>((resolve) => old.once("data", resolve));
+  old.write("SECRET_PROVISION_RA_TLS_REQUEST_V1\0");
+  assert.ok((await answer).includes("CERTIFICATE_MISSING"), "the old connection is still served");
+  old.destroy();
+});
