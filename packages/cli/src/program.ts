@@ -1,11 +1,14 @@
 import { Command, CommanderError } from "commander";
+import { enclaveCommand } from "./commands/enclave.ts";
 import { modelCommand } from "./commands/model.ts";
+import { sealCommand } from "./commands/seal.ts";
+import { runPfCrypt } from "./commands/seal-pf-crypt.ts";
 import { upCommand } from "./commands/up.ts";
 import { EXIT } from "./output/exit-code.ts";
 import { reportOf } from "./output/format-error.ts";
 
 /** Every command, in the order of the help. Each factory takes a function for the exit code of its action. */
-const COMMANDS = [upCommand, modelCommand];
+const COMMANDS = [upCommand, modelCommand, enclaveCommand, sealCommand];
 
 const HELP_CODES = new Set(["commander.helpDisplayed", "commander.help", "commander.version"]);
 
@@ -28,6 +31,8 @@ function buildProgram(setExit: (code: number) => void): Command {
 export async function run(argv: readonly string[]): Promise<number> {
   let code: number = EXIT.done;
   try {
+    // The words behind it follow another tool's grammar, in which `-V` is not the version.
+    if (argv[0] === "seal" && argv[1] === "pf-crypt") return await runPfCrypt(argv.slice(2));
     const program = buildProgram((exit) => {
       code = exit;
     });

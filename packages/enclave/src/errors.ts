@@ -10,7 +10,10 @@ export type EnclaveErrorCode =
   | "REPLICA_START_TIMEOUT"
   | "REPLICA_EXITED"
   | "REPLICA_REFUSED"
-  | "CLIENT_CA_MISSING";
+  | "CLIENT_CA_MISSING"
+  | "ELF_MALFORMED"
+  | "ENCLAVE_DOES_NOT_FIT"
+  | "SIGNING_KEY_UNSUITABLE";
 
 /** The one error class of this package. */
 export class EnclaveError extends CodedError<EnclaveErrorCode> {}

@@ -5,3 +5,6 @@ export { measureSimulated } from "./manifest/measure.ts";
 export { collectTrustedFiles, type Installation } from "./manifest/runtime-files.ts";
 export type { PlatformDriver } from "./platform/driver.ts";
 export { type LaunchOptions, launchSimulated, ReplicaRefusal, type RunningReplica } from "./simulated/launch.ts";
+export { type GramineManifest, readGramineManifest } from "./sgx/gramine-manifest.ts";
+export { computeMrenclave } from "./sgx/mrenclave.ts";
+export { mrsigner, signEnclave } from "./sgx/sigstruct.ts";
