@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { KeyStore } from "@cloister/broker";
+import { KeyStore, passphraseProtection } from "@cloister/broker";
 import { followPolicies, openPostgresStore, type PostgresStore, verifyPostgresLog } from "@cloister/broker/store";
 import { Secret } from "@cloister/encoding";
 import { parsePolicy, type Policy, policySha256 } from "@cloister/policy";
@@ -235,7 +235,8 @@ test("a writer that stops in the middle of a transaction holds the others up for
 
 test("keys are shared, a revocation counts for the next read, and the database never holds one in the clear", async (t) => {
   const { database, stores } = await openStores(t, 2);
-  const open = (store: PostgresStore) => KeyStore.open({ storage: store.keyStorage, passphrase });
+  const open = (store: PostgresStore) =>
+    KeyStore.open({ storage: store.keyStorage, protection: passphraseProtection(passphrase) });
   const [a, b] = (await Promise.all(stores.map(open))) as [KeyStore, KeyStore];
   await a.generate("digits/1");
   await Promise.all([a.generate("digits/2"), b.generate("digits/3"), b.generate("digits/4")]);
@@ -248,8 +249,8 @@ test("keys are shared, a revocation counts for the next read, and the database n
   }
   await a.revoke("digits/1");
   await assert.rejects(b.secret("digits/1"), { code: "KEY_REVOKED" });
-  const wrong = new Secret(Buffer.from("another"), "passphrase");
-  await assert.rejects(KeyStore.open({ storage: stores[0]!.keyStorage, passphrase: wrong }), {
+  const wrong = passphraseProtection(new Secret(Buffer.from("another one"), "passphrase"));
+  await assert.rejects(KeyStore.open({ storage: stores[0]!.keyStorage, protection: wrong }), {
     code: "KEY_STORE_LOCKED",
   });
   await database.admin("UPDATE cloister.documents SET version = 1");

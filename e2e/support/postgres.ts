@@ -30,7 +30,7 @@ export interface TestDatabase {
 export async function startPostgres(t: TestContext, parent: string = tmpdir()): Promise<TestDatabase> {
   const folder = await mkdtemp(join(parent, "postgres-"));
   const owner = await serverUser();
-  if (owner.uid !== undefined) chownSync(folder, owner.uid, owner.gid);
+  if (owner !== undefined) chownSync(folder, owner.uid, owner.gid);
   const bin = await binaries();
   const data = join(folder, "data");
   await run(join(bin, "initdb"), ["-D", data, "-U", "cloister", "-A", "trust", "-E", "UTF8"], owner);
@@ -87,12 +87,10 @@ async function admin(settings: PostgresSettings, sql: string): Promise<Record<st
 }
 
 /** PostgreSQL refuses to run as root. */
-async function serverUser(): Promise<{ uid?: number; gid?: number }> {
-  if (process.getuid?.() !== 0) return {};
-  const [uid, gid] = await Promise.all(
-    ["-u", "-g"].map(async (flag) => Number((await run("id", [flag, "postgres"])).stdout)),
-  );
-  return { uid, gid } as { uid: number; gid: number };
+async function serverUser(): Promise<{ uid: number; gid: number } | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  const id = async (flag: "-u" | "-g"): Promise<number> => Number((await run("id", [flag, "postgres"])).stdout);
+  return { uid: await id("-u"), gid: await id("-g") };
 }
 
 async function binaries(): Promise<string> {

@@ -85,14 +85,27 @@ export class Connection {
 
   async #run<T>(work: (client: Client) => Promise<T>): Promise<T> {
     if (this.#isClosed) throw unavailable(new Error("the store was closed"));
-    this.#client ??= await connectPostgres(this.#settings);
+    const client = this.#client ?? (await this.#open());
     try {
-      return await work(this.#client);
+      return await work(client);
     } catch (error) {
-      discard(this.#client);
-      this.#client = undefined;
+      discard(client);
+      this.#forget(client);
       throw error;
     }
+  }
+
+  async #open(): Promise<Client> {
+    const client = await connectPostgres(this.#settings);
+    const forget = (): void => this.#forget(client);
+    // One that breaks while it is idle costs no request.
+    client.on("error", forget).on("end", forget);
+    this.#client = client;
+    return client;
+  }
+
+  #forget(client: Client): void {
+    if (this.#client === client) this.#client = undefined;
   }
 }
 
