@@ -3,7 +3,10 @@ export { TensorBundle } from "./bundle/tensor-bundle.ts";
 export { SavedModelError, type SavedModelErrorCode } from "./error.ts";
 export type { MissingOp } from "./lower/lower.ts";
 export type { ModelFiles } from "./model-files.ts";
-export { describeMissing, type Program, type ShapeTrust, SignatureProgram } from "./program.ts";
+export { describeMissing, initializationProgram, type Program, type ShapeTrust, SignatureProgram } from "./program.ts";
+export type { HostStep, OnnxStep, Step } from "./partition.ts";
+export { HostRefusal } from "./host/call.ts";
+export { ModelState } from "./host/state.ts";
 export {
   readSavedModel,
   requireSignature,

@@ -1,8 +1,8 @@
-import type { DType } from "@cloister/encoding/tensor";
+import type { DType, Tensor } from "@cloister/encoding/tensor";
 import { fault } from "./error.ts";
-import { type LoweredSignature, lowerSignature, MISSING_OP, type MissingOp } from "./lower/lower.ts";
-import { encodeOnnxModel } from "./onnx/encode.ts";
-import { type OnnxGraph, type OnnxValueInfo, pruneGraph } from "./onnx/model.ts";
+import { type Lowered, lower, MISSING_OP, type MissingOp } from "./lower/lower.ts";
+import { givesOf, type MixedGraph, pruneGraph } from "./onnx/model.ts";
+import { partition, type Step } from "./partition.ts";
 import { requireSignature, type SavedModel, type Signature } from "./saved-model.ts";
 
 /**
@@ -12,12 +12,15 @@ import { requireSignature, type SavedModel, type Signature } from "./saved-model
  */
 export type ShapeTrust = "declared" | "open";
 
-/** An ONNX model that computes some outputs of a signature. */
+/** What computes some outputs of a signature, step by step. */
 export interface Program {
-  readonly onnx: Uint8Array;
-  /** Aliases of the inputs that the outputs need; they are the ONNX model's input names. */
+  /** In the order in which they run. Values go from one to the other by name. */
+  readonly steps: readonly Step[];
+  /** Values that are there from the start. */
+  readonly constants: ReadonlyMap<string, Tensor>;
+  /** Aliases of the inputs that the steps need; they are the names of their values. */
   readonly inputs: readonly string[];
-  /** ONNX output name of each alias. */
+  /** Name of the value of each output. */
   readonly outputs: ReadonlyMap<string, { readonly name: string; readonly dtype: DType }>;
   readonly nodeCount: number;
 }
@@ -25,53 +28,70 @@ export interface Program {
 /** A signature, lowered as a whole once; programs for any set of outputs are cut from it. */
 export class SignatureProgram {
   readonly #key: string;
+  readonly #model: SavedModel;
   readonly #signature: Signature;
-  readonly #lowered: LoweredSignature;
+  readonly #trust: ShapeTrust;
+  #whole: Lowered | undefined;
 
   /** @throws SavedModelError SIGNATURE_NOT_FOUND, or where the graph is broken */
   constructor(model: SavedModel, key: string, trust: ShapeTrust) {
     this.#key = key;
+    this.#model = model;
+    this.#trust = trust;
     this.#signature = requireSignature(model, key);
-    const feeds = [...this.#signature.inputs].map(([alias, { name, dtype, shape }]) => ({
-      name: alias,
-      tensor: name,
-      dtype,
-      shape: trust === "declared" ? shape : undefined,
-    }));
-    const fetches = [...new Set([...this.#signature.outputs.values()].map(({ name }) => name))];
-    this.#lowered = lowerSignature(model.graph, model.variables, feeds, fetches);
   }
 
   /** Ops that stand in the way of these outputs; empty where they can run. */
   missing(aliases: readonly string[] = [...this.#signature.outputs.keys()]): MissingOp[] {
-    const standIns = this.#pruned(aliases).nodes.filter(({ op }) => op === MISSING_OP);
-    return standIns.flatMap(({ outputs: [name = ""] }) => this.#lowered.missing.get(name) ?? []);
+    const lowered = this.#lowered(aliases);
+    return missingOps(lowered, this.#pruned(lowered, aliases));
   }
 
   /** The program for these outputs. @throws SavedModelError UNSUPPORTED_OPS, NODE_NOT_FOUND for an unknown alias */
   build(aliases: readonly string[]): Program {
-    const missing = this.missing(aliases);
-    if (missing.length > 0) throw unsupportedOps(this.#key, missing);
-    const graph = this.#pruned(aliases);
-    const outputs = new Map(aliases.map((alias) => [alias, this.#fetch(alias)]));
+    const lowered = this.#lowered(aliases);
+    const graph = this.#pruned(lowered, aliases);
+    const missing = missingOps(lowered, graph);
+    if (missing.length > 0) throw unsupportedOps(`the signature ${this.#key}`, missing);
+    const outputs = new Map(aliases.map((alias) => [alias, this.#fetch(lowered, alias)]));
+    const inputs = new Set([...graph.inputs.map(({ name }) => name), ...[...outputs.values()].map(({ name }) => name)]);
     return {
-      onnx: encodeOnnxModel(graph),
-      inputs: graph.inputs.map(({ name }) => name),
+      ...assemble(lowered, graph, new Set([...outputs.values()].map(({ name }) => name))),
+      inputs: [...this.#signature.inputs.keys()].filter((alias) => inputs.has(alias)),
       outputs,
-      nodeCount: graph.nodes.length,
     };
   }
 
-  #pruned(aliases: readonly string[]): OnnxGraph {
-    const outputs = new Map<string, OnnxValueInfo>(
-      aliases.map((alias) => [this.#fetch(alias).name, this.#fetch(alias)]),
-    );
-    return pruneGraph(this.#lowered.graph, [...outputs.values()]);
+  /** Where requests change the model, only what the wanted outputs need may run: each set of outputs is a graph of its own. */
+  #lowered(aliases: readonly string[]): Lowered {
+    const whole = this.#whole ?? this.#lower([...this.#signature.outputs.keys()]);
+    this.#whole = whole;
+    return whole.effects.length === 0 ? whole : this.#lower(aliases);
   }
 
-  #fetch(alias: string): OnnxValueInfo {
+  #lower(aliases: readonly string[]): Lowered {
+    const feeds = [...this.#signature.inputs].map(([alias, { name, dtype, shape }]) => ({
+      name: alias,
+      tensor: name,
+      dtype,
+      shape: this.#trust === "declared" ? shape : undefined,
+    }));
+    const names = aliases.flatMap((alias) => this.#signature.outputs.get(alias)?.name ?? []);
+    return lower(this.#model, {
+      feeds,
+      given: this.#model.initialization.assets,
+      fetches: [...new Set(names)],
+      targets: [],
+    });
+  }
+
+  #pruned(lowered: Lowered, aliases: readonly string[]): MixedGraph {
+    return pruneGraph(lowered.graph, [...aliases.map((alias) => this.#fetch(lowered, alias).name), ...lowered.effects]);
+  }
+
+  #fetch(lowered: Lowered, alias: string): { readonly name: string; readonly dtype: DType } {
     const tensor = this.#signature.outputs.get(alias);
-    const fetch = tensor && this.#lowered.fetches.get(tensor.name);
+    const fetch = tensor && lowered.fetches.get(tensor.name);
     if (fetch) return fetch;
     throw fault(
       "NODE_NOT_FOUND",
@@ -82,12 +102,42 @@ export class SignatureProgram {
   }
 }
 
+/**
+ * What has to run once before a model answers: it fills hash tables. `undefined` where there is nothing.
+ *
+ * @throws SavedModelError UNSUPPORTED_OPS
+ */
+export function initializationProgram(model: SavedModel): Program | undefined {
+  const { targets, assets } = model.initialization;
+  if (targets.length === 0) return undefined;
+  const lowered = lower(model, { feeds: [], given: assets, fetches: [], targets });
+  const graph = pruneGraph(lowered.graph, lowered.effects);
+  const missing = missingOps(lowered, graph);
+  if (missing.length > 0) throw unsupportedOps("the initialisation of the model", missing);
+  return { ...assemble(lowered, graph, new Set()), inputs: [], outputs: new Map() };
+}
+
+function assemble(
+  lowered: Lowered,
+  graph: MixedGraph,
+  outputs: ReadonlySet<string>,
+): Omit<Program, "inputs" | "outputs"> {
+  // An output may be a constant, which pruning to what nodes need leaves out.
+  const { initializers } = lowered.graph;
+  return { ...partition({ ...graph, initializers }, outputs, lowered.types), nodeCount: graph.nodes.length };
+}
+
+function missingOps(lowered: Lowered, graph: MixedGraph): MissingOp[] {
+  const standIns = graph.nodes.filter((node) => "op" in node && node.op === MISSING_OP);
+  return standIns.flatMap((node) => lowered.missing.get(givesOf(node)[0] ?? "") ?? []);
+}
+
 const MAX_LISTED_NODES = 50;
 
-function unsupportedOps(key: string, missing: readonly MissingOp[]): Error {
+function unsupportedOps(what: string, missing: readonly MissingOp[]): Error {
   return fault(
     "UNSUPPORTED_OPS",
-    `the signature ${key} cannot run`,
+    `${what} cannot run`,
     describeMissing(missing),
     "export a model without these ops, or serve it with TensorFlow",
   );

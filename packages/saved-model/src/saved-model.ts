@@ -6,8 +6,11 @@ import type {
 import type { DType, Tensor } from "@cloister/encoding/tensor";
 import { fault } from "./error.ts";
 import { decodeMetaGraph } from "./graph/decode.ts";
+import { EffectIndex } from "./graph/effects.ts";
 import { type Graph, indexGraph } from "./graph/graph.ts";
 import { restoreVariables, type Variables } from "./graph/restore.ts";
+import { type Initialization, INIT_OP_SIGNATURE, readInitialization } from "./graph/initialization.ts";
+import { lower } from "./lower/lower.ts";
 import type { ModelFiles } from "./model-files.ts";
 import { decodeTensor } from "./tensor/decode.ts";
 import { requireDType } from "./tensor/dtype.ts";
@@ -34,11 +37,11 @@ export interface SavedModel {
   readonly metaGraph: MetaGraphDef;
   readonly graph: Graph;
   readonly variables: Variables;
+  /** Keys of the variables that signatures or the initialisation assign. */
+  readonly mutable: ReadonlySet<string>;
+  readonly initialization: Initialization;
   readonly signatures: ReadonlyMap<string, Signature>;
 }
-
-/** The signature with which a TF2 SavedModel names its initialisation; nobody can call it. */
-const INIT_OP_SIGNATURE = "__saved_model_init_op";
 
 /**
  * Reads a SavedModel: the meta graph with the tags `tags`, and all variables that its saver restores.
@@ -52,7 +55,26 @@ export function readSavedModel(files: ModelFiles, tags: readonly string[] = ["se
   for (const [key, signature] of Object.entries(metaGraph.signatureDef)) {
     if (key !== INIT_OP_SIGNATURE) signatures.set(key, readSignature(key, signature));
   }
-  return { metaGraph, graph, variables: restoreVariables(graph, metaGraph, files), signatures };
+  const initialization = readInitialization(metaGraph);
+  const variables = restoreVariables(graph, metaGraph, files);
+  const model = { metaGraph, graph, variables, mutable: new Set<string>(), initialization, signatures };
+  return { ...model, mutable: assignedVariables(model) };
+}
+
+/** Variables that no longer hold what the checkpoint says once the model runs. */
+function assignedVariables(model: SavedModel): ReadonlySet<string> {
+  const { assets, targets } = model.initialization;
+  const effects = new EffectIndex(model.graph);
+  const fetches = [...model.signatures.values()].map(({ outputs }) => [...outputs.values()].map(({ name }) => name));
+  const assigned = new Set<string>();
+  const trace = (names: readonly string[], nodes: readonly string[]): void => {
+    if (!effects.isReached([...names, ...nodes])) return;
+    const task = { feeds: [], given: assets, fetches: names, targets: nodes };
+    for (const key of lower(model, task).assigned) assigned.add(key);
+  };
+  for (const names of fetches) trace(names, []);
+  trace([], targets);
+  return assigned;
 }
 
 /** The signature of that name. @throws SavedModelError SIGNATURE_NOT_FOUND */

@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { ExampleSchema } from "@cloister/encoding/gen/tensorflow/core/example/example_pb";
+import { FeatureSchema } from "@cloister/encoding/gen/tensorflow/core/example/feature_pb";
 import type { Tensor } from "@cloister/encoding/tensor";
 import { importFrozenGraph, type ModelFiles } from "@cloister/saved-model";
 import { OnnxEngine } from "./onnx-engine.ts";
@@ -22,6 +25,20 @@ const ints = (...values: number[]): Tensor => ({
   shape: [values.length],
   data: Int32Array.from(values),
 });
+
+const strings = (...data: Uint8Array[]): Tensor => ({ dtype: "string", shape: [data.length], data });
+
+/** Serialized examples whose features are one float each. */
+const examples = (...rows: Record<string, number>[]): Tensor =>
+  strings(
+    ...rows.map((row) => {
+      const feature = Object.entries(row).map(
+        ([key, value]) =>
+          [key, create(FeatureSchema, { kind: { case: "floatList", value: { value: [value] } } })] as const,
+      );
+      return toBinary(ExampleSchema, create(ExampleSchema, { features: { feature: Object.fromEntries(feature) } }));
+    }),
+  );
 
 async function run(
   files: ModelFiles,
@@ -79,15 +96,48 @@ describe("models of TensorFlow Serving", () => {
     assert.deepEqual(await run(files, "serving_default", { x: floats([4], 2, 3, 4, 5) }, ["y"]), [[3, 3.5, 4, 4.5]]);
   });
 
-  it("reads the counter, and says which ops the other signatures lack", async () => {
-    const servable = await engine.load(model("tfserving/saved_model_counter/00000123"));
-    const answers = await servable.run({ signature: "get_counter", inputs: new Map(), outputs: ["output"] });
-    assert.deepEqual(answers.get("output")?.data, Float32Array.of(0));
-    assert.match(servable.unsupported.get("incr_counter") ?? "", /AssignAdd/);
-    const refused = servable.run({ signature: "incr_counter", inputs: new Map(), outputs: ["output"] });
-    await assert.rejects(refused, { code: "UNSUPPORTED_OPS" });
+  for (const path of HALF_PLUS_TWO) {
+    it(`${path} classifies and regresses serialized examples`, async () => {
+      const inputs = { inputs: examples({ x: 2 }, { x: 3 }) };
+      assert.deepEqual(await run(model(path), "classify_x_to_y", inputs, ["scores"]), [[3, 3.5]]);
+      assert.deepEqual(await run(model(path), "regress_x_to_y", inputs, ["outputs"]), [[3, 3.5]]);
+      assert.deepEqual(await run(model(path), "regress_x_to_y2", inputs, ["outputs"]), [[4, 4.5]]);
+    });
+  }
+
+  it("an example without the feature gets the default, one of another type and rubbish are refused", async () => {
+    const servable = await engine.load(model(HALF_PLUS_TWO[0] ?? ""));
+    const ask = (tensor: Tensor): Promise<ReadonlyMap<string, Tensor>> =>
+      servable.run({ signature: "regress_x_to_y", inputs: new Map([["inputs", tensor]]), outputs: ["outputs"] });
+    await assert.rejects(ask(strings(Uint8Array.of(1, 2, 3))), { code: "INPUT_INVALID" });
+    await assert.rejects(ask(examples({ other: 1 })), { code: "INPUT_INVALID" });
+    const whole = toBinary(
+      ExampleSchema,
+      create(ExampleSchema, {
+        features: { feature: { x: { kind: { case: "int64List", value: { value: [1n] } } } } },
+      }),
+    );
+    await assert.rejects(ask(strings(whole)), { code: "INPUT_INVALID" });
     await servable.close();
   });
+
+  for (const execution of ["inline", "worker"] as const) {
+    it(`the counter counts over requests (${execution})`, async () => {
+      const servable = await new OnnxEngine({ execution }).load(model("tfserving/saved_model_counter/00000123"));
+      const ask = async (signature: string, inputs: Record<string, Tensor> = {}): Promise<unknown> => {
+        const request = { signature, inputs: new Map(Object.entries(inputs)), outputs: ["output"] };
+        return (await servable.run(request)).get("output")?.data[0];
+      };
+      assert.equal(await ask("get_counter"), 0);
+      assert.equal(await ask("incr_counter"), 1);
+      assert.equal(await ask("incr_counter_by", { delta: floats([], 3) }), 4);
+      assert.equal(await ask("get_counter"), 4);
+      assert.equal(await ask("get_counter"), 4);
+      assert.equal(await ask("reset_counter"), 0);
+      assert.equal(await ask("get_counter"), 0);
+      await servable.close();
+    });
+  }
 
   it("refuses an export from before SavedModel", async () => {
     await assert.rejects(engine.load(model("tfserving/bad_half_plus_two/00000123")), { code: "FILE_MISSING" });

@@ -47,6 +47,10 @@ export class Attributes {
     return (this.#get(name, "list")?.i ?? []).map(Number);
   }
 
+  floats(name: string): number[] {
+    return [...(this.#get(name, "list")?.f ?? [])];
+  }
+
   strings(name: string): string[] {
     return (this.#get(name, "list")?.s ?? []).map((bytes) => fromUtf8(bytes) ?? "");
   }
@@ -78,6 +82,19 @@ export class Attributes {
     const value = this.#get(name, "func");
     if (!value) throw this.#malformed(name, "it is missing");
     return value.name;
+  }
+
+  functionNames(name: string): string[] {
+    return (this.#get(name, "list")?.func ?? []).map((each) => each.name);
+  }
+
+  /** Dtypes of a list attribute. */
+  dtypes(name: string): DType[] {
+    return (this.#get(name, "list")?.type ?? []).map((number) => requireDType(number, this.#node.name));
+  }
+
+  shapes(name: string): (number[] | undefined)[] {
+    return (this.#get(name, "list")?.shape ?? []).map((shape) => shapeOf(shape));
   }
 
   #malformed(name: string, why: string): Error {

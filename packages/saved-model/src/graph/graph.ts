@@ -51,8 +51,17 @@ export function isControl(input: string): boolean {
   return input.startsWith("^");
 }
 
-/** Output arguments of ops that have several; in function bodies edges name them. Lists and single outputs need no entry. */
+/** Output arguments of ops that have several; in function bodies edges name them. A single list or output needs no entry. */
 const OUTPUT_ARGS: Readonly<Record<string, readonly string[]>> = {
+  LookupTableExportV2: ["keys", "values"],
+  RaggedTensorToSparse: ["sparse_indices", "sparse_values", "sparse_dense_shape"],
+  SparseFillEmptyRows: ["output_indices", "output_values", "empty_row_indicator", "reverse_index_map"],
+  SparseReshape: ["output_indices", "output_shape"],
+  StringSplit: ["indices", "values", "shape"],
+  StringSplitV2: ["indices", "values", "shape"],
+  TensorListPopBack: ["output_handle", "tensor"],
+  UniqueV2: ["y", "idx"],
+  UniqueWithCounts: ["y", "idx", "count"],
   FusedBatchNorm: ["y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2"],
   FusedBatchNormV2: ["y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2"],
   FusedBatchNormV3: ["y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2", "reserve_space_3"],
@@ -65,6 +74,22 @@ const OUTPUT_ARGS: Readonly<Record<string, readonly string[]>> = {
   NonMaxSuppressionV5: ["selected_indices", "selected_scores", "valid_outputs"],
 };
 
+/** Output arguments of ops that parse examples: each is a list. */
+const PARSED_LISTS = ["sparse_indices", "sparse_values", "sparse_shapes", "dense_values", "ragged_values"];
+
+/** Index of the first output that belongs to an output argument of a node. */
+function outputBase({ op, attr }: NodeDef, argument: string): number {
+  if (!op.startsWith("Parse")) return Math.max(OUTPUT_ARGS[op]?.indexOf(argument) ?? 0, 0);
+  const count = (name: string): number => {
+    const value = Object.hasOwn(attr, name) ? attr[name]?.value : undefined;
+    return value?.case === "list" ? value.value.type.length : 0;
+  };
+  const [sparse, dense, ragged] = [count("sparse_types"), count("Tdense"), count("ragged_value_types")];
+  const sizes = [sparse, sparse, sparse, dense, ragged];
+  const place = PARSED_LISTS.indexOf(argument);
+  return sizes.slice(0, place === -1 ? sizes.length : place).reduce((a, b) => a + b, 0);
+}
+
 /** The edge of a graph's input (`node`, `node:1`, `^node`) or a tensor name. */
 export function parseGraphEdge(input: string): Edge {
   const [node = "", output] = (isControl(input) ? input.slice(1) : input).split(":");
@@ -76,9 +101,8 @@ export function parseBodyEdge(input: string, nodes: NodeIndex): Edge {
   const [node = "", argument, index] = (isControl(input) ? input.slice(1) : input).split(":");
   if (argument === undefined) return { node, output: 0 };
   if (index === undefined) return { node, output: parseIndex(argument, input) };
-  const args = OUTPUT_ARGS[nodes.get(node)?.op ?? ""];
-  const base = Math.max(args?.indexOf(argument) ?? 0, 0);
-  return { node, output: base + parseIndex(index, input) };
+  const producer = nodes.get(node);
+  return { node, output: (producer ? outputBase(producer, argument) : 0) + parseIndex(index, input) };
 }
 
 function parseIndex(text: string, input: string): number {

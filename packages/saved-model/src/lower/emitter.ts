@@ -1,5 +1,7 @@
 import type { DType, Tensor } from "@cloister/encoding/tensor";
-import type { OnnxAttribute, OnnxInitializer, OnnxNode, OnnxValueInfo } from "../onnx/model.ts";
+import type { HostCall } from "../host/call.ts";
+import { indexCall, pickCall } from "../host/moves.ts";
+import type { GraphNode, OnnxAttribute, OnnxGraph, OnnxInitializer, OnnxNode, OnnxValueInfo } from "../onnx/model.ts";
 import { DTYPES } from "../tensor/dtype.ts";
 import { reshapeTensor, transposeTensor } from "../tensor/transform.ts";
 import { type Shape, type TensorValue, TO_CHANNELS_FIRST, TO_CHANNELS_LAST } from "./value.ts";
@@ -16,18 +18,110 @@ type Attrs = Readonly<Record<string, OnnxAttribute>>;
 export interface Type {
   readonly dtype: DType;
   readonly shape: Shape;
+  /** A sequence of such tensors, see ListValue. */
+  readonly isSequence?: boolean;
 }
 
 /** Collects the nodes of an ONNX graph and keeps track of the two layouts of image tensors. */
 export class Emitter {
-  readonly nodes: OnnxNode[] = [];
-  readonly initializers = new Map<string, OnnxInitializer>();
+  readonly nodes: GraphNode[] = [];
+  readonly initializers: Map<string, OnnxInitializer>;
   readonly inputs: OnnxValueInfo[] = [];
-  readonly #intNames = new Map<string, string>();
-  #count = 0;
+  /** Types of the values that cross between ONNX and host calls, and of results of control flow. */
+  readonly types: Map<string, Type>;
+  readonly #intNames: Map<string, string>;
+  readonly #counter: { next: number };
+  readonly #outer: Emitter | undefined;
+  /** What the last call that reads or changes the model's state gave: the next one takes it, so that they keep their order. */
+  #state: string | undefined;
+  readonly #effects: string[] = [];
+  readonly #hostResults = new Set<string>();
+
+  /** A `body` collects the nodes of a subgraph: its constants are the whole graph's. */
+  constructor(outer?: Emitter) {
+    this.#outer = outer;
+    this.initializers = outer?.initializers ?? new Map<string, OnnxInitializer>();
+    this.types = outer?.types ?? new Map<string, Type>();
+    this.#intNames = outer ? outer.#intNames : new Map<string, string>();
+    this.#counter = outer ? outer.#counter : { next: 0 };
+  }
 
   #fresh(hint: string): string {
-    return `${hint}_${this.#count++}`;
+    return `${hint}_${this.#counter.next++}`;
+  }
+
+  get isBody(): boolean {
+    return this.#outer !== undefined;
+  }
+
+  /** Whether a host call gives the value of that name. */
+  isHostResult(name: string): boolean {
+    return this.#hostResults.has(name);
+  }
+
+  /** A name for an input of a subgraph. */
+  name(hint: string): string {
+    return this.#fresh(hint);
+  }
+
+  /** What calls that change the model's state give: outputs that every request needs. */
+  get effects(): readonly string[] {
+    return this.#effects;
+  }
+
+  /**
+   * Adds a call that the host makes. `state`: it reads or changes what the model remembers, so that it must neither be dropped
+   * (a change) nor change places with its like.
+   */
+  host(
+    call: HostCall,
+    operands: readonly TensorValue[],
+    results: readonly Type[],
+    state?: "reads" | "changes",
+  ): TensorValue[] {
+    if (this.#outer) unlowerable("in a loop or branch");
+    const inputs = operands.map((operand) => {
+      const name = this.plain(operand);
+      if (!this.types.has(name)) this.types.set(name, operand);
+      return name;
+    });
+    const first = this.#fresh(call.op);
+    const outputs = results.map((type, index) => {
+      const name = `${first}_${index}`;
+      this.types.set(name, type);
+      this.#hostResults.add(name);
+      return name;
+    });
+    if (state) {
+      const token = `${first}_state`;
+      this.nodes.push({ host: call, inputs, outputs, token: { before: this.#state, after: token } });
+      this.#state = token;
+      if (state === "changes") this.#effects.push(token);
+    } else {
+      this.nodes.push({ host: call, inputs, outputs });
+    }
+    return results.map(({ dtype, shape }, index) => ({ kind: "tensor", dtype, shape, plain: outputs[index] ?? "" }));
+  }
+
+  /** For each string tensor an int64 tensor of its shape: where its elements are among all elements of `values`. */
+  indicesOf(values: readonly TensorValue[]): TensorValue[] {
+    const types = values.map(({ shape }): Type => ({ dtype: "int64", shape }));
+    return this.host(indexCall(values.length), values, types);
+  }
+
+  /** Adds a node with subgraphs. */
+  control(
+    op: string,
+    inputs: readonly string[],
+    results: readonly Type[],
+    subgraphs: Readonly<Record<string, OnnxGraph>>,
+    captures: readonly string[],
+  ): string[] {
+    const outputs = this.node(op, inputs, {}, results.length);
+    const node = this.nodes.pop() as OnnxNode;
+    this.nodes.push({ ...node, subgraphs, captures });
+    for (const [index, name] of outputs.entries()) this.types.set(name, results[index] as Type);
+    return outputs;
   }
 
   /** Adds a node over ONNX names; returns the names of its outputs. */
@@ -103,9 +197,16 @@ export class Emitter {
   plain(value: TensorValue): string {
     if (value.plain !== undefined) return value.plain;
     if (value.constant) value.plain = this.initializer(value.constant);
+    else if (value.moved) [value.plain] = this.#pick(value, value.moved);
     else if (value.channelsFirst === undefined) throw new Error("a tensor without a name");
     else value.plain = this.node("Transpose", [value.channelsFirst], { perm: TO_CHANNELS_LAST })[0];
     return value.plain;
+  }
+
+  /** Makes the string tensor whose elements were moved around. */
+  #pick({ shape }: TensorValue, { pool, indices }: NonNullable<TensorValue["moved"]>): [string] {
+    const [picked] = this.host(pickCall(pool.length), [...pool, indices], [{ dtype: "string", shape }]);
+    return [picked?.plain ?? ""];
   }
 
   /** Name of a value of rank 4 in channels-first order. */

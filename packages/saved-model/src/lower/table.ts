@@ -2,33 +2,44 @@ import type { LoweringTable } from "./op.ts";
 import { ACTIVATION } from "./ops/activation.ts";
 import { ARITHMETIC } from "./ops/arithmetic.ts";
 import { CONVOLUTION } from "./ops/convolution.ts";
+import { LIST } from "./ops/list.ts";
 import { LOGIC } from "./ops/logic.ts";
 import { MATMUL } from "./ops/matmul.ts";
 import { NORMALIZATION } from "./ops/normalization.ts";
 import { PADDING } from "./ops/padding.ts";
+import { PARSE_EXAMPLE } from "./ops/parse-example.ts";
 import { POOLING } from "./ops/pooling.ts";
 import { REDUCTION } from "./ops/reduction.ts";
 import { SHAPE } from "./ops/shape.ts";
 import { SLICING } from "./ops/slicing.ts";
+import { SPARSE } from "./ops/sparse.ts";
 import { STRIDED_SLICE } from "./ops/strided-slice.ts";
+import { STRINGS } from "./ops/strings.ts";
+import { STATE } from "./state-ops.ts";
 
-/** All ops with a lowering of their own. Constants, variables and calls are handled in lower.ts. */
-export const LOWERINGS: ReadonlyMap<string, LoweringTable[string]> = new Map(
-  [
-    ACTIVATION,
-    ARITHMETIC,
-    CONVOLUTION,
-    LOGIC,
-    MATMUL,
-    NORMALIZATION,
-    PADDING,
-    POOLING,
-    REDUCTION,
-    SHAPE,
-    SLICING,
-    STRIDED_SLICE,
-  ].flatMap((table) => Object.entries(table)),
-);
+function tableOf(tables: readonly LoweringTable[]): ReadonlyMap<string, LoweringTable[string]> {
+  return new Map(tables.flatMap((table) => Object.entries(table)));
+}
+
+/** All ops that become ONNX nodes. Constants, variables, calls and control flow are handled in lower.ts. */
+export const LOWERINGS = tableOf([
+  ACTIVATION,
+  ARITHMETIC,
+  CONVOLUTION,
+  LIST,
+  LOGIC,
+  MATMUL,
+  NORMALIZATION,
+  PADDING,
+  POOLING,
+  REDUCTION,
+  SHAPE,
+  SLICING,
+  STRIDED_SLICE,
+]);
+
+/** All ops that become host calls; where both tables have one, this is for strings. */
+export const HOST_LOWERINGS = tableOf([PARSE_EXAMPLE, SPARSE, STATE, STRINGS]);
 
 /** Ops that give their operands as they are: at inference none of them does anything. */
 export const PASS_THROUGH: ReadonlySet<string> = new Set([

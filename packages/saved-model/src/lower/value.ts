@@ -19,14 +19,34 @@ export interface TensorValue {
   readonly constant?: Tensor;
   /** Elements of an integer tensor of rank 0 or 1, as far as they are known (computed shapes mostly are). */
   readonly elements?: readonly (number | undefined)[];
+  /** A string tensor of elements of others, before it is made: `indices` counts through the elements of the whole pool. */
+  readonly moved?: { readonly pool: readonly TensorValue[]; readonly indices: TensorValue };
   /** Where the value is another one with zeros around it: a convolution takes that one and pads itself. */
   readonly padding?: { readonly of: TensorValue; readonly pads: readonly (readonly [number, number])[] };
 }
 
-/** A handle of a resource variable, by `variableKey`. */
-interface VariableValue {
+/** A handle of a variable, by `variableKey`. */
+export interface VariableValue {
   readonly kind: "variable";
   readonly key: string;
+  /** A TF1 reference: whoever takes it reads the variable at that moment. */
+  readonly isReference: boolean;
+}
+
+/** A handle of a hash table, by the key of its node. */
+interface TableValue {
+  readonly kind: "table";
+  readonly key: string;
+}
+
+/** A list of tensors: a tensor whose first axis counts its items, or an ONNX sequence. */
+export interface ListValue {
+  readonly kind: "list";
+  readonly form: "tensor" | "sequence";
+  readonly dtype: DType;
+  /** Shape of an item. */
+  readonly item: Shape;
+  readonly name: string;
 }
 
 /** What an op that cannot be lowered gives; `name` is its stand-in's output in the ONNX graph. */
@@ -35,7 +55,7 @@ interface MissingValue {
   readonly name: string;
 }
 
-export type Value = TensorValue | VariableValue | MissingValue;
+export type Value = TensorValue | VariableValue | TableValue | ListValue | MissingValue;
 
 /** Elements of an integer vector or scalar, as far as they are known; `undefined` where nothing is. */
 export function knownElements(value: TensorValue): readonly (number | undefined)[] | undefined {

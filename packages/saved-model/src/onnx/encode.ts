@@ -13,7 +13,7 @@ import {
   OPSET,
 } from "./model.ts";
 
-const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, floats: 6, ints: 7 } as const;
+const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, graph: 5, floats: 6, ints: 7 } as const;
 
 /** A ModelProto. Tensor data are written once, into the result. */
 export function encodeOnnxModel(graph: OnnxGraph): Uint8Array {
@@ -42,6 +42,10 @@ function encodeNode(node: OnnxNode): ProtoWriter {
   for (const output of node.outputs) writer.string(2, output);
   writer.string(4, node.op);
   for (const [name, value] of Object.entries(node.attributes)) writer.message(5, encodeAttribute(name, value));
+  for (const [name, graph] of Object.entries(node.subgraphs ?? {})) {
+    const attribute = new ProtoWriter().string(1, name).message(6, encodeGraph(graph)).int(20, ATTRIBUTE_TYPE.graph);
+    writer.message(5, attribute);
+  }
   return writer;
 }
 
@@ -71,9 +75,9 @@ function encodeTensor(name: string, { dtype, shape, make }: OnnxInitializer): Pr
   return writer.lazyBytes(9, { length: elementCount(shape) * DTYPES[dtype].bytes, fill });
 }
 
-function encodeValueInfo({ name, dtype, shape }: OnnxValueInfo): ProtoWriter {
+function encodeValueInfo({ name, dtype, shape, isSequence }: OnnxValueInfo): ProtoWriter {
   const tensorType = new ProtoWriter().int(1, DTYPES[dtype].onnx);
-  if (shape) {
+  if (shape && !isSequence) {
     const dimensions = new ProtoWriter();
     shape.forEach((size, axis) => {
       // Each unknown dimension gets its own symbol: nothing may be assumed about two of them being equal.
@@ -82,5 +86,7 @@ function encodeValueInfo({ name, dtype, shape }: OnnxValueInfo): ProtoWriter {
     });
     tensorType.message(2, dimensions);
   }
-  return new ProtoWriter().string(1, name).message(2, new ProtoWriter().message(1, tensorType));
+  const type = new ProtoWriter().message(1, tensorType);
+  const whole = isSequence ? new ProtoWriter().message(4, new ProtoWriter().message(1, type)) : type;
+  return new ProtoWriter().string(1, name).message(2, whole);
 }

@@ -1,4 +1,5 @@
 import type { DType, Tensor } from "@cloister/encoding/tensor";
+import type { HostCall } from "../host/call.ts";
 
 /** An attribute's value. A bare number is an integer attribute; floats are marked. */
 export type OnnxAttribute =
@@ -10,6 +11,32 @@ export interface OnnxNode {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: Readonly<Record<string, OnnxAttribute>>;
+  /** Bodies of control flow, by attribute. */
+  readonly subgraphs?: Readonly<Record<string, OnnxGraph>>;
+  /** Values from outside that the subgraphs use. */
+  readonly captures?: readonly string[];
+}
+
+/** A call that the host makes between parts that ONNX computes. */
+export interface HostNode {
+  readonly host: HostCall;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** Names that order calls on the model's state. */
+  readonly token?: { readonly before: string | undefined; readonly after: string };
+}
+
+export type GraphNode = OnnxNode | HostNode;
+
+/** All names that a node needs, also inside its subgraphs and for its order. */
+export function needsOf(node: GraphNode): readonly string[] {
+  if (!("host" in node)) return node.captures ? [...node.inputs, ...node.captures] : node.inputs;
+  return node.token?.before === undefined ? node.inputs : [...node.inputs, node.token.before];
+}
+
+/** All names that a node makes. */
+export function givesOf(node: GraphNode): readonly string[] {
+  return "host" in node && node.token ? [...node.outputs, node.token.after] : node.outputs;
 }
 
 export interface OnnxValueInfo {
@@ -17,6 +44,8 @@ export interface OnnxValueInfo {
   readonly dtype: DType;
   /** -1 for an unknown dimension; `undefined` leaves the rank open. */
   readonly shape: readonly number[] | undefined;
+  /** The value is a sequence of such tensors. */
+  readonly isSequence?: boolean;
 }
 
 /** A constant of the graph. Reordered weights are made only when a graph that needs them is encoded. */
@@ -34,24 +63,28 @@ export interface OnnxGraph {
   readonly outputs: readonly OnnxValueInfo[];
 }
 
+/** As `OnnxGraph`, with host calls among the nodes. */
+export interface MixedGraph extends Omit<OnnxGraph, "nodes" | "outputs"> {
+  readonly nodes: readonly GraphNode[];
+}
+
 /** Operator set and IR version of every lowered graph. */
 export const OPSET = 17;
 export const IR_VERSION = 8;
 
-/** The part of a graph that `outputs` need. Inputs that nothing needs any more are left out. */
-export function pruneGraph(graph: Omit<OnnxGraph, "outputs">, outputs: readonly OnnxValueInfo[]): OnnxGraph {
-  const needed = new Set(outputs.map(({ name }) => name));
-  const nodes: OnnxNode[] = [];
+/** The part of a graph that the values `outputs` need. Inputs that nothing needs any more are left out. */
+export function pruneGraph(graph: MixedGraph, outputs: readonly string[]): MixedGraph {
+  const needed = new Set(outputs);
+  const nodes: GraphNode[] = [];
   // Nodes are in topological order, so one pass backwards sees every consumer before its producer.
   for (const node of graph.nodes.toReversed()) {
-    if (!node.outputs.some((name) => needed.has(name))) continue;
-    for (const name of node.inputs) needed.add(name);
+    if (!givesOf(node).some((name) => needed.has(name))) continue;
+    for (const name of needsOf(node)) needed.add(name);
     nodes.push(node);
   }
   return {
     nodes: nodes.reverse(),
     initializers: new Map([...graph.initializers].filter(([name]) => needed.has(name))),
     inputs: graph.inputs.filter(({ name }) => needed.has(name)),
-    outputs,
   };
 }

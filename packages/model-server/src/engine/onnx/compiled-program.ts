@@ -1,6 +1,7 @@
 import type { Tensor } from "@cloister/encoding/tensor";
 import { HostRefusal, type HostStep, type ModelState, type Program } from "@cloister/saved-model";
 import { engineError } from "./failure.ts";
+import { copyTensor } from "./protocol.ts";
 import { OnnxSession, type SessionOptions } from "./session.ts";
 
 type CompiledStep = HostStep | { readonly kind: "onnx"; readonly session: OnnxSession };
@@ -11,12 +12,18 @@ export class CompiledProgram {
   readonly #constants: ReadonlyMap<string, Tensor>;
   readonly #outputs: Program["outputs"];
   readonly #state: ModelState;
+  /** Names of the values that steps make. */
+  readonly #made: ReadonlySet<string>;
 
   private constructor(steps: readonly CompiledStep[], program: Program, state: ModelState) {
     this.#steps = steps;
     this.#constants = program.constants;
     this.#outputs = program.outputs;
     this.#state = state;
+    const made = program.steps.flatMap((step) =>
+      step.kind === "host" ? step.outputs : step.outputs.map(({ name }) => name),
+    );
+    this.#made = new Set(made);
   }
 
   /** @throws EngineError LOAD_FAILED */
@@ -39,7 +46,13 @@ export class CompiledProgram {
       if (step.kind === "host") this.#call(step, values);
       else for (const [name, tensor] of await step.session.run(values)) values.set(name, tensor);
     }
-    return new Map([...this.#outputs].map(([alias, { name }]) => [alias, required(values, name)]));
+    return new Map([...this.#outputs].map(([alias, { name }]) => [alias, this.#result(values, name)]));
+  }
+
+  /** Results are the caller's to keep; constants and inputs are not. */
+  #result(values: ReadonlyMap<string, Tensor>, name: string): Tensor {
+    const tensor = required(values, name);
+    return this.#made.has(name) && tensor.dtype !== "string" ? tensor : copyTensor(tensor);
   }
 
   #call({ call, inputs, outputs }: HostStep, values: Map<string, Tensor>): void {

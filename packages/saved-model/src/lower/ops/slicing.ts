@@ -254,6 +254,7 @@ export const SLICING: LoweringTable = {
   GatherV2: gather,
   OneHot: oneHot,
   Pack: pack,
+  ResourceGather: gather,
   ReverseV2: reverse,
   ScatterNd: scatterNd,
   Slice: slice,

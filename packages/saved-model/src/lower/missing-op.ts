@@ -1,0 +1,2 @@
+/** The op of the node that stands for one that cannot be lowered, or depends on such a one. */
+export const MISSING_OP = "?";

@@ -1,0 +1,135 @@
+import { elementCount, type DType, type Tensor } from "@cloister/encoding/tensor";
+import { fromUtf8 } from "@cloister/encoding";
+import { type DenseFeature, ExampleBatch, type ListFeature, type RaggedFeature } from "../../host/example.ts";
+import { strings } from "../../host/elements.ts";
+import { type Type, unlowerable } from "../emitter.ts";
+import type { Lowering, LoweringTable, Op } from "../op.ts";
+import type { TensorValue } from "../value.ts";
+
+interface Columns {
+  readonly sparse: readonly ListFeature[];
+  readonly dense: readonly DenseFeature[];
+  readonly ragged: readonly RaggedFeature[];
+}
+
+/** Keys that are constants of the graph, as every export has them. */
+function constantKeys(value: TensorValue): string[] {
+  const tensor = value.constant ?? unlowerable("feature keys that are computed");
+  return strings(tensor).map((bytes) => fromUtf8(bytes) ?? unlowerable("a feature key that is no text"));
+}
+
+function denseFeatures(op: Op, keys: readonly string[]): DenseFeature[] {
+  const dtypes = op.attributes.dtypes("Tdense");
+  const shapes = op.attributes.shapes("dense_shapes");
+  return keys.map((key, index) => {
+    const shape = shapes[index] ?? unlowerable(`the feature ${key} of unknown rank`);
+    if (shape.slice(1).includes(-1)) unlowerable(`the feature ${key} of unknown shape`);
+    return { key, dtype: dtypes[index] ?? unlowerable("keys without dtypes"), shape };
+  });
+}
+
+function listFeatures(keys: readonly string[], dtypes: readonly DType[]): ListFeature[] {
+  return keys.map((key, index) => ({ key, dtype: dtypes[index] ?? unlowerable("keys without dtypes") }));
+}
+
+/** Types of the results, in their order: sparse indices, values and shapes, dense values, ragged values and splits. */
+function resultTypes({ sparse, dense, ragged }: Columns): Type[] {
+  return [
+    ...sparse.map((): Type => ({ dtype: "int64", shape: [-1, 2] })),
+    ...sparse.map(({ dtype }): Type => ({ dtype, shape: [-1] })),
+    ...sparse.map((): Type => ({ dtype: "int64", shape: [2] })),
+    ...dense.map(({ dtype, shape }): Type => ({ dtype, shape: [-1, ...shape] })),
+    ...ragged.map(({ dtype }): Type => ({ dtype, shape: [-1] })),
+    ...ragged.map(({ splitDType }): Type => ({ dtype: splitDType, shape: [-1] })),
+  ];
+}
+
+function parse(batch: ExampleBatch, columns: Columns, defaults: readonly Tensor[]): Tensor[] {
+  const sparse = columns.sparse.map((feature) => batch.sparse(feature));
+  const ragged = columns.ragged.map((feature) => batch.ragged(feature));
+  return [
+    ...sparse.map(([indices]) => indices),
+    ...sparse.map(([, values]) => values),
+    ...sparse.map(([, , shape]) => shape),
+    ...columns.dense.map((feature, index) => batch.dense(feature, defaults[index] as Tensor)),
+    ...ragged.map(([values]) => values),
+    ...ragged.map(([, splits]) => splits),
+  ];
+}
+
+function parseBatch(op: Op, columns: Columns, defaults: readonly TensorValue[]): TensorValue[] {
+  const call = {
+    op: op.node.op,
+    node: op.node.name,
+    run: ([serialized, ...given]: readonly Tensor[]) =>
+      parse(new ExampleBatch(strings(serialized as Tensor)), columns, given),
+  };
+  return op.emit.host(call, [op.input(0), ...defaults], resultTypes(columns));
+}
+
+/** Operands: examples, names, sparse keys, dense keys, dense defaults, each list spread out. */
+const parseExample: Lowering = (op) => {
+  const sparseCount = op.attributes.int("Nsparse", 0);
+  const denseCount = op.attributes.int("Ndense", 0);
+  const lists = op.inputs.slice(2);
+  const keys = (from: number, count: number): string[] => lists.slice(from, from + count).flatMap(constantKeys);
+  const columns: Columns = {
+    sparse: listFeatures(keys(0, sparseCount), op.attributes.dtypes("sparse_types")),
+    dense: denseFeatures(op, keys(sparseCount, denseCount)),
+    ragged: [],
+  };
+  return parseBatch(op, columns, lists.slice(sparseCount + denseCount));
+};
+
+/** Operands: examples, names, sparse keys, dense keys, ragged keys (a vector each), dense defaults. */
+const parseExampleV2: Lowering = (op) => {
+  const splits = op.attributes.dtypes("ragged_split_types");
+  const ragged = listFeatures(constantKeys(op.input(4)), op.attributes.dtypes("ragged_value_types"));
+  const columns: Columns = {
+    sparse: listFeatures(constantKeys(op.input(2)), op.attributes.dtypes("sparse_types")),
+    dense: denseFeatures(op, constantKeys(op.input(3))),
+    ragged: ragged.map((feature, index) => ({
+      key: feature.key,
+      dtype: feature.dtype,
+      splitDType: splits[index] ?? "int64",
+    })),
+  };
+  return parseBatch(op, columns, op.inputs.slice(5));
+};
+
+/** One example: results have no batch dimension. Operands: the example, dense defaults. */
+const parseSingleExample: Lowering = (op) => {
+  const columns: Columns = {
+    sparse: listFeatures(op.attributes.strings("sparse_keys"), op.attributes.dtypes("sparse_types")),
+    dense: denseFeatures(op, op.attributes.strings("dense_keys")),
+    ragged: [],
+  };
+  const [sparseCount, denseCount] = [columns.sparse.length, columns.dense.length];
+  const types = resultTypes(columns).map(({ dtype, shape }, index): Type => {
+    if (index < sparseCount) return { dtype, shape: [-1, 1] };
+    if (index < 2 * sparseCount) return { dtype, shape };
+    return index < 3 * sparseCount ? { dtype, shape: [1] } : { dtype, shape: shape?.slice(1) };
+  });
+  const run = ([serialized, ...defaults]: readonly Tensor[]): Tensor[] => {
+    const whole = parse(new ExampleBatch(strings(serialized as Tensor)), columns, defaults);
+    return whole.map((tensor, index) => {
+      if (index < sparseCount) return everySecond(tensor, [elementCount(tensor.shape) / 2, 1]);
+      if (index < 2 * sparseCount) return tensor;
+      if (index < 3 * sparseCount) return everySecond(tensor, [1]);
+      return { dtype: tensor.dtype, shape: tensor.shape.slice(1), data: tensor.data };
+    });
+  };
+  const defaults = op.inputs.slice(1, 1 + denseCount);
+  return op.emit.host({ op: op.node.op, node: op.node.name, run }, [op.input(0), ...defaults], types);
+};
+
+/** The column numbers of coordinates, or the width of a shape. */
+function everySecond({ data }: Tensor, shape: readonly number[]): Tensor {
+  return { dtype: "int64", shape, data: (data as BigInt64Array).filter((_, index) => index % 2 === 1) };
+}
+
+export const PARSE_EXAMPLE: LoweringTable = {
+  ParseExample: parseExample,
+  ParseExampleV2: parseExampleV2,
+  ParseSingleExample: parseSingleExample,
+};

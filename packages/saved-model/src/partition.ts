@@ -1,0 +1,128 @@
+// A program is cut into steps that take turns: what ONNX computes (islands, as large as they can be) and what the host calls.
+
+import type { DType, Tensor } from "@cloister/encoding/tensor";
+import type { HostCall } from "./host/call.ts";
+import { encodeOnnxModel } from "./onnx/encode.ts";
+import { resultDType } from "./onnx/result-dtype.ts";
+import {
+  givesOf,
+  type GraphNode,
+  type HostNode,
+  type MixedGraph,
+  needsOf,
+  type OnnxNode,
+  type OnnxValueInfo,
+} from "./onnx/model.ts";
+import type { Shape } from "./lower/value.ts";
+
+/** An ONNX model; its inputs and outputs go by the names of the program's values. */
+export interface OnnxStep {
+  readonly kind: "onnx";
+  readonly onnx: Uint8Array;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly { readonly name: string; readonly dtype: DType }[];
+  readonly nodeCount: number;
+}
+
+/** A call of the host. */
+export interface HostStep {
+  readonly kind: "host";
+  readonly call: HostCall;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+}
+
+export type Step = OnnxStep | HostStep;
+
+export interface Partition {
+  readonly steps: readonly Step[];
+  /** Constants that host calls take. */
+  readonly constants: ReadonlyMap<string, Tensor>;
+}
+
+type Types = ReadonlyMap<string, { readonly dtype: DType; readonly shape: Shape }>;
+
+/**
+ * Cuts a graph into steps. Each node goes into the earliest step that its operands allow: host calls into even phases, ONNX
+ * nodes into odd ones, so that an island takes in everything that needs no later host call.
+ */
+export function partition(graph: MixedGraph, outputs: ReadonlySet<string>, known: Types): Partition {
+  const phases = phasesOf(graph.nodes);
+  const types = typesOf(graph, known);
+  const usedIn = new Map<string, Set<number>>();
+  const groups = Map.groupBy(graph.nodes, (node) => phases.get(node) ?? 0);
+  for (const [phase, nodes] of groups) {
+    for (const name of nodes.flatMap(needsOf)) usedIn.set(name, (usedIn.get(name) ?? new Set()).add(phase));
+  }
+  const steps = [...groups]
+    .toSorted(([a], [b]) => a - b)
+    .flatMap(([phase, nodes]): Step[] => {
+      if (phase % 2 === 0) return (nodes as HostNode[]).map(hostStep);
+      const isWanted = (name: string): boolean =>
+        outputs.has(name) || [...(usedIn.get(name) ?? [])].some((other) => other !== phase);
+      return [onnxStep(graph, nodes as OnnxNode[], isWanted, types)];
+    });
+  const constants = new Map<string, Tensor>();
+  const wanted = new Set([...outputs, ...steps.flatMap((step) => (step.kind === "host" ? step.inputs : []))]);
+  for (const name of wanted) {
+    const initializer = graph.initializers.get(name);
+    if (initializer) constants.set(name, initializer.make());
+  }
+  return { steps, constants };
+}
+
+function phasesOf(nodes: readonly GraphNode[]): ReadonlyMap<GraphNode, number> {
+  const byName = new Map<string, number>();
+  const byNode = new Map<GraphNode, number>();
+  for (const node of nodes) {
+    const parity = "host" in node ? 0 : 1;
+    let latest = 0;
+    for (const name of needsOf(node)) latest = Math.max(latest, byName.get(name) ?? 0);
+    const phase = latest % 2 === parity ? latest : latest + 1;
+    byNode.set(node, phase);
+    for (const name of givesOf(node)) byName.set(name, phase);
+  }
+  return byNode;
+}
+
+function hostStep({ host, inputs, outputs }: HostNode): HostStep {
+  return { kind: "host", call: host, inputs, outputs };
+}
+
+function onnxStep(
+  graph: MixedGraph,
+  nodes: readonly OnnxNode[],
+  isWanted: (name: string) => boolean,
+  types: Types,
+): OnnxStep {
+  const made = new Set(nodes.flatMap(({ outputs }) => outputs));
+  const needed = new Set(nodes.flatMap(needsOf).filter((name) => name !== "" && !made.has(name)));
+  const initializers = new Map([...graph.initializers].filter(([name]) => needed.has(name)));
+  const info = (name: string): OnnxValueInfo => ({
+    name,
+    ...(types.get(name) ?? { dtype: "float", shape: undefined }),
+  });
+  const inputs = [...needed].filter((name) => !initializers.has(name)).map(info);
+  const outputs = [...made].filter(isWanted).map(info);
+  return {
+    kind: "onnx",
+    onnx: encodeOnnxModel({ nodes, initializers, inputs, outputs }),
+    inputs: inputs.map(({ name }) => name),
+    outputs,
+    nodeCount: nodes.length,
+  };
+}
+
+/** Types of all values; ONNX's results get theirs from their operands. */
+function typesOf(graph: MixedGraph, known: Types): Types {
+  const types = new Map(known);
+  for (const { name, dtype, shape } of graph.inputs) types.set(name, { dtype, shape });
+  const dtypeOf = (name: string): DType => types.get(name)?.dtype ?? graph.initializers.get(name)?.dtype ?? "float";
+  for (const node of graph.nodes) {
+    if ("host" in node) continue;
+    for (const [index, name] of node.outputs.entries()) {
+      if (!types.has(name)) types.set(name, { dtype: resultDType(node, index, dtypeOf), shape: undefined });
+    }
+  }
+  return types;
+}
