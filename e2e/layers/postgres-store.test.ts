@@ -147,13 +147,11 @@ test("a policy that somebody with access to the database alone puts in place is 
   const [a, b] = stores as [PostgresStore, PostgresStore];
   await a.policies.activate(policyNamed("one"));
   await a.policies.activate(policyNamed("two"));
-  const [good] = await database.admin("SELECT * FROM cloister.head");
+  const good = await database.admin("SELECT policy_sha256 FROM cloister.head");
   const first = policySha256(policyNamed("one"));
   await database.admin(`UPDATE cloister.head SET policy_sha256 = '${first}', policy_sequence = 3`);
   await assert.rejects(b.policies.current(), { code: "STORE_DAMAGED" });
-  await database.admin(
-    `UPDATE cloister.head SET policy_sha256 = '${String(good?.["policy_sha256"])}', policy_sequence = 2`,
-  );
+  await database.admin(`UPDATE cloister.head SET policy_sha256 = '${good}', policy_sequence = 2`);
   assert.equal((await b.policies.current())?.policy.workloads[0]?.name, "two");
   await database.admin("UPDATE cloister.policies SET document = replace(document, 'two', 'owt')");
   await assert.rejects(b.policies.current(), { code: "STORE_DAMAGED" });

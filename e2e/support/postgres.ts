@@ -7,7 +7,6 @@ import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { PostgresSettings } from "@cloister/broker/store";
-import { Client } from "pg";
 
 const run = promisify(execFile);
 const VERSIONS = "/usr/lib/postgresql";
@@ -19,8 +18,8 @@ export interface TestDatabase {
   readonly folder: string;
   /** Everything an administrator of the database can see, as SQL text. */
   dump(): Promise<string>;
-  /** Runs statements as the administrator. */
-  admin(sql: string): Promise<Record<string, unknown>[]>;
+  /** Runs statements as the administrator and returns what `psql` prints: a line a row, columns separated by `|`. */
+  admin(sql: string): Promise<string>;
   /** "immediate" is a crash: nothing is flushed, all connections break. */
   stop(mode: "immediate" | "fast"): Promise<void>;
   start(): Promise<void>;
@@ -36,6 +35,10 @@ export async function startPostgres(t: TestContext, parent: string = tmpdir()): 
   await run(join(bin, "initdb"), ["-D", data, "-U", "cloister", "-A", "trust", "-E", "UTF8"], owner);
   const settings: PostgresSettings = { host: folder, database: "postgres", user: "cloister" };
   let server: ChildProcess | undefined;
+  const admin = async (sql: string): Promise<string> => {
+    const options = ["-h", folder, "-U", "cloister", "-qAt", "-v", "ON_ERROR_STOP=1", "-c", sql, "postgres"];
+    return (await run(join(bin, "psql"), options)).stdout.trim();
+  };
 
   const start = async (): Promise<void> => {
     const options = ["-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "shared_buffers=64MB"];
@@ -43,7 +46,7 @@ export async function startPostgres(t: TestContext, parent: string = tmpdir()): 
     const deadline = Date.now() + START_TIMEOUT_MS;
     for (;;) {
       try {
-        await admin(settings, "SELECT 1");
+        await admin("SELECT 1");
         return;
       } catch (error) {
         if (Date.now() > deadline) throw error;
@@ -67,23 +70,12 @@ export async function startPostgres(t: TestContext, parent: string = tmpdir()): 
     folder,
     stop,
     start,
-    admin: (sql) => admin(settings, sql),
+    admin,
     async dump() {
       const options = { ...owner, maxBuffer: 1 << 28 };
       return (await run(join(bin, "pg_dump"), ["-h", folder, "-U", "cloister", "postgres"], options)).stdout;
     },
   };
-}
-
-async function admin(settings: PostgresSettings, sql: string): Promise<Record<string, unknown>[]> {
-  const client = new Client({ host: settings.host, database: settings.database, user: settings.user });
-  client.on("error", () => undefined);
-  await client.connect();
-  try {
-    return (await client.query<Record<string, unknown>>(sql)).rows;
-  } finally {
-    await client.end();
-  }
 }
 
 /** PostgreSQL refuses to run as root. */

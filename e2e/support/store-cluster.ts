@@ -89,7 +89,7 @@ export async function startStoreCluster(t: TestContext): Promise<StoreCluster> {
   };
 }
 
-export function keySha256(privateKey: KeyObject): string {
+function keySha256(privateKey: KeyObject): string {
   const spki = createPublicKey(privateKey).export({ type: "spki", format: "der" });
   return createHash("sha256").update(spki).digest("hex");
 }

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { Secret } from "@cloister/encoding";
 import { BrokerError, type BrokerErrorCode } from "../broker-error.ts";
 import type { KeySource, KeyVersion } from "../options.ts";
+import { fileKeyStorage } from "./file-key-storage.ts";
 import {
   decodeKeyFile,
   encodeKeyFile,
@@ -11,8 +12,8 @@ import {
   masterKeys,
   type StoredKey,
 } from "./key-file.ts";
+import type { KeyStorage, SeenDocument } from "./key-storage.ts";
 import type { KeyProtection } from "./protection.ts";
-import { fileMark, readFileWithMark, replaceFile, withFileLock } from "./store-file.ts";
 import { refuseWeakKey } from "./weak-key.ts";
 
 const WRAP_KEY_BYTES = 16;
@@ -25,19 +26,25 @@ const MS_PER_SECOND = 1000;
 export type KeyListing = Omit<StoredKey, "secret">;
 
 /**
- * Keys in one encrypted file. Wrap keys are made here and leave only as a `Secret`; a change is on the disk before it takes
+ * Keys in one encrypted document. Wrap keys are made here and leave only as a `Secret`; a change is durable before it takes
  * effect. Several processes may have it open: changes take turns, and every one sees what the others changed.
  */
 export class KeyStore implements KeySource {
-  readonly #path: string;
+  readonly #storage: KeyStorage;
   readonly #clock: () => Date;
   readonly #master: MasterKeys;
   #keys: readonly StoredKey[];
   #mark: string;
   #writing: Promise<void> = Promise.resolve();
 
-  private constructor(path: string, clock: () => Date, master: MasterKeys, keys: readonly StoredKey[], mark: string) {
-    this.#path = path;
+  private constructor(
+    storage: KeyStorage,
+    clock: () => Date,
+    master: MasterKeys,
+    keys: readonly StoredKey[],
+    mark: string,
+  ) {
+    this.#storage = storage;
     this.#clock = clock;
     this.#master = master;
     this.#keys = keys;
@@ -45,26 +52,25 @@ export class KeyStore implements KeySource {
   }
 
   /**
-   * Opens the store, or starts an empty one. Takes a moment: a passphrase is stretched, a vault is asked.
-   * Throws KEY_STORE_LOCKED, KEY_STORE_DAMAGED, KEY_PROTECTION_UNAVAILABLE and errors of the file system.
+   * Opens the store of a file or of storage that several brokers share, or starts an empty one. Takes a moment: a passphrase is
+   * stretched, a vault is asked.
+   * Throws KEY_STORE_LOCKED, KEY_STORE_DAMAGED, KEY_PROTECTION_UNAVAILABLE and errors of the storage.
    */
-  static async open(options: { path: string; protection: KeyProtection; clock?: () => Date }): Promise<KeyStore> {
-    const { path, protection, clock = () => new Date() } = options;
-    const seen = await readFileWithMark(path);
-    if (seen.bytes !== undefined) {
-      const head = keyFileProtection(seen.bytes);
-      const master = masterKeys(head, await protection.open(head));
-      return new KeyStore(path, clock, master, decodeKeyFile(seen.bytes, master), seen.mark);
+  static async open(
+    options: ({ path: string } | { storage: KeyStorage }) & { protection: KeyProtection; clock?: () => Date },
+  ): Promise<KeyStore> {
+    const { protection, clock = () => new Date() } = options;
+    const storage = "storage" in options ? options.storage : fileKeyStorage(options.path);
+    const seen = await storage.read();
+    if (seen.bytes === undefined) {
+      const { master, mark, isOurs } = await start(storage, protection);
+      if (isOurs) return new KeyStore(storage, clock, master, [], mark);
     }
-    const { head, master: secret } = await protection.create();
-    const master = masterKeys(head, secret);
-    // Written at once: of two processes that start a store, one has to win.
-    const isOurs = await withFileLock(path, async () => {
-      if ((await fileMark(path)) !== "") return false;
-      await replaceFile(path, encodeKeyFile([], master));
-      return true;
-    });
-    return isOurs ? new KeyStore(path, clock, master, [], await fileMark(path)) : KeyStore.open(options);
+    const { bytes, mark } = seen.bytes === undefined ? await storage.read() : seen;
+    if (bytes === undefined) throw gone();
+    const head = keyFileProtection(bytes);
+    const master = masterKeys(head, await protection.open(head));
+    return new KeyStore(storage, clock, master, decodeKeyFile(bytes, master), mark);
   }
 
   /** Ids, versions and states, no secrets. */
@@ -169,26 +175,43 @@ export class KeyStore implements KeySource {
 
   /** Takes over what another process changed. */
   async #refresh(): Promise<void> {
-    if ((await fileMark(this.#path)) === this.#mark) return;
-    const { bytes, mark } = await readFileWithMark(this.#path);
-    if (bytes === undefined) throw fail("KEY_STORE_DAMAGED", "its file is gone", "restore it from a copy");
+    if ((await this.#storage.mark()) !== this.#mark) this.#adopt(await this.#storage.read());
+  }
+
+  #adopt({ bytes, mark }: SeenDocument): void {
+    if (bytes === undefined) throw gone();
     this.#keys = decodeKeyFile(bytes, this.#master);
     this.#mark = mark;
   }
 
-  /** Changes one after the other; memory follows the disk. */
+  /** Changes one after the other; memory follows the storage. */
   async #change(edit: (keys: readonly StoredKey[]) => readonly StoredKey[]): Promise<void> {
     const change = async (): Promise<void> => {
-      await this.#refresh();
-      const keys = edit(this.#keys);
-      await replaceFile(this.#path, encodeKeyFile(keys, this.#master));
+      let keys = this.#keys;
+      const mark = await this.#storage.update(async (seen) => {
+        if (seen.mark !== this.#mark) this.#adopt(seen);
+        keys = edit(this.#keys);
+        return Promise.resolve(encodeKeyFile(keys, this.#master));
+      });
       this.#keys = keys;
-      this.#mark = await fileMark(this.#path);
+      this.#mark = mark;
     };
-    const turn = this.#writing.then(() => withFileLock(this.#path, change));
+    const turn = this.#writing.then(change);
     this.#writing = turn.catch(() => undefined);
     await turn;
   }
+}
+
+/** Writes an empty store at once: of several processes that start one, the first wins. */
+async function start(storage: KeyStorage, protection: KeyProtection) {
+  const { head, master: secret } = await protection.create();
+  const master = masterKeys(head, secret);
+  let isOurs = false;
+  const mark = await storage.update(({ bytes }) => {
+    isOurs = bytes === undefined;
+    return Promise.resolve(isOurs ? encodeKeyFile([], master) : undefined);
+  });
+  return { master, mark, isOurs };
 }
 
 function parseKeyId(keyId: string): { id: string; version: number | undefined } {
@@ -206,6 +229,7 @@ function copyOf({ secret }: StoredKey): Secret {
 
 const unknown = (): BrokerError =>
   fail("KEY_UNKNOWN", "the store has no key of that id", "make it, or correct the policy");
+const gone = (): BrokerError => fail("KEY_STORE_DAMAGED", "it is gone", "restore it from a copy");
 const revoked = (): BrokerError =>
   fail("KEY_REVOKED", "the key was revoked or has retired", "name its successor in the policy");
 

@@ -33,7 +33,8 @@ export function postgresKeyStorage(connection: Connection): KeyStorage {
       }),
     async mark() {
       const [row] = await connection.query("SELECT version::text FROM cloister.documents WHERE name = $1", [NAME]);
-      return check(String(row?.["version"] ?? ""));
+      const version = row?.["version"];
+      return check(typeof version === "string" ? version : "");
     },
     update: (edit) =>
       using(async (client) => {
