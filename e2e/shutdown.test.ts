@@ -45,6 +45,22 @@ describe("cloister up leaves nothing behind", () => {
     });
   }
 
+  test("after SIGINT while it comes up", async () => {
+    const child = spawnCli(ARGS, cwd);
+    assert.ok(child.stdout);
+    const ended = once(child, "close") as Promise<[number | null]>;
+    for await (const line of createInterface({ input: child.stdout })) {
+      if (line.includes("start the gateway")) break;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const replicas = childrenOf(child.pid ?? 0);
+    assert.ok(replicas.length > 0, "replicas are starting");
+    child.kill("SIGINT");
+    child.stdout.resume();
+    assert.equal((await ended)[0], 1);
+    for (const pid of replicas) assert.equal(isAlive(pid), false, `the replica ${pid} is still there`);
+  });
+
   test("after it was killed: replicas end with the platform that vouches for them", async () => {
     const { child } = await startKept();
     const replicas = childrenOf(child.pid ?? 0);

@@ -3,6 +3,7 @@ import { CodedError } from "@cloister/encoding";
 export type DeployErrorCode =
   | "PORT_IN_USE"
   | "NGINX_FAILED"
+  | "INTERRUPTED"
   | "MODEL_NOT_FOUND"
   | "MODEL_NOT_RUNNABLE"
   | "WORK_FOLDER_NOT_OURS"

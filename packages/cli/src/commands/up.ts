@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type Chain, type ChainReport, startChain } from "@cloister/deploy";
 import { Command, Option } from "commander";
 import { EXIT } from "../output/exit-code.ts";
-import { openTerminal } from "../output/terminal.ts";
+import { openTerminal, type Terminal } from "../output/terminal.ts";
 import { showAttacks, showBanner, showInference, showKept, showVerdict, stepPrinter } from "./up-output.ts";
 import { wholeNumber } from "../flags.ts";
 import { type UpFlags, type UpSettings, upSettings } from "./up-options.ts";
@@ -36,63 +36,62 @@ export function upCommand(setExit: (code: number) => void): Command {
 async function up(flags: UpFlags): Promise<number> {
   const settings = await upSettings(flags);
   const terminal = openTerminal(flags.json === true);
+  const interrupt = new Interrupt();
   showBanner(terminal);
   const startedAt = performance.now();
-  const interrupted = onInterrupt();
-  const chain = await startChain(settings.chain, stepPrinter(terminal));
-  interrupted.call(() => chain.close());
   try {
-    const report = await useChain(chain, settings, flags, terminal);
-    if (flags.keep === true && !interrupted.happened()) {
-      showKept(terminal, chain, settings);
-      await interrupted.wait();
-    }
-    await chain.close();
+    const chain = await startChain(settings.chain, stepPrinter(terminal), interrupt.signal);
+    const report = await useChain(chain, { settings, flags, terminal, interrupt }).finally(() => chain.close());
     showVerdict(terminal, report, performance.now() - startedAt);
     if (flags.json === true) process.stdout.write(`${JSON.stringify(report)}\n`);
     return report.ok ? EXIT.done : EXIT.refused;
   } finally {
-    await chain.close();
-    interrupted.forget();
+    interrupt.forget();
   }
 }
 
-async function useChain(
-  chain: Chain,
-  settings: UpSettings,
-  flags: UpFlags,
-  terminal: ReturnType<typeof openTerminal>,
-): Promise<ChainReport> {
+interface Session {
+  readonly settings: UpSettings;
+  readonly flags: UpFlags;
+  readonly terminal: Terminal;
+  readonly interrupt: Interrupt;
+}
+
+async function useChain(chain: Chain, { settings, flags, terminal, interrupt }: Session): Promise<ChainReport> {
   const inference = await chain.infer({ requests: settings.requests, concurrency: settings.concurrency });
   showInference(terminal, inference);
   const attacks = flags.attacks === true ? await chain.attack() : [];
   if (attacks.length > 0) showAttacks(terminal, attacks);
+  if (flags.keep === true) {
+    showKept(terminal, chain, settings);
+    await interrupt.wait();
+  }
   return chain.report(inference.report, attacks);
 }
 
 /** Turns Ctrl-C and SIGTERM into one orderly end. A second one ends the process at once. */
-function onInterrupt() {
-  const controller = new AbortController();
-  let close: (() => Promise<void>) | undefined;
-  const handle = (): void => {
-    if (controller.signal.aborted) process.exit(EXIT.refused);
-    controller.abort();
-    // Before the chain is up there is nobody to ask; its children end with this process.
-    if (close === undefined) process.exit(EXIT.refused);
-    close().catch(() => process.exit(EXIT.refused));
+class Interrupt {
+  readonly #controller = new AbortController();
+  readonly signal = this.#controller.signal;
+  readonly #handle = (): void => {
+    if (this.signal.aborted) process.exit(EXIT.refused);
+    this.#controller.abort();
   };
-  process.on("SIGINT", handle).on("SIGTERM", handle);
-  return {
-    call: (action: () => Promise<void>): void => {
-      close = action;
-    },
-    happened: () => controller.signal.aborted,
-    wait: async () => {
-      // A pending promise alone does not keep the process up.
-      const alive = setInterval(() => undefined, 1 << 30);
-      await once(controller.signal, "abort");
-      clearInterval(alive);
-    },
-    forget: () => process.off("SIGINT", handle).off("SIGTERM", handle),
-  };
+
+  constructor() {
+    process.on("SIGINT", this.#handle).on("SIGTERM", this.#handle);
+  }
+
+  /** Resolves when it comes. */
+  async wait(): Promise<void> {
+    if (this.signal.aborted) return;
+    // A pending promise alone does not keep the process up.
+    const alive = setInterval(() => undefined, 1 << 30);
+    await once(this.signal, "abort");
+    clearInterval(alive);
+  }
+
+  forget(): void {
+    process.off("SIGINT", this.#handle).off("SIGTERM", this.#handle);
+  }
 }

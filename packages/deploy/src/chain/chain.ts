@@ -4,6 +4,7 @@ import type { Installation } from "@cloister/enclave";
 import type { AttackResult } from "../attacks/attack.ts";
 import { attacksStep } from "../attacks/attacks.ts";
 import type { AttackContext } from "../attacks/context.ts";
+import { DeployError } from "../errors.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { type GatewayKind, openGateway } from "../gateway/open-gateway.ts";
 import type { LocalCluster } from "../local/local-cluster.ts";
@@ -56,16 +57,34 @@ export interface Chain {
 
 /**
  * Brings the whole chain up: import, certificates, seal, broker, gateway, replicas. Everything started so far is ended again when
- * a step fails; the step's own coded error is thrown.
+ * a step fails; the step's own coded error is thrown. When `signal` fires the chain is ended, now or later; while it comes up
+ * that throws `INTERRUPTED`.
  */
-export async function startChain(options: ChainOptions, observe: Observe): Promise<Chain> {
+export async function startChain(options: ChainOptions, observe: Observe, signal?: AbortSignal): Promise<Chain> {
   const cleanup = new Cleanup();
+  const interrupted = new Promise<never>((_, reject) => {
+    const end = (): void => {
+      cleanup.run().finally(() => reject(interruption()));
+    };
+    if (signal?.aborted === true) end();
+    else signal?.addEventListener("abort", end, { once: true });
+  });
+  // Nobody may be waiting any more when it fires.
+  interrupted.catch(() => undefined);
   try {
-    return await bringUp(options, observe, cleanup);
+    return await Promise.race([bringUp(options, observe, cleanup), interrupted]);
   } catch (error) {
     await cleanup.run();
     throw error;
   }
+}
+
+function interruption(): DeployError {
+  return new DeployError("INTERRUPTED", {
+    what: "the chain did not come up",
+    why: "it was interrupted",
+    remedy: "start it again; nothing was left running",
+  });
 }
 
 async function bringUp(options: ChainOptions, observe: Observe, cleanup: Cleanup): Promise<Chain> {

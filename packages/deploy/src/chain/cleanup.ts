@@ -5,8 +5,10 @@ export class Cleanup {
   readonly #tasks: Task[] = [];
   #done: Promise<void> | undefined;
 
+  /** After the run a task is carried out at once: what came up too late goes down too. */
   add(task: Task): void {
-    this.#tasks.push(task);
+    if (this.#done === undefined) this.#tasks.push(task);
+    else this.#done = this.#done.then(task);
   }
 
   /** Runs every task once, the latest first; further calls wait for the same run. */
