@@ -89,6 +89,12 @@ export const EXPLANATIONS = {
   BUNDLE_FILE_SWAPPED: ["bundle refused", "a file holds what belongs under another path", bundle],
   BUNDLE_FILE_OLDER: ["bundle refused", "a file is genuine but of another sealing than the manifest names", bundle],
   BUNDLE_FILE_CHANGED: ["bundle refused", "a file is not what was sealed", bundle],
+  GENERATION_NOT_NEWER: [
+    "generation refused",
+    "a newer one was given to this model already",
+    "leave it to be counted up",
+  ],
+  GENERATION_RECORD_MALFORMED: ["generation record refused", "it is not one whole number", "restore it from a backup"],
   ROLE_FILE_NOT_ALLOWED: ["role bundle refused", "a file is not on the role's allow-list", "leave it out"],
   ROLE_PLAINTEXT_MODEL: ["role bundle refused", "a file is a model that is not sealed", "seal it, or leave it out"],
   ROLE_PRIVATE_KEY: ["role bundle refused", "a file holds a private key", "leave it out"],

@@ -51,13 +51,16 @@ export interface OpenBundleOptions extends CheckManifestOptions {
  * `checkBundleManifest`, BUNDLE_FILE_MISSING, _EXTRA, _RENAMED, _SWAPPED, _OLDER, _CHANGED with the path as `subject`.
  */
 export function openBundle(options: OpenBundleOptions): VerifiedModel {
+  const { sealed, wrapKey } = options;
   const manifest = checkBundleManifest(options);
-  checkNames(manifest, options.sealed);
+  checkNames(manifest, new Map([...sealed].map(([path, bytes]) => [path, nodeZeroOf(bytes)])));
   const files = new Map<string, Uint8Array>();
   for (const entry of manifest.files) {
-    const sealed = options.sealed.get(entry.path);
-    if (sealed === undefined) throw refused("BUNDLE_FILE_MISSING", entry.path);
-    files.set(entry.path, openEntry(manifest, entry, sealed, options.wrapKey));
+    const bytes = sealed.get(entry.path) ?? new Uint8Array();
+    const boundPath = checkNodeZero(manifest, entry, nodeZeroOf(bytes), bytes.length, wrapKey);
+    const plaintext = openOrRefuse(entry.path, () => openFile(bytes, { wrapKey, boundPath }));
+    checkPlaintext(entry, plaintext.length, sha256Hex(plaintext));
+    files.set(entry.path, plaintext);
   }
   const { model, generation } = manifest;
   return { model, generation, files } as unknown as VerifiedModel;
@@ -83,42 +86,55 @@ export function checkBundleManifest({ manifest: signed, ownerKey, expect }: Chec
   return manifest;
 }
 
-function checkNames(manifest: BundleManifest, sealed: ReadonlyMap<string, Uint8Array>): void {
+/** Throws unless exactly the files of the manifest are there. `nodes` holds the first 4096 bytes of each. */
+export function checkNames(manifest: BundleManifest, nodes: ReadonlyMap<string, Uint8Array>): void {
   const named = new Set(manifest.files.map((file) => file.path));
-  const missing = manifest.files.filter((file) => !sealed.has(file.path));
-  const extra = [...sealed].filter(([path]) => !named.has(path));
-  const renamed = extra.find(([, bytes]) => missing.some((file) => file.metadataSha256 === nodeZeroDigest(bytes)));
+  const missing = manifest.files.filter((file) => !nodes.has(file.path));
+  const extra = [...nodes].filter(([path]) => !named.has(path));
+  const renamed = extra.find(([, node]) => missing.some((file) => file.metadataSha256 === sha256Hex(node)));
   if (renamed !== undefined) throw refused("BUNDLE_FILE_RENAMED", renamed[0]);
   if (missing[0] !== undefined) throw refused("BUNDLE_FILE_MISSING", missing[0].path);
   if (extra[0] !== undefined) throw refused("BUNDLE_FILE_EXTRA", extra[0][0]);
 }
 
-function openEntry(manifest: BundleManifest, entry: BundleFile, sealed: Uint8Array, wrapKey: Secret): Uint8Array {
-  const boundPath = bundleBoundPath(manifest.model, entry.path);
-  if (nodeZeroDigest(sealed) !== entry.metadataSha256) {
-    throw refused(whyOther(manifest, entry, sealed, wrapKey), entry.path);
+/** Throws unless a file starts with the node 0 that the manifest pins; gives the path it has to be bound to. */
+export function checkNodeZero(
+  manifest: BundleManifest,
+  entry: BundleFile,
+  node: Uint8Array,
+  sealedBytes: number,
+  wrapKey: Secret,
+): string {
+  if (sha256Hex(node) !== entry.metadataSha256) {
+    throw refused(whyOther(manifest, entry, { node, sealedBytes, wrapKey }), entry.path);
   }
-  const plaintext = openOrRefuse(entry.path, () => openFile(sealed, { wrapKey, boundPath }));
-  if (plaintext.length !== entry.sizeBytes || sha256Hex(plaintext) !== entry.sha256) {
-    throw refused("BUNDLE_FILE_CHANGED", entry.path);
-  }
-  return plaintext;
+  return bundleBoundPath(manifest.model, entry.path);
+}
+
+/** Throws BUNDLE_FILE_CHANGED unless the plaintext is the one the manifest names. */
+export function checkPlaintext(entry: BundleFile, sizeBytes: number, sha256: string): void {
+  if (sizeBytes !== entry.sizeBytes || sha256 !== entry.sha256) throw refused("BUNDLE_FILE_CHANGED", entry.path);
+}
+
+interface OtherFile {
+  readonly node: Uint8Array;
+  readonly sealedBytes: number;
+  readonly wrapKey: Secret;
 }
 
 /** Which refusal fits a file whose node 0 is not the one the manifest pins. */
-function whyOther(manifest: BundleManifest, entry: BundleFile, sealed: Uint8Array, wrapKey: Secret): ProtectedFileCode {
-  const digest = nodeZeroDigest(sealed);
+function whyOther(manifest: BundleManifest, entry: BundleFile, file: OtherFile): ProtectedFileCode {
+  const digest = sha256Hex(file.node);
   if (manifest.files.some((other) => other.metadataSha256 === digest)) return "BUNDLE_FILE_SWAPPED";
-  const opened = tryNodeZero(sealed, wrapKey);
+  const opened = tryNodeZero(file);
   if (opened === undefined || toHex(opened.header.tag) === entry.metadataTag) return "BUNDLE_FILE_CHANGED";
   const samePath = opened.metadata.boundPath === bundleBoundPath(manifest.model, entry.path);
   return samePath ? "BUNDLE_FILE_OLDER" : "BUNDLE_FILE_SWAPPED";
 }
 
-function tryNodeZero(sealed: Uint8Array, wrapKey: Secret): OpenedMetadata | undefined {
+function tryNodeZero({ node, sealedBytes, wrapKey }: OtherFile): OpenedMetadata | undefined {
   try {
-    const options = { wrapKey, boundPath: ANY_PATH, tolerate: STOCK_TOLERANCES } as const;
-    return openNodeZero(sealed.subarray(0, NODE_BYTES), sealed.length, options);
+    return openNodeZero(node, sealedBytes, { wrapKey, boundPath: ANY_PATH, tolerate: STOCK_TOLERANCES });
   } catch {
     return undefined;
   }
@@ -132,8 +148,8 @@ function openOrRefuse(path: string, open: () => Uint8Array): Uint8Array {
   }
 }
 
-function nodeZeroDigest(sealed: Uint8Array): string {
-  return sha256Hex(sealed.subarray(0, NODE_BYTES));
+function nodeZeroOf(sealed: Uint8Array): Uint8Array {
+  return sealed.subarray(0, NODE_BYTES);
 }
 
 function refused(code: ProtectedFileCode, path: string): ProtectedFileError {

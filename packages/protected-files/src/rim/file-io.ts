@@ -2,6 +2,7 @@ import type { FileHandle } from "node:fs/promises";
 import { open } from "node:fs/promises";
 import { ProtectedFileError } from "../errors.ts";
 import type { SealedSource } from "../source.ts";
+import { NODE_BYTES } from "../tree.ts";
 import { hasErrno } from "./errno.ts";
 
 /** Fills `into` from `offset` of a file. Rejects with INPUT_CHANGED where the file ends before. */
@@ -19,6 +20,13 @@ export async function writeFully(file: FileHandle, bytes: Uint8Array, offset: nu
     const { bytesWritten } = await file.write(bytes, written, bytes.length - written, offset + written);
     written += bytesWritten;
   }
+}
+
+/** The first node of an open file of `sizeBytes` bytes, or all of a shorter one. */
+export async function readNodeZero(file: FileHandle, sizeBytes: number): Promise<Uint8Array> {
+  const node = new Uint8Array(Math.min(NODE_BYTES, sizeBytes));
+  await readFully(file, node, 0);
+  return node;
 }
 
 /**

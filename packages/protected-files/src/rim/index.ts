@@ -1,5 +1,5 @@
 export { writeFileAtomically, type WriteOptions } from "./atomic-file.ts";
-export { fileSource, withInput } from "./file-io.ts";
+export { fileSource, readNodeZero, withInput } from "./file-io.ts";
 export { type OpenedFileInfo, openFileTo, type OpenFileToOptions, withReader } from "./open-file.ts";
 export { type ReEncryptOptions, reEncryptFile, reKeyFile, repairReKey } from "./re-key-file.ts";
 export { type SealedFileInfo, sealFileTo, type SealFileToOptions, type WorkOptions } from "./seal-file.ts";
@@ -22,3 +22,15 @@ export {
   type EncryptPathOptions,
 } from "./crypt-path.ts";
 export { sealBundleTo, type SealBundleToOptions } from "./seal-bundle.ts";
+export { openBundleTo, type OpenBundleToOptions, verifyBundleIn } from "./open-bundle.ts";
+export { reKeyBundleIn, type ReKeyBundleInOptions } from "./re-key-bundle.ts";
+export {
+  newestIssued,
+  ownerKeyPath,
+  ownerSigningKey,
+  ownerWrapKey,
+  readOwnerKey,
+  recordIssued,
+  takeGeneration,
+  wrapKeyPath,
+} from "./owner-keys.ts";

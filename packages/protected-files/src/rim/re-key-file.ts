@@ -1,13 +1,12 @@
-import { type FileHandle, readFile, unlink } from "node:fs/promises";
+import { readFile, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { openNodeZero, type OpenOptions } from "../open.ts";
 import { systemRandom } from "../random.ts";
 import { sealGroup } from "../nodes.ts";
 import { ProtectedFileReader } from "../reader.ts";
 import { reKeyNodeZero, type ReKeyOptions } from "../re-key.ts";
-import { NODE_BYTES } from "../tree.ts";
 import { exists, syncDirectory, writeFileAtomically, type WriteOptions } from "./atomic-file.ts";
-import { fileSource, readFully, withInput, withInputForUpdate, writeFully } from "./file-io.ts";
+import { fileSource, readNodeZero, withInput, withInputForUpdate, writeFully } from "./file-io.ts";
 import { type GroupSealer, LOCAL_AHEAD } from "./groups.ts";
 import { type SealedFileInfo, type WorkOptions, writeSealed } from "./seal-file.ts";
 
@@ -95,12 +94,6 @@ function opens(node: Uint8Array, sealedBytes: number, options: OpenOptions): boo
   } catch {
     return false;
   }
-}
-
-async function readNodeZero(file: FileHandle, sealedBytes: number): Promise<Uint8Array> {
-  const node = new Uint8Array(Math.min(NODE_BYTES, sealedBytes));
-  await readFully(file, node, 0);
-  return node;
 }
 
 function backupPath(path: string): string {

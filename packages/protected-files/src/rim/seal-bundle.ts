@@ -1,5 +1,5 @@
 import { createHash, type KeyObject } from "node:crypto";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { mkdir, open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Secret } from "@cloister/encoding";
 import { type BundleFile, describeSealed, type SignedBundleManifest } from "../bundle/manifest.ts";
@@ -7,11 +7,9 @@ import { bundleBoundPath, isUsableModel, type ModelVersion } from "../bundle/nam
 import { checkEd25519, signBundleManifest } from "../bundle/seal.ts";
 import { ProtectedFileError } from "../errors.ts";
 import type { FormatVersion } from "../metadata.ts";
-import { NODE_BYTES } from "../tree.ts";
-import { exists, syncDirectory } from "./atomic-file.ts";
-import { readFully, withInput } from "./file-io.ts";
+import { readNodeZero, withInput } from "./file-io.ts";
 import { sealFileTo, type WorkOptions } from "./seal-file.ts";
-import { besideName, listTree, type TreeLimits } from "./tree.ts";
+import { listTree, makeDirectoryAtomically, type TreeFile, type TreeLimits } from "./tree.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
 export interface SealBundleToOptions extends WorkOptions {
@@ -24,6 +22,8 @@ export interface SealBundleToOptions extends WorkOptions {
   readonly formatVersion?: FormatVersion | undefined;
   readonly pool?: WorkerPool | undefined;
   readonly limits?: TreeLimits | undefined;
+  /** Replace a directory that is there. Default false: OUTPUT_EXISTS. */
+  readonly replace?: boolean | undefined;
 }
 
 /**
@@ -41,24 +41,16 @@ export async function sealBundleTo(
   checkEd25519(signingKey, "private");
   const files = await listTree(input, options.limits);
   if (files.length === 0) throw new ProtectedFileError("BUNDLE_EMPTY");
-  if (await exists(output)) throw new ProtectedFileError("OUTPUT_EXISTS", { subject: output });
-  await mkdir(dirname(output), { recursive: true });
-  const temporary = besideName(output, "tmp");
-  try {
-    const entries = await sealInto(input, temporary, files, options);
-    await rename(temporary, output);
-    await syncDirectory(dirname(output));
-    return signBundleManifest({ model, generation, files: entries }, signingKey);
-  } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
-    throw error;
-  }
+  const entries = await makeDirectoryAtomically(output, options, (temporary) =>
+    sealInto(input, temporary, files, options),
+  );
+  return signBundleManifest({ model, generation, files: entries }, signingKey);
 }
 
 async function sealInto(
   input: string,
   output: string,
-  files: Awaited<ReturnType<typeof listTree>>,
+  files: readonly TreeFile[],
   options: SealBundleToOptions,
 ): Promise<BundleFile[]> {
   const { model, onProgress } = options;
@@ -76,7 +68,7 @@ async function sealInto(
     });
     doneBytes += sizeBytes;
     // Hashed on its own, since the sealing reads out of order: a file that changed in between fails to open later.
-    entries.push({ path, sizeBytes, sha256: await hashFile(plain), ...describeSealed(await readNodeZero(sealed)) });
+    entries.push({ path, sizeBytes, sha256: await hashFile(plain), ...describeSealed(await nodeZeroOf(sealed)) });
   }
   return entries;
 }
@@ -88,10 +80,6 @@ async function hashFile(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
-async function readNodeZero(path: string): Promise<Uint8Array> {
-  return withInput(path, async (file) => {
-    const node = new Uint8Array(NODE_BYTES);
-    await readFully(file, node, 0);
-    return node;
-  });
+async function nodeZeroOf(path: string): Promise<Uint8Array> {
+  return withInput(path, readNodeZero);
 }

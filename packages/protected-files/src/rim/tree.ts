@@ -83,16 +83,31 @@ export async function writeTreeAtomically(
   options: WriteTreeOptions = {},
 ): Promise<void> {
   for (const path of files.keys()) checkPlainPath(path);
+  await makeDirectoryAtomically(directory, options, (temporary) =>
+    fillDirectory(temporary, files, options.mode ?? 0o644),
+  );
+}
+
+/**
+ * Has `fill` make a directory under a temporary name beside `directory`, and gives it its name when it is done; removes it
+ * where `fill` fails. Rejects with OUTPUT_EXISTS.
+ */
+export async function makeDirectoryAtomically<T>(
+  directory: string,
+  options: Pick<WriteTreeOptions, "replace">,
+  fill: (temporary: string) => Promise<T>,
+): Promise<T> {
   const there = await exists(directory);
   if (there && options.replace !== true) throw new ProtectedFileError("OUTPUT_EXISTS", { subject: directory });
   const parent = dirname(directory);
   await mkdir(parent, { recursive: true });
   const temporary = besideName(directory, "tmp");
   try {
-    await fillDirectory(temporary, files, options.mode ?? 0o644);
+    const result = await fill(temporary);
     if (there) await exchange(temporary, directory);
     else await rename(temporary, directory);
     await syncDirectory(parent);
+    return result;
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
     throw error;
@@ -124,6 +139,6 @@ async function fillDirectory(root: string, files: ReadonlyMap<string, Uint8Array
 }
 
 /** A hidden, unused name beside `path`. */
-export function besideName(path: string, suffix: string): string {
+function besideName(path: string, suffix: string): string {
   return join(dirname(path), `.${basename(path)}.${randomBytes(4).toString("hex")}.${suffix}`);
 }
