@@ -1,6 +1,7 @@
 import { CodedError, type Explanation } from "@cloister/encoding";
 import { explainAppraisal, isAppraisalCode, type AppraisalErrorCode } from "./appraisal-codes.ts";
 import { COLLATERAL_EXPLANATIONS, type CollateralErrorCode } from "./collateral-codes.ts";
+import { INSPECT_EXPLANATIONS, type InspectErrorCode } from "./inspect/inspection.ts";
 import { MAA_EXPLANATIONS, type MaaErrorCode } from "./maa/maa-codes.ts";
 import { QCNL_EXPLANATIONS, type QcnlErrorCode } from "./qcnl/qcnl-codes.ts";
 import { RA_TLS_EXPLANATIONS, type RaTlsErrorCode } from "./ra-tls-codes.ts";
@@ -13,7 +14,7 @@ export type { RaTlsErrorCode } from "./ra-tls-codes.ts";
 
 /** Codes of every refusal in this package. */
 export type AttestationErrorCode =
-  AppraisalErrorCode | CollateralErrorCode | RaTlsErrorCode | QcnlErrorCode | MaaErrorCode;
+  AppraisalErrorCode | CollateralErrorCode | RaTlsErrorCode | QcnlErrorCode | MaaErrorCode | InspectErrorCode;
 
 /** A refusal: of evidence, of collateral, of a certificate that carries evidence, or of another verifier's word. */
 export class AttestationError extends CodedError<AttestationErrorCode> {}
@@ -28,6 +29,7 @@ const EXPLANATIONS: Readonly<Record<Exclude<AttestationErrorCode, AppraisalError
   ...RA_TLS_EXPLANATIONS,
   ...QCNL_EXPLANATIONS,
   ...MAA_EXPLANATIONS,
+  ...INSPECT_EXPLANATIONS,
 };
 
 /** What a code means and what to do about it. */

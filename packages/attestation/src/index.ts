@@ -12,12 +12,15 @@ export type {
   TdxClaims,
   VerifiedClaims,
 } from "./claims.ts";
+export { stepsUntil, type AppraisalStep } from "./appraisal-steps.ts";
 export { decodeCollateral, encodeCollateral, type Collateral } from "./collateral.ts";
+export { verifyCollateral, type CollateralItem, type CollateralState } from "./verify-collateral.ts";
 export { INTEL_PCS, type CollateralService, type UpdateType } from "./collateral-request.ts";
 export { quotedPlatform, type QuotedPlatform } from "./quoted-platform.ts";
 export {
   AttestationError,
   explain,
+  isAttestationCode,
   type AppraisalErrorCode,
   type AttestationErrorCode,
   type CollateralErrorCode,

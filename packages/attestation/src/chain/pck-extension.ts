@@ -31,7 +31,7 @@ export interface PckExtension {
  * Reads the SGX extension: 5 items, or 7 in certificates of the Platform CA, each once, in ascending or any other order.
  * Throws `AttestationError` PCK_EXTENSION_MALFORMED.
  */
-export function readPckExtension(certificate: Certificate): PckExtension {
+export function readPckExtension(certificate: Pick<Certificate, "extensions">): PckExtension {
   const extension = findExtension(certificate, SGX_EXTENSION_OID);
   if (extension === undefined) throw refusal("PCK_EXTENSION_MALFORMED");
   try {
