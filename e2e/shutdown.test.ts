@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { connect } from "node:net";
@@ -87,8 +87,13 @@ describe("cloister up leaves nothing behind", () => {
 });
 
 function childrenOf(pid: number): number[] {
-  const text = execFileSync("ps", ["-o", "pid=", "--ppid", String(pid)]).toString();
-  return text.trim().split(/\s+/).map(Number);
+  // ps ends with 1 where there is none.
+  const { stdout } = spawnSync("ps", ["-o", "pid=", "--ppid", String(pid)]);
+  return stdout
+    .toString()
+    .split(/\s+/)
+    .filter((text) => text !== "")
+    .map(Number);
 }
 
 function isAlive(pid: number): boolean {

@@ -41,12 +41,20 @@ async function up(flags: UpFlags): Promise<number> {
   const startedAt = performance.now();
   try {
     const chain = await startChain(settings.chain, stepPrinter(terminal), interrupt.signal);
-    const report = await useChain(chain, { settings, flags, terminal, interrupt }).finally(() => chain.close());
+    const report = await useAndClose(chain, { settings, flags, terminal, interrupt });
     showVerdict(terminal, report, performance.now() - startedAt);
     if (flags.json === true) process.stdout.write(`${JSON.stringify(report)}\n`);
     return report.ok ? EXIT.done : EXIT.refused;
   } finally {
     interrupt.forget();
+  }
+}
+
+async function useAndClose(chain: Chain, session: Session): Promise<ChainReport> {
+  try {
+    return await useChain(chain, session);
+  } finally {
+    await chain.close();
   }
 }
 
