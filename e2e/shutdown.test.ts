@@ -52,9 +52,12 @@ describe("cloister up leaves nothing behind", () => {
     for await (const line of createInterface({ input: child.stdout })) {
       if (line.includes("start the gateway")) break;
     }
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    const replicas = childrenOf(child.pid ?? 0);
-    assert.ok(replicas.length > 0, "replicas are starting");
+    let replicas: number[] = [];
+    for (let waitedMs = 0; replicas.length === 0; waitedMs += 20) {
+      assert.ok(waitedMs < 10_000, "no replica was started");
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      replicas = childrenOf(child.pid ?? 0);
+    }
     child.kill("SIGINT");
     child.stdout.resume();
     assert.equal((await ended)[0], 1);

@@ -64,7 +64,8 @@ export async function startChain(options: ChainOptions, observe: Observe, signal
   const cleanup = new Cleanup();
   const interrupted = new Promise<never>((_, reject) => {
     const end = (): void => {
-      cleanup.run().finally(() => reject(interruption()));
+      const rejectNow = (): void => reject(interruption());
+      cleanup.run().then(rejectNow, rejectNow);
     };
     if (signal?.aborted === true) end();
     else signal?.addEventListener("abort", end, { once: true });
