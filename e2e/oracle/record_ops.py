@@ -10,6 +10,7 @@ describes the format.
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import math
 import os
@@ -23,7 +24,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import numpy as np
 import tensorflow as tf
-from op_cases import convolution, elementwise, functions, linear, shaping
+from op_cases import convolution, elementwise, functions, host, linear, shaping
 from op_cases.case import OpCase
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +34,7 @@ TOLERANCE = 1e-5
 
 
 def all_cases() -> list[OpCase]:
-    modules = (convolution, elementwise, linear, shaping, functions)
+    modules = (convolution, elementwise, linear, shaping, functions, host)
     found = [case for module in modules for case in module.cases()]
     names = [case.name for case in found]
     assert len(names) == len(set(names)), sorted(n for n in names if names.count(n) > 1)
@@ -81,6 +82,8 @@ def operations(graph_def) -> list[str]:
 
 
 def json_number(value) -> str:
+    if isinstance(value, bytes):
+        return json.dumps(base64.b64encode(value).decode())
     if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
     if isinstance(value, (np.int64, np.uint64)):
@@ -99,13 +102,20 @@ def json_list(items: list[str], indent: str) -> str:
     if len(indent) + len(joined) + 16 <= LINE_WIDTH:
         return f"[{joined}]"
     inner = indent + "  "
-    lines = textwrap.fill(joined, LINE_WIDTH, initial_indent=inner, subsequent_indent=inner)
+    wrapper = textwrap.TextWrapper(
+        LINE_WIDTH,
+        initial_indent=inner,
+        subsequent_indent=inner,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    lines = wrapper.fill(joined)
     return f"[\n{lines}\n{indent}]"
 
 
 def json_tensor(name: str, value: np.ndarray) -> str:
     value = np.asarray(value)
-    dtype = json.dumps(value.dtype.name)
+    dtype = json.dumps("string" if value.dtype.kind == "O" else value.dtype.name)
     items = [json_number(item) for item in value.reshape(-1)]
     return (
         f'        "{name}": {{\n'
@@ -145,6 +155,9 @@ def record(case: OpCase, folder: Path) -> None:
 
 
 def tensor_of(recorded: Mapping) -> np.ndarray:
+    if recorded["dtype"] == "string":
+        texts = [base64.b64decode(text) for text in recorded["values"]]
+        return np.array(texts, object).reshape(recorded["shape"])
     dtype = np.dtype(recorded["dtype"])
     values = [int(v) if dtype.kind in "iu" else v for v in recorded["values"]]
     return np.array(values, dtype).reshape(recorded["shape"])

@@ -60,6 +60,9 @@ export function readCase(name: string): RecordedCase {
 }
 
 function toTensor({ dtype: name, shape, values }: RecordedTensor): Tensor {
+  if (name === "string") {
+    return { dtype: name, shape, data: values.map((text) => new Uint8Array(Buffer.from(String(text), "base64"))) };
+  }
   const dtype = DTYPES[name] ?? (name as Numeric);
   if (dtype === "half") {
     const data = Float16Array.from(values, Number);
@@ -77,10 +80,21 @@ export function disagreement(actual: Tensor | undefined, expected: Tensor): stri
   if (actual.dtype !== expected.dtype) return `dtype ${actual.dtype} instead of ${expected.dtype}`;
   if (actual.shape.join() !== expected.shape.join())
     return `shape [${actual.shape.join()}] instead of [${expected.shape.join()}]`;
+  if (expected.dtype === "string") return stringDisagreement(actual, expected);
   const [got, want] = [numbers(actual), numbers(expected)];
   const tolerance = { half: 1e-3, float: 1e-5, double: 1e-5 }[expected.dtype as string] ?? 0;
   const index = want.findIndex((value, i) => !agrees(got[i] ?? 0, value, tolerance));
   return index === -1 ? undefined : `element ${index} is ${got[index]} instead of ${want[index]}`;
+}
+
+function stringDisagreement(actual: Tensor, expected: Tensor): string | undefined {
+  const [got, want] = [actual, expected].map(({ data }) =>
+    (data as readonly Uint8Array[]).map((bytes) => Buffer.from(bytes)),
+  );
+  const index = want?.findIndex((bytes, i) => !bytes.equals(got?.[i] ?? Buffer.alloc(0))) ?? -1;
+  return index === -1
+    ? undefined
+    : `element ${index} is "${String(got?.[index])}" instead of "${String(want?.[index])}"`;
 }
 
 function agrees(got: number | bigint, want: number | bigint, tolerance: number): boolean {

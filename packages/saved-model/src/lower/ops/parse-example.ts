@@ -57,14 +57,39 @@ function parse(batch: ExampleBatch, columns: Columns, defaults: readonly Tensor[
   ];
 }
 
-function parseBatch(op: Op, columns: Columns, defaults: readonly TensorValue[]): TensorValue[] {
-  const call = {
-    op: op.node.op,
-    node: op.node.name,
-    run: ([serialized, ...given]: readonly Tensor[]) =>
-      parse(new ExampleBatch(strings(serialized as Tensor)), columns, given),
+/** The results for one example, which have no batch dimension. */
+function withoutBatch(columns: Columns, whole: readonly Tensor[]): Tensor[] {
+  const count = columns.sparse.length;
+  return whole.map((tensor, index) => {
+    if (index < count) return everySecond(tensor, [elementCount(tensor.shape) / 2, 1]);
+    if (index >= 2 * count && index < 3 * count) return everySecond(tensor, [1]);
+    const isDense = index >= 3 * count && index < 3 * count + columns.dense.length;
+    return isDense ? { dtype: tensor.dtype, shape: tensor.shape.slice(1), data: tensor.data } : tensor;
+  });
+}
+
+/** Types of those results. */
+function typesWithoutBatch(columns: Columns): Type[] {
+  const count = columns.sparse.length;
+  return resultTypes(columns).map(({ dtype, shape }, index): Type => {
+    if (index < count) return { dtype, shape: [-1, 1] };
+    if (index >= 2 * count && index < 3 * count) return { dtype, shape: [1] };
+    const isDense = index >= 3 * count && index < 3 * count + columns.dense.length;
+    return { dtype, shape: isDense ? shape?.slice(1) : shape };
+  });
+}
+
+/** One operand holds the examples: a vector of them, or a single one. */
+function parseOperands(op: Op, columns: Columns, defaults: readonly TensorValue[]): TensorValue[] {
+  const { shape } = op.input(0);
+  const batched = resultTypes(columns);
+  const open = batched.map(({ dtype }): Type => ({ dtype, shape: undefined }));
+  const types = !shape ? open : shape.length === 0 ? typesWithoutBatch(columns) : batched;
+  const run = ([serialized, ...given]: readonly Tensor[]): Tensor[] => {
+    const whole = parse(new ExampleBatch(strings(serialized as Tensor)), columns, given);
+    return serialized?.shape.length === 0 ? withoutBatch(columns, whole) : whole;
   };
-  return op.emit.host(call, [op.input(0), ...defaults], resultTypes(columns));
+  return op.emit.host({ op: op.node.op, node: op.node.name, run }, [op.input(0), ...defaults], types);
 }
 
 /** Operands: examples, names, sparse keys, dense keys, dense defaults, each list spread out. */
@@ -78,7 +103,7 @@ const parseExample: Lowering = (op) => {
     dense: denseFeatures(op, keys(sparseCount, denseCount)),
     ragged: [],
   };
-  return parseBatch(op, columns, lists.slice(sparseCount + denseCount));
+  return parseOperands(op, columns, lists.slice(sparseCount + denseCount));
 };
 
 /** Operands: examples, names, sparse keys, dense keys, ragged keys (a vector each), dense defaults. */
@@ -94,7 +119,7 @@ const parseExampleV2: Lowering = (op) => {
       splitDType: splits[index] ?? "int64",
     })),
   };
-  return parseBatch(op, columns, op.inputs.slice(5));
+  return parseOperands(op, columns, op.inputs.slice(5));
 };
 
 /** One example: results have no batch dimension. Operands: the example, dense defaults. */
@@ -104,23 +129,7 @@ const parseSingleExample: Lowering = (op) => {
     dense: denseFeatures(op, op.attributes.strings("dense_keys")),
     ragged: [],
   };
-  const [sparseCount, denseCount] = [columns.sparse.length, columns.dense.length];
-  const types = resultTypes(columns).map(({ dtype, shape }, index): Type => {
-    if (index < sparseCount) return { dtype, shape: [-1, 1] };
-    if (index < 2 * sparseCount) return { dtype, shape };
-    return index < 3 * sparseCount ? { dtype, shape: [1] } : { dtype, shape: shape?.slice(1) };
-  });
-  const run = ([serialized, ...defaults]: readonly Tensor[]): Tensor[] => {
-    const whole = parse(new ExampleBatch(strings(serialized as Tensor)), columns, defaults);
-    return whole.map((tensor, index) => {
-      if (index < sparseCount) return everySecond(tensor, [elementCount(tensor.shape) / 2, 1]);
-      if (index < 2 * sparseCount) return tensor;
-      if (index < 3 * sparseCount) return everySecond(tensor, [1]);
-      return { dtype: tensor.dtype, shape: tensor.shape.slice(1), data: tensor.data };
-    });
-  };
-  const defaults = op.inputs.slice(1, 1 + denseCount);
-  return op.emit.host({ op: op.node.op, node: op.node.name, run }, [op.input(0), ...defaults], types);
+  return parseOperands(op, columns, op.inputs.slice(1));
 };
 
 /** The column numbers of coordinates, or the width of a shape. */
