@@ -1,4 +1,14 @@
 #!/usr/bin/env node
-import { run } from "./program.ts";
+import { pfCryptWords } from "./commands/seal-pf-crypt-options.ts";
+import { reportError } from "./output/report-error.ts";
 
-process.exitCode = await run(process.argv.slice(2));
+const argv = process.argv.slice(2);
+const words = pfCryptWords(argv);
+
+/** Scripts start the stand-in once a file: it must not wait for every other command to load. */
+async function pfCrypt(theirs: readonly string[]): Promise<number> {
+  const { runPfCrypt } = await import("./commands/seal-pf-crypt.ts");
+  return runPfCrypt(theirs).catch((error: unknown) => reportError(error, argv));
+}
+
+process.exitCode = words === undefined ? await (await import("./program.ts")).run(argv) : await pfCrypt(words);

@@ -1,14 +1,28 @@
 import { Command, CommanderError } from "commander";
 import { enclaveCommand } from "./commands/enclave.ts";
+import { brokerCommand } from "./commands/broker.ts";
+import { certsCommand } from "./commands/certs.ts";
+import { logCommand } from "./commands/log.ts";
+import { policyCommand } from "./commands/policy.ts";
 import { modelCommand } from "./commands/model.ts";
 import { sealCommand } from "./commands/seal.ts";
 import { runPfCrypt } from "./commands/seal-pf-crypt.ts";
+import { pfCryptWords } from "./commands/seal-pf-crypt-options.ts";
 import { upCommand } from "./commands/up.ts";
 import { EXIT } from "./output/exit-code.ts";
-import { reportOf } from "./output/format-error.ts";
+import { reportError } from "./output/report-error.ts";
 
 /** Every command, in the order of the help. Each factory takes a function for the exit code of its action. */
-const COMMANDS = [upCommand, modelCommand, enclaveCommand, sealCommand];
+const COMMANDS = [
+  upCommand,
+  modelCommand,
+  enclaveCommand,
+  sealCommand,
+  brokerCommand,
+  policyCommand,
+  logCommand,
+  certsCommand,
+];
 
 const HELP_CODES = new Set(["commander.helpDisplayed", "commander.help", "commander.version"]);
 
@@ -32,7 +46,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   let code: number = EXIT.done;
   try {
     // The words behind it follow another tool's grammar, in which `-V` is not the version.
-    if (argv[0] === "seal" && argv[1] === "pf-crypt") return await runPfCrypt(argv.slice(2));
+    const words = pfCryptWords(argv);
+    if (words !== undefined) return await runPfCrypt(words);
     const program = buildProgram((exit) => {
       code = exit;
     });
@@ -40,11 +55,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     return code;
   } catch (error) {
     if (error instanceof CommanderError) return HELP_CODES.has(error.code) ? EXIT.done : EXIT.usage;
-    const report = reportOf(error);
-    if (argv.includes("--json")) process.stdout.write(`${JSON.stringify({ ok: false, error: report })}\n`);
-    else process.stderr.write(`${report.code}: ${report.message}\n`);
-    if (argv.includes("--verbose") && error instanceof Error) process.stderr.write(`${error.stack ?? ""}\n`);
-    return EXIT.refused;
+    return reportError(error, argv);
   }
 }
 

@@ -29,6 +29,11 @@ export interface PfCryptWords {
 
 const NAMES = Object.keys(OPTIONS) as PfCryptOption[];
 
+/** What follows `seal pf-crypt` on a command line, or `undefined` where it is another command. */
+export function pfCryptWords(argv: readonly string[]): readonly string[] | undefined {
+  return argv[0] === "seal" && argv[1] === "pf-crypt" ? argv.slice(2) : undefined;
+}
+
 /** Takes the words apart, or says what is wrong with them. */
 export function parsePfCryptWords(argv: readonly string[]): PfCryptWords | { readonly wrong: string } {
   const operands: string[] = [];

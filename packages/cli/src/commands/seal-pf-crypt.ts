@@ -137,8 +137,9 @@ async function crypt(settings: Settings, terminal: Terminal): Promise<CryptedFil
     () => 0,
   );
   const done = await withThreads({ threads, sizeBytes }, (pool) => {
-    const options = { ...settings, wrapKey, pool, onProgress: show };
-    return mode === "encrypt" ? encryptPath(options) : decryptPath(options);
+    const { output, overwrite, boundPath, formatVersion, tolerate } = settings;
+    const options = { input, output, wrapKey, overwrite, boundPath, pool, onProgress: show };
+    return mode === "encrypt" ? encryptPath({ ...options, formatVersion }) : decryptPath({ ...options, tolerate });
   });
   for (const file of verbose ? done : []) {
     terminal.line(`${mode}ed ${file.input} -> ${file.output}, ${file.sizeBytes} bytes, bound to ${file.boundPath}`);
