@@ -40,6 +40,7 @@ export type BrokerErrorCode =
   | "AUTHORITY_MALFORMED"
   | "CERTIFICATE_FIELDS_INVALID"
   | "CERTIFICATE_OUTLIVES_AUTHORITY"
+  | "FOLDER_NOT_EMPTY"
   | "CERTIFICATE_REQUEST_REFUSED";
 
 /** The one error class of this package. */

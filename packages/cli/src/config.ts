@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { CodedError } from "@cloister/encoding";
 import { parse, YAMLParseError } from "yaml";
 import { z } from "zod";
+import { BrokerConfig } from "./commands/broker-options.ts";
 
 export type ConfigErrorCode = "CONFIG_NOT_FOUND" | "CONFIG_INVALID";
 
@@ -33,6 +34,7 @@ const Config = z.strictObject({
       threads: z.int().min(1).max(256).optional(),
     })
     .optional(),
+  broker: BrokerConfig.optional(),
 });
 
 export type Config = z.infer<typeof Config>;

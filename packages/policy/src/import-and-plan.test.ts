@@ -89,11 +89,13 @@ test("a diff names the paths that differ, workloads by name", () => {
 test("a plan tells which past releases the next policy refuses, allows or gives something else", () => {
   const past = [1, 2, 3].map((isvSvn, index) => ({ index, time: AT, claims: claims(isvSvn) }));
   assert.deepEqual(planPolicy(policy(2), policy(3), past), [
-    { index: 1, effect: "now refused", codes: ["SVN_TOO_LOW"] },
+    { index: 1, effect: "now refused", codes: ["SVN_TOO_LOW"], servesUntil: null },
   ]);
-  assert.deepEqual(planPolicy(policy(3), policy(2), past), [{ index: 1, effect: "now allowed", codes: [] }]);
+  assert.deepEqual(planPolicy(policy(3), policy(2), past), [
+    { index: 1, effect: "now allowed", codes: [], servesUntil: null },
+  ]);
   assert.deepEqual(planPolicy(policy(3), policy(3, { secrets: { keyId: "digits/2" } }), past), [
-    { index: 2, effect: "other secrets", codes: [] },
+    { index: 2, effect: "other secrets", codes: [], servesUntil: null },
   ]);
 });
 

@@ -1,7 +1,9 @@
-import type { DenialCode } from "./decision.ts";
+import type { Allowed, DenialCode } from "./decision.ts";
 import { replay } from "./evaluate.ts";
 import type { Policy } from "./policy.ts";
 import type { PolicyClaims } from "./policy-claims.ts";
+
+const MS_PER_SECOND = 1000;
 
 /** One difference between two policies. */
 export interface PolicyChange {
@@ -46,6 +48,11 @@ export interface PlannedEffect {
   readonly effect: "now refused" | "now allowed" | "other secrets";
   /** Of the new policy; empty where it allows. */
   readonly codes: readonly DenialCode[];
+  /**
+   * Until when the enclave of a past release can serve with what it got: the end of its serving certificate. Null where
+   * nothing ends it by itself (a key alone), or where nothing was released.
+   */
+  readonly servesUntil: string | null;
 }
 
 /** Which of the past decisions would come out otherwise under the next policy, each at its own time. */
@@ -55,12 +62,22 @@ export function planPolicy(current: Policy, next: Policy, past: Iterable<PastDec
     const at = new Date(time);
     const [was, will] = [replay(current, claims, at), replay(next, claims, at)];
     if (was.allowed && !will.allowed) {
-      effects.push({ index, effect: "now refused", codes: [...new Set(will.denials.map(({ code }) => code))] });
+      effects.push({
+        index,
+        effect: "now refused",
+        codes: [...new Set(will.denials.map(({ code }) => code))],
+        servesUntil: servesUntil(was, at),
+      });
     } else if (!was.allowed && will.allowed) {
-      effects.push({ index, effect: "now allowed", codes: [] });
+      effects.push({ index, effect: "now allowed", codes: [], servesUntil: null });
     } else if (was.allowed && will.allowed && JSON.stringify(was.secrets) !== JSON.stringify(will.secrets)) {
-      effects.push({ index, effect: "other secrets", codes: [] });
+      effects.push({ index, effect: "other secrets", codes: [], servesUntil: servesUntil(was, at) });
     }
   }
   return effects;
+}
+
+function servesUntil({ secrets }: Allowed, at: Date): string | null {
+  if (secrets.serving === null) return null;
+  return new Date(at.getTime() + secrets.serving.validitySeconds * MS_PER_SECOND).toISOString();
 }

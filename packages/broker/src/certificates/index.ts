@@ -10,4 +10,5 @@ export {
 } from "./issue.ts";
 export { generatePrivateKey, PrivateKey, readPrivateKey, type PrivateKeyType } from "./private-key.ts";
 export { createServingCa } from "./serving-ca.ts";
+export { writeTlsFolder, type TlsFolderOptions } from "./tls-folder.ts";
 export { writeSslConfig, type SslConfigFields } from "./ssl-config.ts";

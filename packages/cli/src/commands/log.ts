@@ -1,0 +1,169 @@
+import { createPublicKey, type KeyObject } from "node:crypto";
+import { join } from "node:path";
+import { logOrigin, STATE_FILES } from "@cloister/broker/service";
+import { fromBase64, toBase64 } from "@cloister/encoding/base64";
+import {
+  encodeLogEntry,
+  leafHash,
+  type LogEntry,
+  type LogProof,
+  MerkleTree,
+  ReleaseLogError,
+  verifyLogProof,
+} from "@cloister/release-log";
+import { verifyReleaseLogFile } from "@cloister/release-log/file";
+import { Command } from "commander";
+import { z } from "zod";
+import { wholeNumber } from "../flags.ts";
+import { EXIT } from "../output/exit-code.ts";
+import { renderTable } from "../output/table.ts";
+import { openTerminal } from "../output/terminal.ts";
+import { InputError, readDocument, readText } from "../read-document.ts";
+
+const COUNT = wholeNumber(0, Number.MAX_SAFE_INTEGER);
+const DEFAULT_SHOWN = 20;
+
+interface LogFlags {
+  readonly json?: boolean;
+  readonly stateDir: string;
+  readonly log?: string;
+  readonly logKey?: string;
+  readonly origin: string;
+}
+
+interface LogAccess {
+  readonly path: string;
+  readonly origin: string;
+  readonly publicKey: KeyObject;
+}
+
+/** `cloister log`: the release log, for owners and auditors. It only reads: a running broker is not disturbed. */
+export function logCommand(setExit: (code: number) => void): Command {
+  const log = new Command("log").description("Show, verify and prove releases and refusals.");
+  withLogOptions(log.command("show").description("Print the newest decisions."))
+    .option("--last <n>", `how many (default: ${DEFAULT_SHOWN}; 0 for all)`, COUNT, DEFAULT_SHOWN)
+    .action(async (flags: LogFlags & { last: number }) => setExit(await show(flags)));
+  withLogOptions(log.command("verify").description("Check the whole log, or a proof that an enclave got."))
+    .option("--seen <file>", "checkpoint of an earlier look: the log has to continue it")
+    .option("--proof <file>", "check this proof against the log's key instead")
+    .action(async (flags: VerifyFlags) => setExit(await verify(flags)));
+  withLogOptions(log.command("prove").description("Print a proof that an entry is in the log."))
+    .argument("<index>", "number of the entry, from 0", COUNT)
+    .action(async (index: number, flags: LogFlags) => setExit(await prove(index, flags)));
+  return log;
+}
+
+function withLogOptions(command: Command): Command {
+  return command
+    .option("--state-dir <folder>", "the broker's state, with log and log key", "broker-state")
+    .option("--log <file>", "release log (default: release.log in the state folder)")
+    .option("--log-key <file>", "its public key, PEM (default: log-key.pem in the state folder)")
+    .option("--origin <name>", "name of the log", logOrigin("attestation.service.com"))
+    .option("--json", "print one JSON document; `show` prints one JSON object a line");
+}
+
+async function accessOf(flags: LogFlags): Promise<LogAccess> {
+  const keyPath = flags.logKey ?? join(flags.stateDir, STATE_FILES.logKey);
+  return {
+    path: flags.log ?? join(flags.stateDir, STATE_FILES.log),
+    origin: flags.origin,
+    publicKey: createPublicKey(await readText(keyPath)),
+  };
+}
+
+function print(flags: LogFlags, data: object): number {
+  if (flags.json === true) process.stdout.write(`${JSON.stringify(data)}\n`);
+  return EXIT.done;
+}
+
+async function show(flags: LogFlags & { last: number }): Promise<number> {
+  const { path, ...access } = await accessOf(flags);
+  const newest: { index: number; entry: LogEntry }[] = [];
+  await verifyReleaseLogFile(path, {
+    ...access,
+    onEntry(entry, index) {
+      newest.push({ index, entry });
+      if (flags.last > 0 && newest.length > flags.last) newest.shift();
+    },
+  });
+  const columns = ["entry", "time", "decision", "workload", "key", "codes", "platform"].map((title) => ({ title }));
+  const rows = newest.map(({ index, entry }) => [String(index), ...cellsOf(entry)]);
+  openTerminal(flags.json === true).line(renderTable(columns, rows));
+  if (flags.json === true) for (const { index, entry } of newest) print(flags, { index, ...entry });
+  return EXIT.done;
+}
+
+function cellsOf({ time, decision, workload, keyId, codes, simulated, claims }: LogEntry): string[] {
+  const platform = claims === null ? "" : simulated ? "SIMULATED" : "genuine";
+  return [time, decision, workload ?? "", keyId ?? "", codes.join(", "), platform];
+}
+
+interface VerifyFlags extends LogFlags {
+  readonly seen?: string;
+  readonly proof?: string;
+}
+
+async function verify(flags: VerifyFlags): Promise<number> {
+  const { path, origin, publicKey } = await accessOf(flags);
+  const terminal = openTerminal(flags.json === true);
+  if (flags.proof !== undefined) {
+    const proof = parseProof(await readDocument(flags.proof));
+    const { entry } = verifyLogProof(proof, { origin, publicKey });
+    terminal.line(`entry ${proof.leafIndex} is in the log: ${cellsOf(entry).filter(Boolean).join(", ")}`);
+    return print(flags, { ok: true, index: proof.leafIndex, entry });
+  }
+  const seen = flags.seen === undefined ? {} : { seen: await readText(flags.seen) };
+  const log = await verifyReleaseLogFile(path, { origin, publicKey, everyCheckpoint: true, ...seen });
+  terminal.line(`${log.size} entries verify${flags.seen === undefined ? "" : ", and continue the checkpoint"}`);
+  if (log.unacknowledgedBytes > 0) terminal.line(`${log.unacknowledgedBytes} bytes after them belong to no release`);
+  terminal.line(log.checkpoint);
+  return print(flags, { ok: true, ...log });
+}
+
+async function prove(index: number, flags: LogFlags): Promise<number> {
+  const { path, ...access } = await accessOf(flags);
+  const tree = new MerkleTree();
+  let leaf: Uint8Array | undefined;
+  const { size, checkpoint } = await verifyReleaseLogFile(path, {
+    ...access,
+    onEntry(entry, at) {
+      const bytes = encodeLogEntry(entry);
+      tree.append(leafHash(bytes));
+      if (at === index) leaf = bytes;
+    },
+  });
+  if (leaf === undefined) throw noEntry();
+  const proof = { leafIndex: index, entry: leaf, path: tree.inclusionPath(index, size), checkpoint };
+  process.stdout.write(`${JSON.stringify(encodeProof(proof))}\n`);
+  return EXIT.done;
+}
+
+const proofSchema = z.strictObject({
+  leafIndex: z.int().min(0),
+  entry: z.base64().max(16_384),
+  path: z.array(z.base64().max(64)).max(64),
+  checkpoint: z.string().max(1024),
+});
+
+function encodeProof({ leafIndex, entry, path, checkpoint }: LogProof): z.infer<typeof proofSchema> {
+  return { leafIndex, entry: toBase64(entry), path: path.map(toBase64), checkpoint };
+}
+
+function parseProof(value: unknown): LogProof {
+  const parsed = proofSchema.safeParse(value);
+  if (!parsed.success) {
+    const explanation = { what: "the proof was refused", why: "it has another form", remedy: "make it with log prove" };
+    throw new InputError("FILE_MALFORMED", explanation);
+  }
+  const bytes = (text: string): Uint8Array => fromBase64(text) ?? new Uint8Array();
+  const { leafIndex, entry, path, checkpoint } = parsed.data;
+  return { leafIndex, entry: bytes(entry), path: path.map(bytes), checkpoint };
+}
+
+function noEntry(): ReleaseLogError {
+  return new ReleaseLogError("LOG_RANGE", {
+    what: "no proof was made",
+    why: "the log has no such entry",
+    remedy: "log show lists the newest ones",
+  });
+}

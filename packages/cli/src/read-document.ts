@@ -1,0 +1,52 @@
+import { readFile } from "node:fs/promises";
+import { CodedError } from "@cloister/encoding";
+import { parse } from "yaml";
+
+const MAX_ALIASES = 10;
+
+export type InputErrorCode = "FILE_UNREADABLE" | "FILE_MALFORMED" | "OPTION_MISSING";
+
+/** An input of a command that the command itself reads. */
+export class InputError extends CodedError<InputErrorCode> {}
+
+/** The value in a JSON or YAML text. JSON is YAML; a duplicate key is an error in both. */
+export function parseDocument(text: string): unknown {
+  return parse(text, { maxAliasCount: MAX_ALIASES, uniqueKeys: true });
+}
+
+/** Reads a JSON or YAML file. Throws FILE_UNREADABLE or FILE_MALFORMED, which never quote it. */
+export async function readDocument(path: string): Promise<unknown> {
+  const text = await readText(path);
+  try {
+    return parseDocument(text);
+  } catch (cause) {
+    throw new InputError(
+      "FILE_MALFORMED",
+      { what: `${path} was not read`, why: "it is neither JSON nor YAML", remedy: "correct the file" },
+      { cause },
+    );
+  }
+}
+
+/** Reads a text file. Throws FILE_UNREADABLE. */
+export async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    throw new InputError(
+      "FILE_UNREADABLE",
+      { what: `${path} was not read`, why: "the file cannot be opened", remedy: "check the path" },
+      { cause },
+    );
+  }
+}
+
+/** The value of an option that a command cannot do without and that may also come from the configuration. */
+export function need<T>(value: T | undefined, option: string): T {
+  if (value !== undefined) return value;
+  throw new InputError("OPTION_MISSING", {
+    what: "the command did not start",
+    why: `${option} is given neither as a flag nor in cloister.yaml`,
+    remedy: "see --help",
+  });
+}
