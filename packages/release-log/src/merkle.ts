@@ -25,13 +25,15 @@ export function leafHash(leaf: Uint8Array): Uint8Array {
   return sha256(input);
 }
 
-/** SHA-256(0x01 || left || right). */
+/** Filled anew for each node; nothing can come between filling and hashing. */
+const nodeInput = new Uint8Array(1 + 2 * HASH_BYTES);
+nodeInput[0] = 1;
+
+/** SHA-256(0x01 || left || right), of two hashes of 32 bytes. */
 export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
-  const input = new Uint8Array(1 + 2 * HASH_BYTES);
-  input[0] = 1;
-  input.set(left, 1);
-  input.set(right, 1 + HASH_BYTES);
-  return sha256(input);
+  nodeInput.set(left, 1);
+  nodeInput.set(right, 1 + HASH_BYTES);
+  return sha256(nodeInput);
 }
 
 const areHashes = (path: readonly Uint8Array[]): boolean =>

@@ -4,7 +4,7 @@ import { CheckpointSigner } from "../checkpoint.ts";
 import { decodeLogEntry, encodeLogEntry, type LogEntry } from "../entry.ts";
 import { GroupCommit, type Pending } from "../group-commit.ts";
 import type { LogProof, ReleaseLog } from "../log.ts";
-import { checkpointLine, classifyLine, NEWLINE } from "../log-line.ts";
+import { checkpointLine, classifyLine, MAX_LINE_BYTES, NEWLINE } from "../log-line.ts";
 import { EMPTY_ROOT, leafHash } from "../merkle.ts";
 import { ReleaseLogError, type ReleaseLogErrorCode } from "../release-log-error.ts";
 import { lockFile } from "./file-lock.ts";
@@ -106,8 +106,10 @@ export class FileReleaseLog implements ReleaseLog {
   async prove(index: number): Promise<LogProof> {
     const path = this.#tree.inclusionPath(index, this.#size);
     const checkpoint = this.#checkpoint;
-    for await (const { leaf } of this.#leaves(index)) return { leafIndex: index, entry: leaf, path, checkpoint };
-    throw logError("LOG_RANGE", "the log has no such entry");
+    const offset = this.#offsets[index];
+    if (offset === undefined) throw logError("LOG_RANGE", "the log has no such entry");
+    const bytes = await this.#storage.read(offset, MAX_LINE_BYTES);
+    return { leafIndex: index, entry: bytes.slice(0, bytes.indexOf(NEWLINE)), path, checkpoint };
   }
 
   /** Proof that the newest checkpoint continues the one of `olderSize` entries. Throws LOG_RANGE. */
