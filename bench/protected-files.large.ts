@@ -3,10 +3,10 @@ import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { generateWrapKey, reKeyFile, sealFileTo, withReader } from "@cloister/protected-files/rim";
+import { generateWrapKey, reKeyFile, sealFileTo, withReader, WorkerPool } from "@cloister/protected-files/rim";
 
-// node bench/protected-files.large.ts [GB]: a sparse file (10 GB unless told otherwise, and as much free disk is needed) is
-// sealed, read at random offsets and re-keyed. Fails unless what is read is right, a re-key takes less than a second, and the
+// node bench/protected-files.large.ts [GB] [THREADS]: a sparse file (10 GB unless told otherwise, and as much free disk is needed)
+// is sealed on two threads unless told otherwise, read at random offsets and re-keyed. Fails unless what is read is right, a re-key takes less than a second, and the
 // process never has more than 100 MB of its own. Not a unit test: it takes minutes.
 
 const MIB = 2 ** 20;
@@ -15,6 +15,7 @@ const PROBES = 50;
 const PROBE_BYTES = 10_000;
 
 const sizeBytes = Number(process.argv[2] ?? "10") * 1e9;
+const threads = Number(process.argv[3] ?? "2");
 const directory = await mkdtemp(join(tmpdir(), "large-"));
 const [plain, sealed] = [join(directory, "plain"), join(directory, "sealed")];
 const [wrapKey, newWrapKey] = [generateWrapKey(), generateWrapKey()];
@@ -62,12 +63,13 @@ function check(holds: boolean, what: string): void {
   if (!holds) throw new Error(`not so: ${what}`);
 }
 
+const pool = threads > 1 ? new WorkerPool(threads) : undefined;
 try {
   await makeSparse();
   const onProgress = (): void => {
     sample();
   };
-  await timed("seal", () => sealFileTo(plain, sealed, { wrapKey, boundPath, onProgress }));
+  await timed("seal", () => sealFileTo(plain, sealed, { wrapKey, boundPath, onProgress, pool }));
   await timed(`${PROBES} reads at random offsets`, probe);
   const start = performance.now();
   await timed("re-key", () => reKeyFile(sealed, { wrapKey, newWrapKey, boundPath }));
@@ -78,5 +80,6 @@ try {
   );
   check(peakMiB < LIMIT_MIB, `less than ${LIMIT_MIB} MiB of private memory`);
 } finally {
+  await pool?.close();
   await rm(directory, { recursive: true });
 }

@@ -29,7 +29,7 @@ import { EXIT } from "../output/exit-code.ts";
 import { renderTable } from "../output/table.ts";
 import { openTerminal, type Terminal } from "../output/terminal.ts";
 import { progressBar } from "./model-output.ts";
-import { withThreads } from "./seal-threads.ts";
+import { untilInterrupted, withThreads } from "./seal-work.ts";
 
 export interface ModelFlags {
   readonly name?: string;
@@ -67,20 +67,14 @@ export async function bundleModel(directory: string, flags: SealFlags): Promise<
   const signingKey = await ownerSigningKey(flags.keys);
   const wrapKey = await ownerWrapKey(flags.keys, model);
   const generation = await takeGeneration(flags.keys, model, flags.generation);
-  const signed = await withThreads({ threads: flags.threads, sizeBytes }, (pool) => {
-    const { format: formatVersion, replace } = flags;
-    const onProgress = progressBar(terminal);
-    return sealBundleTo(input, sealedFolder(flags, model), {
-      model,
-      generation,
-      wrapKey,
-      signingKey,
-      formatVersion,
-      replace,
-      pool,
-      onProgress,
-    });
-  });
+  const { format: formatVersion, replace } = flags;
+  const onProgress = progressBar(terminal);
+  const options = { model, generation, wrapKey, signingKey, formatVersion, replace, onProgress };
+  const signed = await untilInterrupted((signal) =>
+    withThreads({ threads: flags.threads, sizeBytes }, (pool) =>
+      sealBundleTo(input, sealedFolder(flags, model), { ...options, pool, signal }),
+    ),
+  );
   await issueManifest(flags, signed);
   report(terminal, flags, "sealed", signed.manifest);
   terminal.line(`manifest in ${manifestPath(flags, model)}, keys in ${flags.keys}: keep them from the host`);
@@ -91,7 +85,10 @@ export async function bundleModel(directory: string, flags: SealFlags): Promise<
 export async function openModel(flags: OpenFlags): Promise<number> {
   const terminal = openTerminal(flags.json === true);
   const { folder, options } = await checkOptions(flags, terminal);
-  const manifest = await openBundleTo(folder, resolve(flags.output), { ...options, replace: flags.replace });
+  const { replace, output } = flags;
+  const manifest = await untilInterrupted((signal) =>
+    openBundleTo(folder, resolve(output), { ...options, replace, signal }),
+  );
   report(terminal, flags, "opened", manifest);
   return EXIT.done;
 }

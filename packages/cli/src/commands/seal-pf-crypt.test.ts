@@ -142,6 +142,24 @@ suite("a script for gramine-sgx-pf-crypt", () => {
       }
     }));
 
+  test("an interrupted decryption takes its temporary file with it", () =>
+    inDirectory(async (dir) => {
+      await writeFile(join(dir, "k"), Buffer.alloc(16, 1), { mode: 0o600 });
+      await writeFile(join(dir, "plain"), Buffer.alloc(150_000_000));
+      const { stdout, stderr } = bash(
+        dir,
+        `pf_crypt e -w k -i plain -o sealed >&2
+        "${process.execPath}" "${main}" seal pf-crypt d -w k -i sealed -o out >&2 &
+        until ls -A | grep -q '^.out'; do sleep 0.01; done
+        kill -INT $!
+        wait $!
+        echo $?`,
+      );
+      assert.equal(stdout.trim(), "1", stderr);
+      assert.match(stderr, /ABORTED: /);
+      assert.deepEqual((await readdir(dir)).sort(), ["k", "plain", "sealed"]);
+    }));
+
   test("a path to bind that is not in normal form is bound in it, with a warning", () =>
     inDirectory(async (dir) => {
       await writeFile(join(dir, "plain"), "x");

@@ -12,7 +12,7 @@ import { EXIT } from "../output/exit-code.ts";
 import { openTerminal, type Terminal } from "../output/terminal.ts";
 import { progressBar } from "./model-output.ts";
 import { parsePfCryptWords, type PfCryptWords } from "./seal-pf-crypt-options.ts";
-import { withThreads } from "./seal-threads.ts";
+import { untilInterrupted, withThreads } from "./seal-work.ts";
 
 const USAGE = `Usage: cloister seal pf-crypt MODE [options]
 
@@ -136,11 +136,13 @@ async function crypt(settings: Settings, terminal: Terminal): Promise<CryptedFil
     (stats) => (stats.isDirectory() ? Infinity : stats.size),
     () => 0,
   );
-  const done = await withThreads({ threads, sizeBytes }, (pool) => {
-    const { output, overwrite, boundPath, formatVersion, tolerate } = settings;
-    const options = { input, output, wrapKey, overwrite, boundPath, pool, onProgress: show };
-    return mode === "encrypt" ? encryptPath({ ...options, formatVersion }) : decryptPath({ ...options, tolerate });
-  });
+  const { output, overwrite, boundPath, formatVersion, tolerate } = settings;
+  const done = await untilInterrupted((signal) =>
+    withThreads({ threads, sizeBytes }, (pool) => {
+      const options = { input, output, wrapKey, overwrite, boundPath, pool, signal, onProgress: show };
+      return mode === "encrypt" ? encryptPath({ ...options, formatVersion }) : decryptPath({ ...options, tolerate });
+    }),
+  );
   for (const file of verbose ? done : []) {
     terminal.line(`${mode}ed ${file.input} -> ${file.output}, ${file.sizeBytes} bytes, bound to ${file.boundPath}`);
   }

@@ -12,3 +12,20 @@ export async function withThreads<T>(
   await using pool = new WorkerPool(threads);
   return await use(pool);
 }
+
+/**
+ * Gives `use` a signal that Ctrl-C and SIGTERM raise: the work stops with ABORTED and takes its temporary files with it, where
+ * the process would otherwise end at once and leave them.
+ */
+export async function untilInterrupted<T>(use: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const stop = new AbortController();
+  const raise = (): void => {
+    stop.abort();
+  };
+  process.once("SIGINT", raise).once("SIGTERM", raise);
+  try {
+    return await use(stop.signal);
+  } finally {
+    process.off("SIGINT", raise).off("SIGTERM", raise);
+  }
+}
