@@ -22,11 +22,13 @@ export interface Channel {
 
 /** Opens no connection yet. Throws PLAINTEXT_REFUSED. */
 export function createChannel(options: ChannelOptions): Channel {
-  if ((options.tls === undefined) !== (options.insecure === true)) {
+  const isUnnamed = options.tls?.ca === undefined && options.attestation === undefined && options.insecure !== true;
+  const isContradictory = (options.tls === undefined) !== (options.insecure === true);
+  if (isUnnamed || isContradictory || (options.insecure === true && options.attestation !== undefined)) {
     throw new ClientError("PLAINTEXT_REFUSED", {
       what: "the channel was refused",
-      why: "it needs either TLS options or the explicit wish for plaintext, and not both",
-      remedy: "pass `tls`, or `insecure: true` where nobody else can read the wire",
+      why: "it needs either TLS options that say whom to trust, or the explicit wish for plaintext, and not both",
+      remedy: "pass `tls` with `ca` or `attestation`, or `insecure: true` where nobody else can read the wire",
     });
   }
   return new PooledChannel(options);
@@ -103,8 +105,9 @@ class PooledChannel implements Channel {
   }
 }
 
+/** Nothing was sent to a replica that was refused, and behind a gateway the next connection may lead to another one. */
 function isRetryable(error: unknown): boolean {
-  return error instanceof ClientError && RETRYABLE.has(error.code);
+  return error instanceof ClientError && (error.isReplicaRefused || RETRYABLE.has(error.code));
 }
 
 function remaining(endsAt: number | undefined): number | undefined {

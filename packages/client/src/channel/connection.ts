@@ -1,8 +1,12 @@
+import { once } from "node:events";
 import { type ClientHttp2Session, connect, constants, type ClientHttp2Stream } from "node:http2";
 import { isIP } from "node:net";
-import { checkServerIdentity, connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls";
+import { connect as connectTls, type TLSSocket } from "node:tls";
+import type { Attestor } from "../attested/attestor.ts";
+import { attestedConnectionFailed } from "../attested/refusals.ts";
 import { closedAfterHandshake, connectionFailed } from "./handshake-error.ts";
-import type { ChannelOptions } from "./options.ts";
+import type { ChannelOptions, ChannelTls } from "./options.ts";
+import { attestedTlsOptions, plainTlsOptions } from "./tls-options.ts";
 
 const MIB = 1024 * 1024;
 const STREAM_WINDOW_BYTES = 4 * MIB;
@@ -22,7 +26,7 @@ export class Connection {
   /** Connects, and resolves when TLS and the server's settings are there. Throws UNAVAILABLE, SERVER_NOT_TRUSTED, CLIENT_CERTIFICATE_REFUSED. */
   static async open(options: ChannelOptions): Promise<Connection> {
     const timeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
-    const socket = options.tls === undefined ? undefined : await openTls(options, timeoutMs);
+    const socket = await openSocket(options, timeoutMs);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const { host, port } = options.address;
     const authority = `${options.tls === undefined ? "http" : "https"}://${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
@@ -62,13 +66,40 @@ export class Connection {
   }
 }
 
+function openSocket(options: ChannelOptions, timeoutMs: number): Promise<TLSSocket> | undefined {
+  if (options.tls === undefined) return undefined;
+  const { attestation } = options;
+  return attestation === undefined ? openTls(options, timeoutMs) : openAttested(options, attestation, timeoutMs);
+}
+
+/** Handshakes, and lets the other end prove what it is. That exchange also tells the verdict on the client's certificate. */
+async function openAttested(options: ChannelOptions, attestor: Attestor, timeoutMs: number): Promise<TLSSocket> {
+  const { host, port, name, tls } = target(options);
+  const socket = connectTls({ host, port, ...attestedTlsOptions(name, tls) });
+  socket.setNoDelay(true);
+  const timer = setTimeout(() => socket.destroy(new Error("connecting took too long")), timeoutMs);
+  // Whoever waits for the socket hears of the error; nobody may be waiting when it comes.
+  socket.on("error", () => undefined);
+  try {
+    await once(socket, "secureConnect");
+    await attestor.verify(socket);
+    return socket;
+  } catch (cause) {
+    socket.destroy();
+    throw attestedConnectionFailed(cause);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /**
  * Handshakes, and waits for the server's first bytes. The certificate is checked before anything is sent. Under TLS 1.3 the
  * server judges the client's certificate after the client is done: only its first bytes, or its alert, tell the verdict, and
  * once HTTP/2 reads from the socket the alert would be lost.
  */
 async function openTls(options: ChannelOptions, timeoutMs: number): Promise<TLSSocket> {
-  const socket = connectTls(tlsOptions(options));
+  const { host, port, name, tls } = target(options);
+  const socket = connectTls({ host, port, ...plainTlsOptions(name, tls) });
   socket.setNoDelay(true);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const timer = setTimeout(() => reject(new Error("connecting took too long")), timeoutMs);
@@ -96,19 +127,6 @@ async function openTls(options: ChannelOptions, timeoutMs: number): Promise<TLSS
   }
 }
 
-function tlsOptions({ address, tls }: ChannelOptions): ConnectionOptions {
-  const name = tls?.serverName ?? address.host;
-  return {
-    host: address.host,
-    port: address.port,
-    ...(tls?.ca !== undefined && { ca: tls.ca }),
-    ...(tls?.cert !== undefined && { cert: tls.cert }),
-    ...(tls?.key !== undefined && { key: tls.key }),
-    minVersion: "TLSv1.2",
-    ALPNProtocols: ["h2"],
-    rejectUnauthorized: true,
-    // An IP address is no legal server name (RFC 6066, section 3), but it is compared with the certificate's IP entries.
-    servername: isIP(name) === 0 ? name : "",
-    checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
-  };
+function target({ address, tls }: ChannelOptions): { host: string; port: number; name: string; tls: ChannelTls } {
+  return { ...address, name: tls?.serverName ?? address.host, tls: tls ?? {} };
 }

@@ -1,7 +1,12 @@
+import type { Attestor } from "../attested/attestor.ts";
+
 /** Whom to trust, and who we are. PEM texts. */
 export interface ChannelTls {
-  /** Authorities that may sign the server's certificate. */
-  readonly ca: string;
+  /**
+   * Authorities that may sign the server's certificate. With `attestation` it may be left out: then the evidence alone says
+   * whose key the certificate holds.
+   */
+  readonly ca?: string;
   /** The client's own certificate chain and key, for mutual TLS. */
   readonly cert?: string;
   readonly key?: string;
@@ -14,6 +19,8 @@ export interface ChannelOptions {
   readonly tls?: ChannelTls;
   /** Plaintext. Never together with `tls`. */
   readonly insecure?: boolean;
+  /** Judges each new connection before its first request. */
+  readonly attestation?: Attestor;
   /** Connections that calls are spread over, one by one. Default 1. */
   readonly connections?: number;
   /** Time for TCP and TLS together. Default 5,000 ms. */

@@ -1,0 +1,26 @@
+import { isIP } from "node:net";
+import { checkServerIdentity, type ConnectionOptions } from "node:tls";
+import { ATTESTED_H2 } from "@cloister/encoding/connection-evidence";
+import type { ChannelTls } from "./options.ts";
+
+/** TLS 1.2 or later with HTTP/2, to a server whose certificate is for `name`. */
+export function plainTlsOptions(name: string, tls: ChannelTls): ConnectionOptions {
+  return {
+    ...(tls.ca !== undefined && { ca: tls.ca }),
+    ...(tls.cert !== undefined && { cert: tls.cert }),
+    ...(tls.key !== undefined && { key: tls.key }),
+    minVersion: "TLSv1.2",
+    ALPNProtocols: ["h2"],
+    rejectUnauthorized: true,
+    // An IP address is no legal server name (RFC 6066, section 3), but it is compared with the certificate's IP entries.
+    servername: isIP(name) === 0 ? name : "",
+    checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
+  };
+}
+
+/** TLS 1.3 with an exchange of evidence before HTTP/2. */
+export function attestedTlsOptions(name: string, tls: ChannelTls): ConnectionOptions {
+  const options = { ...plainTlsOptions(name, tls), minVersion: "TLSv1.3", ALPNProtocols: [ATTESTED_H2] } as const;
+  // Without an authority the evidence decides alone; it is bound to the certificate's key and to this connection.
+  return tls.ca === undefined ? { ...options, rejectUnauthorized: false } : options;
+}
