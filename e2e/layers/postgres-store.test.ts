@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
+import { unlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { KeyStore, passphraseProtection } from "@cloister/broker";
@@ -13,6 +15,7 @@ import {
   verifyContinuation,
   verifyLogProof,
 } from "@cloister/release-log";
+import { mountSmallDisk } from "../support/small-disk.ts";
 import { startPostgres, type TestDatabase } from "../support/postgres.ts";
 
 // The shared store against a real server: what holds without any broker in front of it.
@@ -214,6 +217,45 @@ test("the server's crash rejects the append and nothing else: the log goes on wh
   await verifyEverything(database, a, proofs);
   await verifyEverything(database, b, proofs);
 });
+
+test("a database whose disk is full takes nothing, loses nothing, and goes on when there is room again", async (t) => {
+  const disk = await mountSmallDisk(t, 160);
+  t.diagnostic(disk === undefined ? "injected: a database that refuses writes" : "real: a tmpfs of 160 MB");
+  const database = await startPostgres(t, disk);
+  const store = await openPostgresStore({ settings: database.settings, origin, signingKey });
+  t.after(() => store.close());
+  const proofs = [await store.log.append(entry(0))];
+  const ballast = join(database.folder, "ballast");
+  if (disk === undefined) await refuseWrites(database, true);
+  else await writeFile(ballast, Buffer.alloc(160 << 20)).catch(() => undefined);
+
+  let isFull = false;
+  for (let i = 1; !isFull; i += 100) {
+    for (const outcome of await Promise.allSettled(
+      Array.from({ length: 100 }, (_, k) => store.log.append(entry(i + k))),
+    )) {
+      if (outcome.status === "fulfilled") proofs.push(outcome.value);
+      else assert.equal((outcome.reason as { code: string }).code, "LOG_WRITE_FAILED");
+      isFull ||= outcome.status === "rejected";
+    }
+  }
+  if (disk === undefined) await refuseWrites(database, false);
+  else await unlink(ballast);
+  const until = Date.now() + 20_000;
+  for (let isBack = false; !isBack; await sleep(100)) {
+    assert.ok(Date.now() < until, "the log did not go on");
+    const proof = await store.log.append(entry(1_000_000)).catch(() => undefined);
+    isBack = proof !== undefined;
+    if (proof !== undefined) proofs.push(proof);
+  }
+  await verifyEverything(database, store, proofs);
+});
+
+async function refuseWrites(database: TestDatabase, refuse: boolean): Promise<void> {
+  await database.admin(`ALTER SYSTEM SET default_transaction_read_only = ${refuse ? "on" : "off"}`);
+  await database.admin("SELECT pg_reload_conf()");
+  await sleep(300);
+}
 
 test("a writer that stops in the middle of a transaction holds the others up for seconds, not for ever", async (t) => {
   const { database, stores } = await openStores(t, 1);

@@ -62,7 +62,7 @@ export async function startPostgres(t: TestContext, parent: string = tmpdir()): 
   };
   t.after(async () => {
     await stop("immediate");
-    await rm(folder, { recursive: true });
+    await rm(folder, { recursive: true, force: true });
   });
   await start();
   return {
