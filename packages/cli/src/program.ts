@@ -4,6 +4,7 @@ import { brokerCommand } from "./commands/broker.ts";
 import { certsCommand } from "./commands/certs.ts";
 import { logCommand } from "./commands/log.ts";
 import { policyCommand } from "./commands/policy.ts";
+import { attestCommand } from "./commands/attest.ts";
 import { modelCommand } from "./commands/model.ts";
 import { sealCommand } from "./commands/seal.ts";
 import { runPfCrypt } from "./commands/seal-pf-crypt.ts";
@@ -22,6 +23,7 @@ const COMMANDS = [
   policyCommand,
   logCommand,
   certsCommand,
+  attestCommand,
 ];
 
 const HELP_CODES = new Set(["commander.helpDisplayed", "commander.help", "commander.version"]);

@@ -1,6 +1,6 @@
 import { fromUtf8, toHex } from "@cloister/encoding";
 import { parseStrictJson, type JsonValue } from "@cloister/encoding/canonical-json";
-import { parseCrl } from "@cloister/encoding/x509";
+import { EXTENSION_OID, findExtension, parseCrl, readCrlNumber } from "@cloister/encoding/x509";
 import { parseChain } from "../chain/chain.ts";
 import { isProcessorCa } from "../chain/profile.ts";
 import type { Collateral } from "../collateral.ts";
@@ -10,6 +10,7 @@ import { readTcbInfo, type IsvLevel, type TcbLevel } from "../documents/tcb-info
 import type { DocumentDates } from "../documents/signed-document.ts";
 import { refusal } from "../errors.ts";
 import type { QuotedPlatform } from "../quoted-platform.ts";
+import type { CollateralItem } from "../verify-collateral.ts";
 import { describeCrl } from "./describe-certificate.ts";
 import type { Detail } from "./inspection.ts";
 
@@ -71,6 +72,22 @@ export function collateralPlatform(collateral: Collateral): QuotedPlatform {
   }
 }
 
+/** The items of a set with their dates and numbers, unverified. Throws `AttestationError` COLLATERAL_MALFORMED. */
+export function collateralItems(collateral: Collateral): readonly CollateralItem[] {
+  try {
+    const tcbInfo = readTcbInfo(body(collateral.tcbInfo, "tcbInfo"));
+    const qeIdentity = readQeIdentity(body(collateral.qeIdentity, "enclaveIdentity"));
+    return [
+      crlItem("rootCaCrl", collateral.rootCaCrl),
+      crlItem("pckCrl", collateral.pckCrl),
+      documentItem("tcbInfo", tcbInfo),
+      documentItem("qeIdentity", qeIdentity),
+    ];
+  } catch (error) {
+    throw refusal("COLLATERAL_MALFORMED", error);
+  }
+}
+
 /** Which document a JSON text is, by its members. */
 export function documentKind(bytes: Uint8Array): "tcb-info" | "qe-identity" | undefined {
   const fields = new Fields(parse(bytes));
@@ -92,6 +109,20 @@ function body(bytes: Uint8Array, name: string): Fields {
 
 function parse(bytes: Uint8Array): JsonValue {
   return parseStrictJson(fromUtf8(bytes) ?? "");
+}
+
+function documentItem(
+  name: "tcbInfo" | "qeIdentity",
+  { validity, evaluationDataNumber }: DocumentDates,
+): CollateralItem {
+  return { name, issuedAt: validity.from, nextUpdate: validity.until, number: BigInt(evaluationDataNumber) };
+}
+
+function crlItem(name: "rootCaCrl" | "pckCrl", der: Uint8Array): CollateralItem {
+  const crl = parseCrl(der);
+  const number = findExtension(crl, EXTENSION_OID.crlNumber);
+  if (crl.nextUpdate === undefined || number === undefined) throw refusal("COLLATERAL_MALFORMED");
+  return { name, issuedAt: crl.thisUpdate, nextUpdate: crl.nextUpdate, number: readCrlNumber(number.value) };
 }
 
 function dates({ validity, evaluationDataNumber }: DocumentDates): Details {

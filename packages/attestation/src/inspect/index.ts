@@ -1,4 +1,4 @@
-import { equalBytes, fromHex, fromUtf8 } from "@cloister/encoding";
+import { equalBytes, fromHex, fromUtf8, utf8 } from "@cloister/encoding";
 import { fromBase64 } from "@cloister/encoding/base64";
 import { parsePem } from "@cloister/encoding/pem";
 import { parseCertificate, parseCrl } from "@cloister/encoding/x509";
@@ -11,7 +11,7 @@ import { describeRaTls } from "./describe-ra-tls.ts";
 import { describeQuote } from "./describe-quote.ts";
 import type { Inspection } from "./inspection.ts";
 
-export { collateralPlatform } from "./describe-documents.ts";
+export { collateralItems, collateralPlatform } from "./describe-documents.ts";
 export { printable, type Detail, type Inspection, type ItemKind } from "./inspection.ts";
 
 const DER_SEQUENCE = 0x30;
@@ -32,14 +32,14 @@ export function inspectItem(bytes: Uint8Array): Inspection {
 
 /** The binary forms, by how they begin: DER with a SEQUENCE, a quote with its version and key type. */
 function inspectBinary(bytes: Uint8Array): Inspection | undefined {
-  if (isQuote(bytes)) return { kind: "quote", details: describeQuote(bytes) };
+  if (isQuote(bytes)) return { kind: "quote", bytes, details: describeQuote(bytes) };
   if (bytes[0] !== DER_SEQUENCE || isText(bytes)) return undefined;
-  return inspectCertificate(bytes) ?? { kind: "crl", details: describeCrl(parseCrl(bytes)) };
+  return inspectCertificate(bytes) ?? { kind: "crl", bytes, details: describeCrl(parseCrl(bytes)) };
 }
 
 function inspectText(text: string): Inspection {
   if (text.startsWith("-----BEGIN")) return inspectPem(`${text}\n`);
-  if (text.startsWith("{")) return inspectJson(new TextEncoder().encode(text));
+  if (text.startsWith("{")) return inspectJson(utf8(text));
   const packed = text.replaceAll(/\s+/g, "");
   const bytes = fromHex(packed) ?? fromBase64(packed);
   const found = bytes === undefined || bytes.length === 0 ? undefined : inspectBinary(bytes);
@@ -50,20 +50,20 @@ function inspectText(text: string): Inspection {
 function inspectPem(text: string): Inspection {
   if (text.startsWith("-----BEGIN X509 CRL-----")) {
     const [der = new Uint8Array()] = parsePem(text, "X509 CRL");
-    return { kind: "crl", details: describeCrl(parseCrl(der)) };
+    return { kind: "crl", bytes: der, details: describeCrl(parseCrl(der)) };
   }
   const [first = new Uint8Array(), ...others] = parsePem(text, "CERTIFICATE");
   const single = others.length === 0 ? inspectCertificate(first) : undefined;
   if (single !== undefined) return single;
   const certificates = [first, ...others].map((der) => describeCertificate(parseCertificate(der)));
-  return { kind: "certificate-chain", details: { certificates } };
+  return { kind: "certificate-chain", bytes: utf8(text), details: { certificates } };
 }
 
 function inspectJson(bytes: Uint8Array): Inspection {
   const kind = documentKind(bytes);
-  if (kind === "tcb-info") return { kind, details: describeTcbInfo(bytes) };
-  if (kind === "qe-identity") return { kind, details: describeQeIdentity(bytes) };
-  return { kind: "collateral", details: describeCollateral(decodeCollateral(bytes)) };
+  if (kind === "tcb-info") return { kind, bytes, details: describeTcbInfo(bytes) };
+  if (kind === "qe-identity") return { kind, bytes, details: describeQeIdentity(bytes) };
+  return { kind: "collateral", bytes, details: describeCollateral(decodeCollateral(bytes)) };
 }
 
 /** `undefined` where it is no certificate at all. */
@@ -75,9 +75,10 @@ function inspectCertificate(der: Uint8Array): Inspection | undefined {
     return undefined;
   }
   if (certificate.extensions.some(({ oid }) => EVIDENCE_OIDS.has(oid))) {
-    return { kind: "ra-tls-certificate", details: describeRaTls(der) };
+    return { kind: "ra-tls-certificate", bytes: der, details: describeRaTls(der) };
   }
-  return { kind: isPck(certificate) ? "pck-certificate" : "certificate", details: describeCertificate(certificate) };
+  const kind = isPck(certificate) ? "pck-certificate" : "certificate";
+  return { kind, bytes: der, details: describeCertificate(certificate) };
 }
 
 /** Version 3, 4 or 5 and key type 2, little endian. */

@@ -18,6 +18,8 @@ export type Detail = string | number | boolean | null | readonly Detail[] | { re
 /** What is in an item. */
 export interface Inspection {
   readonly kind: ItemKind;
+  /** The item in its binary form; of PEM with one block the DER. */
+  readonly bytes: Uint8Array;
   readonly details: { readonly [name: string]: Detail };
 }
 
