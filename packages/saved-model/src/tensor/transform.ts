@@ -1,5 +1,7 @@
-import { elementCount, type NumericArray, type Tensor } from "@cloister/encoding/tensor";
+import { type DType, elementCount, type NumericArray, type Tensor } from "@cloister/encoding/tensor";
+import { newArray } from "./dtype.ts";
 
+/** Elements of an axis that are moved together: a few cache lines. */
 const TILE = 32;
 
 /** The same elements in another shape of as many. */
@@ -9,46 +11,76 @@ export function reshapeTensor(tensor: Tensor, shape: readonly number[]): Tensor 
 
 /** A numeric tensor with its axes in the order `permutation` (as ONNX's and TensorFlow's Transpose). */
 export function transposeTensor(tensor: Tensor, permutation: readonly number[]): Tensor {
-  const { shape, dtype } = tensor;
+  const { shape, dtype, data } = tensor;
   const newShape = permutation.map((axis) => shape[axis] as number);
-  const source = tensor.data as NumericArray;
-  const target = source.slice();
-  // Blocks of the axes that stay behind each other are moved as (outer, inner) matrices where the permutation only swaps two
-  // runs of axes, as it does for all kernels; anything else goes element by element.
-  if (!transposeAsMatrix(source, target, shape, permutation)) transposeByIndex(source, target, shape, permutation);
-  return { dtype, shape: newShape, data: target };
+  const result = newArray(dtype as Exclude<DType, "string">, data.length);
+  const [source, target] = [bitsOf(data as NumericArray), bitsOf(result)];
+  const { sizes, order } = simplified(shape, permutation);
+  const [a = 1, b = 1, c = 1] = sizes;
+  // All kernels of convolutions are one of these; anything else goes element by element.
+  const form = order.join("");
+  if (form === "" || form === "0") target.set(source as never);
+  else if (form === "10") transposeMatrix(source, target, 0, a, b);
+  else if (form === "021") for (let i = 0; i < a; i++) transposeMatrix(source, target, i * b * c, b, c);
+  else if (form === "210") transposeReversed(source, target, 0, [a, b, c]);
+  else transposeByIndex(source, target, sizes, order);
+  return { dtype, shape: newShape, data: result };
 }
 
-/** Handles permutations that keep a prefix and swap the two runs that follow. */
-function transposeAsMatrix(
-  source: NumericArray,
-  target: NumericArray,
-  shape: readonly number[],
-  permutation: readonly number[],
-): boolean {
-  const kept = permutation.findIndex((axis, place) => axis !== place);
-  if (kept === -1) return true;
-  const split = permutation[kept] as number;
-  const rank = shape.length;
-  const isSwap = permutation.every(
-    (axis, place) =>
-      place < kept || axis === (place - kept < rank - split ? split + place - kept : place - (rank - split)),
-  );
-  if (!isSwap) return false;
-  const batch = elementCount(shape.slice(0, kept));
-  const rows = elementCount(shape.slice(kept, split));
-  const columns = elementCount(shape.slice(split));
-  for (let b = 0; b < batch; b++) transposeMatrix(source, target, b * rows * columns, rows, columns);
-  return true;
+type Bits = Uint8Array | Uint16Array | Uint32Array | BigUint64Array;
+
+/** The same memory as unsigned integers of the same size: few array types keep the inner loops fast, and NaN as it is. */
+function bitsOf({ buffer, byteOffset, length, BYTES_PER_ELEMENT }: NumericArray): Bits {
+  if (BYTES_PER_ELEMENT === 4) return new Uint32Array(buffer, byteOffset, length);
+  if (BYTES_PER_ELEMENT === 2) return new Uint16Array(buffer, byteOffset, length);
+  if (BYTES_PER_ELEMENT === 1) return new Uint8Array(buffer, byteOffset, length);
+  return new BigUint64Array(buffer, byteOffset, length);
 }
 
-function transposeMatrix(
-  source: NumericArray,
-  target: NumericArray,
+/**
+ * The same move with fewer axes: those of size 1 left out, those that stay neighbours taken as one. Sizes are the source's, in
+ * its order.
+ */
+function simplified(shape: readonly number[], permutation: readonly number[]): { sizes: number[]; order: number[] } {
+  const runs: number[][] = [];
+  for (const axis of permutation.filter((place) => shape[place] !== 1)) {
+    const last = runs.at(-1);
+    const isNext = last?.at(-1) !== undefined && shape.slice((last.at(-1) ?? 0) + 1, axis).every((size) => size === 1);
+    if (last && isNext && axis > (last.at(-1) ?? 0)) last.push(axis);
+    else runs.push([axis]);
+  }
+  const byPlace = runs.toSorted((x, y) => (x[0] ?? 0) - (y[0] ?? 0));
+  return {
+    sizes: byPlace.map((run) => elementCount(run.map((axis) => shape[axis] ?? 1))),
+    order: runs.map((run) => byPlace.indexOf(run)),
+  };
+}
+
+/** [rows][columns] to [columns][rows], or [outer][middle][inner] to [inner][middle][outer], block by block. */
+function transposeReversed(
+  source: Bits,
+  target: Bits,
   base: number,
-  rows: number,
-  columns: number,
+  [outer, middle, inner]: readonly [number, number, number],
 ): void {
+  for (let middleTile = 0; middleTile < middle; middleTile += TILE) {
+    const middleEnd = Math.min(middleTile + TILE, middle);
+    for (let innerTile = 0; innerTile < inner; innerTile += TILE) {
+      const innerEnd = Math.min(innerTile + TILE, inner);
+      for (let m = middleTile; m < middleEnd; m++) {
+        for (let i = innerTile; i < innerEnd; i++) {
+          const to = base + (i * middle + m) * outer;
+          const from = base + m * inner + i;
+          const step = middle * inner;
+          for (let o = 0; o < outer; o++) target[to + o] = source[from + o * step] as never;
+        }
+      }
+    }
+  }
+}
+
+/** As `transposeReversed` for a long outer axis and no middle one: the outer axis is cut into tiles too. */
+function transposeMatrix(source: Bits, target: Bits, base: number, rows: number, columns: number): void {
   for (let rowTile = 0; rowTile < rows; rowTile += TILE) {
     const rowEnd = Math.min(rowTile + TILE, rows);
     for (let columnTile = 0; columnTile < columns; columnTile += TILE) {
@@ -61,12 +93,7 @@ function transposeMatrix(
   }
 }
 
-function transposeByIndex(
-  source: NumericArray,
-  target: NumericArray,
-  shape: readonly number[],
-  permutation: readonly number[],
-): void {
+function transposeByIndex(source: Bits, target: Bits, shape: readonly number[], permutation: readonly number[]): void {
   const strides = shape.map((_, axis) => elementCount(shape.slice(axis + 1)));
   const sizes = permutation.map((axis) => shape[axis] as number);
   const steps = permutation.map((axis) => strides[axis] as number);

@@ -1,6 +1,7 @@
 // The thread of one lane: it owns the model and blocks while ONNX Runtime computes.
 
 import { parentPort, workerData } from "node:worker_threads";
+import { collectGarbage } from "./collect-garbage.ts";
 import { toFailure } from "./failure.ts";
 import { LocalServable } from "./local-servable.ts";
 import { ownBuffers, type WorkerReply, type WorkerRequest, type WorkerStart } from "./protocol.ts";
@@ -31,6 +32,7 @@ async function serve(servable: LocalServable, message: WorkerRequest): Promise<v
 try {
   const { files, options } = workerData as WorkerStart;
   const servable = await LocalServable.load(files, options);
+  collectGarbage();
   // Requests run one after the other, in the order of their arrival.
   let last = Promise.resolve();
   port.on("message", (message: WorkerRequest) => {
