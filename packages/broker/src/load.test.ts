@@ -36,16 +36,20 @@ async function timeOfReleases(harness: Awaited<ReturnType<typeof startHarness>>,
   return performance.now() - startedAt;
 }
 
-test("200 idle and 50 slow sockets do not delay good clients", async (t) => {
+test("200 idle and 50 slow sockets do not delay good clients: they are served as fast as without them", async (t) => {
   const limits = { connectionsPerAddress: 1000, connections: 1000 };
   const harness = await startHarness(t, () => ({ limits }));
   await timeOfReleases(harness, 10);
-  const alone = await timeOfReleases(harness, 10);
-  const letGo = await hold(harness.server.port, 200, 50);
-  const beside = await timeOfReleases(harness, 10);
-  letGo();
-  // Generous for a busy machine; the original stood still for as long as one socket was idle.
-  assert.ok(beside < alone * 3 + 200, `alone ${alone} ms, beside ${beside} ms`);
+  // By turns, and the best of each, so that another load on the machine does not decide.
+  const [alone, beside]: [number[], number[]] = [[], []];
+  for (let turn = 0; turn < 4; turn += 1) {
+    alone.push(await timeOfReleases(harness, 10));
+    const letGo = await hold(harness.server.port, 200, 50);
+    beside.push(await timeOfReleases(harness, 10));
+    letGo();
+  }
+  const [best, bestBeside] = [Math.min(...alone), Math.min(...beside)];
+  assert.ok(bestBeside < best * 1.5, `10 releases took ${best} ms alone, ${bestBeside} ms beside the sockets`);
 });
 
 test("at the limit the oldest silent connection gives way, and good clients are served", async (t) => {
