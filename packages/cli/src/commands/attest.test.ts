@@ -1,40 +1,27 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
+import { after, test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { encodeCollateral } from "@cloister/attestation";
 import { createRaTlsCertificate } from "@cloister/attestation/ra-tls";
 import { createSimulatedPlatform } from "@cloister/attestation/simulated";
 import { startSimulatedPccs } from "@cloister/attestation/simulated-pccs";
 import { encodePem } from "@cloister/encoding/pem";
+import { startSession } from "../testing/session.ts";
 
-const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
 const VECTORS = fileURLToPath(new URL("../../../attestation/vectors/dcap", import.meta.url));
 const NOW = new Date("2026-03-01T00:00:00Z");
 const AT = ["--at", NOW.toISOString()];
 const platform = createSimulatedPlatform({ now: NOW });
 const enclave = { mrenclave: new Uint8Array(32).fill(0xe1), mrsigner: new Uint8Array(32).fill(0x51) };
 const quote = platform.quote({ ...enclave, reportData: new Uint8Array(64) });
-const execute = promisify(execFile);
 
-interface Outcome {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function cloister(cwd: string, ...args: readonly string[]): Promise<Outcome> {
-  try {
-    return { code: 0, ...(await execute(process.execPath, [MAIN, "attest", ...args], { cwd, maxBuffer: 1 << 24 })) };
-  } catch (error) {
-    return error as Outcome;
-  }
-}
+const session = startSession();
+after(() => session.close());
+const cloister = (cwd: string, ...args: readonly string[]) => session.run(cwd, "attest", ...args);
 
 /** A folder with a simulated platform's root, a quote, an RA-TLS certificate and collateral. */
 async function folderOf(t: TestContext): Promise<string> {
