@@ -12,6 +12,7 @@ import type { ConnectionRefusalCode } from "./attested/refusals.ts";
  * - CLOSED_AFTER_HANDSHAKE: the server hung up without a word, mostly because it does not accept the client's certificate.
  * - SERVER_NOT_TRUSTED: the server's certificate is not under the authority, not for its name, or out of date.
  * - IMAGE_INVALID: an image cannot be decoded.
+ * - INPUT_INVALID: values that make no tensor of the wanted type.
  *
  * A replica that does not pass attestation is refused with the code of the check that failed: one of the connection, of the
  * appraisal, or of the policy.
@@ -23,6 +24,7 @@ export type ClientErrorCode =
   | "CLOSED_AFTER_HANDSHAKE"
   | "SERVER_NOT_TRUSTED"
   | "IMAGE_INVALID"
+  | "INPUT_INVALID"
   | ConnectionRefusalCode
   | AttestationErrorCode
   | DenialCode;

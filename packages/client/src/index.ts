@@ -9,3 +9,6 @@ export { type ScoredClass, topK } from "./image/top-k.ts";
 export { generateLoad, type LoadCallResult, type LoadOptions, type LoadReport } from "./load/load-generator.ts";
 export { type LatencySummary, summarizeLatencies } from "./load/percentiles.ts";
 export { type CallOptions, PredictClient, predictFrame, type Prediction, type PredictInput } from "./predict-client.ts";
+export { jsonToTensor } from "./input/json-tensor.ts";
+export { readNpy } from "./input/npy.ts";
+export { randomTensor } from "./input/random-tensor.ts";

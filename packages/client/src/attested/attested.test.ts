@@ -100,7 +100,9 @@ test("stapled collateral is verified like any other", async () => {
   assert.deepEqual((await new PredictClient(first).predict(input)).outputs.get("y")?.data, Float32Array.of(3, 4));
   collateral = encodeCollateral(testPlatform().collateral());
   const second = connect();
-  await assert.rejects(new PredictClient(second).predict(input, { retries: 0 }), { code: "ROOT_CRL_SIGNATURE_INVALID" });
+  await assert.rejects(new PredictClient(second).predict(input, { retries: 0 }), {
+    code: "ROOT_CRL_SIGNATURE_INVALID",
+  });
   collateral = new Uint8Array();
   const third = connect();
   await assert.rejects(new PredictClient(third).predict(input, { retries: 0 }), { code: "COLLATERAL_UNAVAILABLE" });

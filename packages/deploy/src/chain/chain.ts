@@ -19,6 +19,7 @@ import { importStep, type OwnedModel } from "./model.ts";
 import { certificatesStep, type Owner, type RequesterFiles } from "./owner.ts";
 import { replicasStep } from "./replicas.ts";
 import type { ChainReport, InferenceReport } from "./report.ts";
+import { writeRequesterTrust } from "./requester-trust.ts";
 import { sealStep } from "./seal.ts";
 
 export interface ChainOptions {
@@ -102,6 +103,7 @@ async function bringUp(options: ChainOptions, observe: Observe, cleanup: Cleanup
     brokerStep({ ...options, folders, owner, model, sealed, platform, manifest, observe }),
   );
   cleanup.add(() => broker.close());
+  await writeRequesterTrust(folders, platform, broker.policy);
   const gateway = await clock.run("gateway", () => gatewayStep(options, join(folders.host, "gateway")));
   cleanup.add(() => gateway.close());
   const launch = replicaLauncher({
