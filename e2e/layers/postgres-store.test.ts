@@ -5,7 +5,13 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { KeyStore, passphraseProtection } from "@cloister/broker";
-import { followPolicies, openPostgresStore, type PostgresStore, verifyPostgresLog } from "@cloister/broker/store";
+import {
+  followPolicies,
+  openPostgresStore,
+  type PostgresStore,
+  type SharedLog,
+  verifyPostgresLog,
+} from "@cloister/broker/store";
 import { Secret } from "@cloister/encoding";
 import { parsePolicy, type Policy, policySha256 } from "@cloister/policy";
 import {
@@ -52,18 +58,27 @@ const policyNamed = (name: string): Policy =>
     ],
   });
 
-async function openStores(t: TestContext, count: number): Promise<{ database: TestDatabase; stores: PostgresStore[] }> {
+type OpenStore = PostgresStore & SharedLog;
+
+async function openStore({ settings }: TestDatabase, key = signingKey): Promise<OpenStore> {
+  const store = await openPostgresStore(settings);
+  try {
+    return { ...store, ...(await store.openLog({ origin, signingKey: key })) };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function openStores(t: TestContext, count: number): Promise<{ database: TestDatabase; stores: OpenStore[] }> {
   const database = await startPostgres(t);
-  const opening = Array.from({ length: count }, () =>
-    openPostgresStore({ settings: database.settings, origin, signingKey }),
-  );
-  const stores = await Promise.all(opening);
+  const stores = await Promise.all(Array.from({ length: count }, () => openStore(database)));
   t.after(() => Promise.all(stores.map((store) => store.close())));
   return { database, stores };
 }
 
 /** Holds every proof and checkpoint that was given out against the log as it is now. */
-async function verifyEverything(database: TestDatabase, store: PostgresStore, proofs: readonly LogProof[]) {
+async function verifyEverything(database: TestDatabase, store: OpenStore, proofs: readonly LogProof[]) {
   await verifyPostgresLog(database.settings, { origin, publicKey });
   await store.log.refresh();
   const newest = verifyCheckpoint(store.log.checkpoint, { origin, publicKey });
@@ -76,7 +91,7 @@ async function verifyEverything(database: TestDatabase, store: PostgresStore, pr
 
 test("two writers that open an empty database at the same moment make one consistent log", async (t) => {
   const { database, stores } = await openStores(t, 2);
-  const [a, b] = stores as [PostgresStore, PostgresStore];
+  const [a, b] = stores as [OpenStore, OpenStore];
   const proofs: LogProof[] = [];
   for (let round = 0; round < 20; round += 1) {
     const batch = Array.from({ length: 30 }, (_, i) => (i % 2 === 0 ? a : b).log.append(entry(round * 30 + i)));
@@ -112,7 +127,7 @@ test("of two writers that release to one key at the same moment one is LOG_ALREA
 
 test("after a switch of the policy no release under the former one is taken, and both followers see it in time", async (t) => {
   const { database, stores } = await openStores(t, 2);
-  const [a, b] = stores as [PostgresStore, PostgresStore];
+  const [a, b] = stores as [OpenStore, OpenStore];
   const seen: [string, number][][] = [[], []];
   const ending = new AbortController();
   t.after(() => ending.abort());
@@ -147,7 +162,7 @@ test("after a switch of the policy no release under the former one is taken, and
 
 test("a policy that somebody with access to the database alone puts in place is not taken", async (t) => {
   const { database, stores } = await openStores(t, 2);
-  const [a, b] = stores as [PostgresStore, PostgresStore];
+  const [a, b] = stores as [OpenStore, OpenStore];
   await a.policies.activate(policyNamed("one"));
   await a.policies.activate(policyNamed("two"));
   const good = await database.admin("SELECT policy_sha256 FROM cloister.head");
@@ -164,7 +179,7 @@ test("a policy that somebody with access to the database alone puts in place is 
 
 test("a log that was cut, changed or signed by another is refused by writers and found by verification", async (t) => {
   const { database, stores } = await openStores(t, 1);
-  const [store] = stores as [PostgresStore];
+  const [store] = stores as [OpenStore];
   for (let i = 0; i < 5; i += 1) await store.log.append(entry(i));
   const seen = store.log.checkpoint;
   await assert.rejects(database.admin("DELETE FROM cloister.entries"), /only grows/);
@@ -194,14 +209,14 @@ test("a log that was cut, changed or signed by another is refused by writers and
   await assert.rejects(verifyPostgresLog(database.settings, { origin, publicKey, seen }), { code: "LOG_FORKED" });
 
   const other = generateKeyPairSync("ed25519").privateKey;
-  await assert.rejects(openPostgresStore({ settings: database.settings, origin, signingKey: other }), {
+  await assert.rejects(openStore(database, other), {
     code: "LOG_SIGNATURE_INVALID",
   });
 });
 
 test("the server's crash rejects the append and nothing else: the log goes on when the server is back", async (t) => {
   const { database, stores } = await openStores(t, 2);
-  const [a, b] = stores as [PostgresStore, PostgresStore];
+  const [a, b] = stores as [OpenStore, OpenStore];
   const proofs = [await a.log.append(entry(0)), await b.log.append(entry(1))];
   const crashing = Promise.allSettled(
     Array.from({ length: 200 }, (_, i) => (i % 2 === 0 ? a : b).log.append(entry(100 + i))),
@@ -222,7 +237,7 @@ test("a database whose disk is full takes nothing, loses nothing, and goes on wh
   const disk = await mountSmallDisk(t, 160);
   t.diagnostic(disk === undefined ? "injected: a database that refuses writes" : "real: a tmpfs of 160 MB");
   const database = await startPostgres(t, disk);
-  const store = await openPostgresStore({ settings: database.settings, origin, signingKey });
+  const store = await openStore(database);
   t.after(() => store.close());
   const proofs = [await store.log.append(entry(0))];
   const ballast = join(database.folder, "ballast");
@@ -259,7 +274,7 @@ async function refuseWrites(database: TestDatabase, refuse: boolean): Promise<vo
 
 test("a writer that stops in the middle of a transaction holds the others up for seconds, not for ever", async (t) => {
   const { database, stores } = await openStores(t, 1);
-  const [store] = stores as [PostgresStore];
+  const [store] = stores as [OpenStore];
   const holder = database.admin("BEGIN; SELECT * FROM cloister.head FOR UPDATE; SELECT pg_sleep(2); COMMIT");
   await sleep(200);
   const startedAt = Date.now();
@@ -275,7 +290,7 @@ test("a writer that stops in the middle of a transaction holds the others up for
 
 test("keys are shared, a revocation counts for the next read, and the database never holds one in the clear", async (t) => {
   const { database, stores } = await openStores(t, 2);
-  const open = (store: PostgresStore) =>
+  const open = (store: OpenStore) =>
     KeyStore.open({ storage: store.keyStorage, protection: passphraseProtection(passphrase) });
   const [a, b] = (await Promise.all(stores.map(open))) as [KeyStore, KeyStore];
   await a.generate("digits/1");
@@ -305,9 +320,9 @@ test("a server that may lose what it acknowledged is STORE_NOT_DURABLE, and anot
   await database.admin("SELECT pg_reload_conf()");
   await sleep(300);
   const { settings } = database;
-  await assert.rejects(openPostgresStore({ settings, origin, signingKey }), { code: "STORE_NOT_DURABLE" });
+  await assert.rejects(openPostgresStore(settings), { code: "STORE_NOT_DURABLE" });
   const remote = { ...settings, host: "db.example" };
-  await assert.rejects(openPostgresStore({ settings: remote, origin, signingKey }), { code: "STORE_OPTIONS_INVALID" });
+  await assert.rejects(openPostgresStore(remote), { code: "STORE_OPTIONS_INVALID" });
   const absent = { ...settings, host: "/nonexistent" };
-  await assert.rejects(openPostgresStore({ settings: absent, origin, signingKey }), { code: "STORE_UNAVAILABLE" });
+  await assert.rejects(openPostgresStore(absent), { code: "STORE_UNAVAILABLE" });
 });

@@ -14,19 +14,19 @@ import { ORIGIN, type StoreBroker, type StoreCluster, startStoreCluster } from "
 type Served = Awaited<ReturnType<StoreCluster["provision"]>>;
 
 /** Holds all that clients were given against the log: each release is in it, each checkpoint is one state of it. */
-async function verifyServed({ database, store, logKey }: StoreCluster, served: readonly Served[]): Promise<void> {
+async function verifyServed({ database, log, logKey }: StoreCluster, served: readonly Served[]): Promise<void> {
   const expected = { origin: ORIGIN, publicKey: logKey };
   const released = new Set<string | null>();
   await verifyPostgresLog(database.settings, {
     ...expected,
     onEntry: (entry) => entry.decision === "released" && released.add(entry.peerKeySha256),
   });
-  await store.log.refresh();
-  const newest = verifyCheckpoint(store.log.checkpoint, expected);
+  await log.refresh();
+  const newest = verifyCheckpoint(log.checkpoint, expected);
   for (const { logProof, peerKey } of served) {
     assert.ok(released.has(peerKey), "a key went out without an entry");
     const { checkpoint } = verifyLogProof(logProof, expected);
-    verifyContinuation(checkpoint, newest, store.log.consistencyPath(checkpoint.size));
+    verifyContinuation(checkpoint, newest, log.consistencyPath(checkpoint.size));
   }
 }
 
@@ -152,12 +152,12 @@ test("a policy switch and a revocation count for every broker from when they are
       return true;
     });
   };
-  await cluster.store.policies.activate(cluster.policy(new Uint8Array(32).fill(7)));
+  await cluster.policies.activate(cluster.policy(new Uint8Array(32).fill(7)));
   // The brokers may not know yet; the log does.
   await Promise.all(brokers.map((broker) => refused(broker, /^(POLICY_CHANGED|MEASUREMENT_NOT_ALLOWED)$/)));
   await sleep(1000);
   await Promise.all(brokers.map((broker) => refused(broker, /^MEASUREMENT_NOT_ALLOWED$/)));
-  await cluster.store.policies.activate(cluster.policy());
+  await cluster.policies.activate(cluster.policy());
   await sleep(1000);
   for (const broker of brokers) await cluster.provision([broker]);
   await cluster.keys.revoke("digits/1");

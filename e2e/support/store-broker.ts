@@ -29,8 +29,9 @@ const bytes = (base64: string): Uint8Array => Buffer.from(base64, "base64");
 const secret = (text: string): Secret => new Secret(Buffer.from(text), "test");
 const print = (value: object): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
 
-const store = await openPostgresStore({ settings, origin, signingKey: createPrivateKey(config.signingKey) });
-const active = await store.policies.current();
+const store = await openPostgresStore(settings);
+const { log, policies } = await store.openLog({ origin, signingKey: createPrivateKey(config.signingKey) });
+const active = await policies.current();
 const collateral = decodeCollateral(bytes(config.collateral));
 const broker = await startBroker({
   host: "127.0.0.1",
@@ -47,11 +48,11 @@ const broker = await startBroker({
   }),
   collateral: () => Promise.resolve(collateral),
   anchors: [{ name: "simulated", kind: "simulated", certificate: bytes(config.anchor) }],
-  log: store.log,
+  log,
   onEvent: print,
 });
 print({ port: broker.address.port });
-await followPolicies(store.policies, {
+await followPolicies(policies, {
   onPolicy: ({ policy }) => broker.replacePolicy(policy),
   signal: new AbortController().signal,
   ...(active !== undefined && { sequence: active.sequence }),

@@ -9,7 +9,7 @@ import { createSimulatedPlatform, type SimulatedPlatform } from "@cloister/attes
 import { type BrokerEvent, KeyStore, passphraseProtection } from "@cloister/broker";
 import { createAuthority, generatePrivateKey, issueServerCertificate } from "@cloister/broker/certificates";
 import { type Provisioned, provision } from "@cloister/broker/client";
-import { openPostgresStore, type PostgresStore } from "@cloister/broker/store";
+import { openPostgresStore, type SharedLog } from "@cloister/broker/store";
 import { fromUtf8, Secret, toHex } from "@cloister/encoding";
 import { buildCsr } from "@cloister/encoding/x509-builder";
 import { parsePolicy, type Policy } from "@cloister/policy";
@@ -32,7 +32,8 @@ export interface StoreBroker {
 /** Brokers on one database, and what their clients and their operator have. */
 export interface StoreCluster {
   readonly database: TestDatabase;
-  readonly store: PostgresStore;
+  readonly log: SharedLog["log"];
+  readonly policies: SharedLog["policies"];
   readonly keys: KeyStore;
   readonly logKey: KeyObject;
   readonly platform: SimulatedPlatform;
@@ -46,11 +47,8 @@ export async function startStoreCluster(t: TestContext): Promise<StoreCluster> {
   const database = await startPostgres(t);
   const now = new Date();
   const signing = generateKeyPairSync("ed25519");
-  const store = await openPostgresStore({
-    settings: database.settings,
-    origin: ORIGIN,
-    signingKey: signing.privateKey,
-  });
+  const store = await openPostgresStore(database.settings);
+  const { log, policies } = await store.openLog({ origin: ORIGIN, signingKey: signing.privateKey });
   t.after(() => store.close());
   const protection = passphraseProtection(new Secret(Buffer.from(PASSPHRASE), "passphrase"));
   const keys = await KeyStore.open({ storage: store.keyStorage, protection });
@@ -59,12 +57,13 @@ export async function startStoreCluster(t: TestContext): Promise<StoreCluster> {
   const authority = createAuthority({ name: "shared brokers", now });
   const config = brokerConfig({ database, signingKey: signing.privateKey, platform, authority, now });
   const policy = (mrenclave: Uint8Array = MRENCLAVE): Policy => testPolicy(platform, mrenclave);
-  await store.policies.activate(policy());
+  await policies.activate(policy());
   const serving = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const csr = buildCsr({ subject: [["CN", "replica"]], ...serving });
   return {
     database,
-    store,
+    log,
+    policies,
     keys,
     platform,
     policy,

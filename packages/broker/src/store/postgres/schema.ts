@@ -3,7 +3,7 @@ import { BrokerError } from "../../broker-error.ts";
 import { type Client, unavailable } from "./connection.ts";
 
 /** Any number that no other program's advisory lock in this database has. */
-const CREATE_LOCK = 6_296_116_171;
+const PREPARE_LOCK = 6_296_116_171;
 
 // One row of `head` is what all writers lock: the size of the log, its checkpoint and the active policy change under that
 // lock and nowhere else. The trigger is against accidents; against an administrator there are the signatures.
@@ -39,29 +39,39 @@ CREATE OR REPLACE TRIGGER only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON cloi
 `;
 
 /**
- * Makes the tables and an empty, signed log where there are none. Brokers that start together take turns.
- * Throws STORE_NOT_DURABLE for a server that may lose what it acknowledged, and STORE_UNAVAILABLE.
+ * Makes the tables where there are none. Brokers that start together take turns. Throws STORE_NOT_DURABLE for a server that
+ * may lose what it acknowledged, and STORE_UNAVAILABLE.
  */
-export async function prepareDatabase(client: Client, signer: CheckpointSigner): Promise<void> {
+export async function prepareDatabase(client: Client): Promise<void> {
   await checkDurability(client);
-  try {
-    await client.query("BEGIN");
-    await client.query("SELECT pg_advisory_xact_lock($1)", [CREATE_LOCK]);
+  await inTurn(client, async () => {
     const { rows } = await client.query<{ exists: boolean }>(
       "SELECT to_regclass('cloister.head') IS NOT NULL AS exists",
     );
-    if (rows[0]?.exists !== true) await createTables(client, signer);
+    if (rows[0]?.exists !== true) await client.query(SCHEMA);
+  });
+}
+
+/** Puts an empty, signed log where there is none. Throws STORE_UNAVAILABLE. */
+export async function prepareLog(client: Client, signer: CheckpointSigner): Promise<void> {
+  await inTurn(client, async () => {
+    const { rows } = await client.query("SELECT 1 FROM cloister.head");
+    if (rows.length > 0) return;
+    const note = signer.sign({ size: 0, root: new MerkleTree().root() });
+    await client.query("INSERT INTO cloister.head (size, checkpoint) VALUES (0, $1)", [note]);
+    await client.query("INSERT INTO cloister.checkpoints (size, note) VALUES (0, $1)", [note]);
+  });
+}
+
+async function inTurn(client: Client, work: () => Promise<void>): Promise<void> {
+  try {
+    await client.query("BEGIN");
+    await client.query("SELECT pg_advisory_xact_lock($1)", [PREPARE_LOCK]);
+    await work();
     await client.query("COMMIT");
   } catch (error) {
     throw unavailable(error);
   }
-}
-
-async function createTables(client: Client, signer: CheckpointSigner): Promise<void> {
-  await client.query(SCHEMA);
-  const note = signer.sign({ size: 0, root: new MerkleTree().root() });
-  await client.query("INSERT INTO cloister.head (size, checkpoint) VALUES (0, $1)", [note]);
-  await client.query("INSERT INTO cloister.checkpoints (size, note) VALUES (0, $1)", [note]);
 }
 
 async function checkDurability(client: Client): Promise<void> {
