@@ -1,4 +1,4 @@
-export type Alignment = "left" | "right";
+type Alignment = "left" | "right";
 
 export interface Column {
   readonly title: string;

@@ -1,7 +1,7 @@
 import { EnclaveError } from "../errors.ts";
 
 /** A PT_LOAD program header of an ELF64 file (System V ABI, chapter 5). Addresses and sizes in bytes. */
-export interface LoadSegment {
+interface LoadSegment {
   readonly fileOffset: number;
   readonly address: number;
   readonly fileSize: number;

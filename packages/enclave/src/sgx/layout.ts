@@ -6,7 +6,7 @@ import { type ElfImage, parseElf } from "./elf.ts";
 
 export const PAGE_BYTES = 4096;
 export const SSA_FRAME_PAGES = 4;
-export const SSA_FRAME_BYTES = SSA_FRAME_PAGES * PAGE_BYTES;
+const SSA_FRAME_BYTES = SSA_FRAME_PAGES * PAGE_BYTES;
 const SSA_FRAMES_PER_THREAD = 2;
 const SSA_PAIR_BYTES = SSA_FRAME_BYTES * SSA_FRAMES_PER_THREAD;
 const STACK_BYTES = 256 * 1024;
@@ -18,7 +18,7 @@ const UNSET_CANARY = 0xbadbadbadbadn;
 const MAX_THREADS = 4096;
 
 /** SECINFO flags (Intel SDM, volume 3D, section 34.11). */
-export const PAGE = { read: 0x1, write: 0x2, execute: 0x4, tcs: 0x100, regular: 0x200 } as const;
+const PAGE = { read: 0x1, write: 0x2, execute: 0x4, tcs: 0x100, regular: 0x200 } as const;
 
 /** What the measurement takes from the manifest, beside its exact bytes. */
 export interface EnclaveDimensions {

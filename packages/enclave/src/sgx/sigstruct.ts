@@ -72,7 +72,7 @@ export function signEnclave(identity: EnclaveIdentity, privateKey: KeyObject): U
 }
 
 /** Puts together what `signEnclave` would have made, from a signature (big-endian) that was made elsewhere. */
-export function assemble(identity: EnclaveIdentity, publicKey: KeyObject, signature: Uint8Array): Uint8Array {
+function assemble(identity: EnclaveIdentity, publicKey: KeyObject, signature: Uint8Array): Uint8Array {
   checkKey(publicKey);
   const modulus = modulusOf(publicKey);
   const s = toBigInt(signature);
