@@ -1,13 +1,12 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
-import { Secret } from "@cloister/encoding";
-import { openFileTo, sealFileTo, WorkerPool } from "@cloister/protected-files/rim";
+import { openFileTo, readKeyFile, sealFileTo, WorkerPool } from "@cloister/protected-files/rim";
 
 // Child of the bench: seals (or opens) one file with some workers and prints the most private memory it saw, in MiB. Private
 // memory is what the process has for itself; the runtime's own program text, which all Node processes share, is not in it.
 
-const [, , job = "", workers = "1", input = "", output = ""] = process.argv;
-const wrapKey = new Secret(new Uint8Array(16).fill(1), "wrap key of the bench");
+const [, , job = "", workers = "1", key = "", input = "", output = ""] = process.argv;
+const { wrapKey } = await readKeyFile(key);
 const pool = workers === "1" ? undefined : new WorkerPool(Number(workers));
 let peakKiB = 0;
 

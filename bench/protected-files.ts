@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execFileSync } from "node:child_process";
-import { env, execPath } from "node:process";
+import { cpuUsage, env, execPath } from "node:process";
 import { fileURLToPath } from "node:url";
 import { Secret } from "@cloister/encoding";
 import { openFileTo, sealFileTo, WorkerPool, writeKeyFile } from "@cloister/protected-files/rim";
@@ -42,6 +42,13 @@ interface Files {
   readonly sealed: string;
   readonly out: string;
   readonly key: string;
+}
+
+/** Median of a contestant's rounds. Processor time tells more than the clock where others use the machine too. */
+interface Speed {
+  readonly mibPerSecond: number;
+  /** Processor seconds for a GiB, all threads; NaN for other processes. */
+  readonly cpuSecondsPerGib: number;
 }
 
 type Contestants = Readonly<Record<string, () => Promise<unknown>>>;
@@ -91,25 +98,33 @@ async function measureSize(
   const rows = Object.keys(speeds)
     .filter((name) => name.startsWith("seal") || name.startsWith("open"))
     .flatMap((name) => rowsFor(name, sizeMiB, speeds));
-  return [...rows, memoryRow(files, sizeMiB, 1), memoryRow(files, sizeMiB, 2)];
+  const memory = (["seal", "open"] as const).flatMap((job) =>
+    [1, 2].map((count) => memoryRow(job, files, sizeMiB, count)),
+  );
+  return [...rows, ...memory];
 }
 
-function rowsFor(name: string, sizeMiB: number, speeds: Readonly<Record<string, number>>): BenchRow[] {
-  const ours = speeds[name] ?? Number.NaN;
+function rowsFor(name: string, sizeMiB: number, speeds: Readonly<Record<string, Speed>>): BenchRow[] {
+  const ours = speeds[name];
   const mode = name.startsWith("seal") ? "encrypt" : "decrypt";
-  return [STREAM, `${STOCK} ${mode}`].flatMap((peerName) => {
+  const rows = [STREAM, `${STOCK} ${mode}`].flatMap((peerName): BenchRow[] => {
     const peer = speeds[peerName];
-    if (peer === undefined) return [];
-    return [{ case: `${name}, ${sizeMiB} MiB`, unit: "MiB/s", ours, peer, peerName, ratio: ours / peer }];
+    if (ours === undefined || peer === undefined) return [];
+    const speed = { ours: ours.mibPerSecond, peer: peer.mibPerSecond, ratio: ours.mibPerSecond / peer.mibPerSecond };
+    return [{ case: `${name}, ${sizeMiB} MiB`, unit: "MiB/s", ...speed, peerName }];
   });
+  const [own, stream] = [ours?.cpuSecondsPerGib ?? Number.NaN, speeds[STREAM]?.cpuSecondsPerGib ?? Number.NaN];
+  const processor = { ours: own, peer: stream, peerName: STREAM, ratio: stream / own };
+  return [...rows, { case: `${name}, ${sizeMiB} MiB, processor`, unit: "s/GiB", ...processor }];
 }
 
-/** Most private memory of a process that does nothing but seal. */
-function memoryRow(files: Files, sizeMiB: number, workers: number): BenchRow {
+/** Most private memory of a process that does nothing but this job. */
+function memoryRow(job: "seal" | "open", files: Files, sizeMiB: number, workers: number): BenchRow {
   const child = fileURLToPath(new URL("./protected-files.memory.ts", import.meta.url));
-  const text = execFileSync(execPath, [child, "seal", String(workers), files.plain, files.out], { encoding: "utf8" });
+  const input = job === "seal" ? files.plain : files.sealed;
+  const text = execFileSync(execPath, [child, job, String(workers), files.key, input, files.out], { encoding: "utf8" });
   const ours = Number(text);
-  const name = `memory, seal, ${workers} worker${workers === 1 ? "" : "s"}, ${sizeMiB} MiB`;
+  const name = `memory, ${job}, ${workers} worker${workers === 1 ? "" : "s"}, ${sizeMiB} MiB`;
   return {
     case: name,
     unit: "MiB",
@@ -120,16 +135,23 @@ function memoryRow(files: Files, sizeMiB: number, workers: number): BenchRow {
   };
 }
 
-async function takeTurns(contestants: Contestants, sizeMiB: number, rounds: number): Promise<Record<string, number>> {
-  const seconds: Record<string, number[]> = {};
+async function takeTurns(contestants: Contestants, sizeMiB: number, rounds: number): Promise<Record<string, Speed>> {
+  const taken: Record<string, { seconds: number[]; cpuSeconds: number[] }> = {};
   for (let round = 0; round < rounds; round += 1) {
     for (const [name, work] of Object.entries(contestants)) {
-      const start = performance.now();
+      const [start, before] = [performance.now(), cpuUsage()];
       await work();
-      (seconds[name] ??= []).push((performance.now() - start) / 1000);
+      const { user, system } = cpuUsage(before);
+      const { seconds, cpuSeconds } = (taken[name] ??= { seconds: [], cpuSeconds: [] });
+      seconds.push((performance.now() - start) / 1000);
+      cpuSeconds.push(name.startsWith(STOCK) ? Number.NaN : (user + system) / 1e6);
     }
   }
-  return Object.fromEntries(Object.entries(seconds).map(([name, times]) => [name, sizeMiB / median(times)]));
+  const gib = sizeMiB / 1024;
+  const speeds = Object.entries(taken).map(([name, { seconds, cpuSeconds }]) => {
+    return [name, { mibPerSecond: sizeMiB / median(seconds), cpuSecondsPerGib: median(cpuSeconds) / gib }] as const;
+  });
+  return Object.fromEntries(speeds);
 }
 
 function median(values: readonly number[]): number {

@@ -6,7 +6,7 @@ import type { WorkerResult, WorkerTask } from "./worker-messages.ts";
 /** Groups under way for each thread: one at work, one waiting for it. */
 const AHEAD_PER_WORKER = 2;
 /** A thread needs little: two buffers outside the heap, and cipher objects that die young. */
-const LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 };
+const LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16 };
 
 type Unnumbered<Task> = Task extends WorkerTask ? Omit<Task, "id"> : never;
 
