@@ -6,15 +6,8 @@ import { caseNames, disagreement, readCase } from "./testing/recorded-case.ts";
 
 /** Cases that do not agree with TensorFlow yet, with the outcome that they have instead. */
 const KNOWN: Readonly<Record<string, string>> = {
-  atan2: "UNSUPPORTED_OPS",
-  batch_to_space: "UNSUPPORTED_OPS",
-  conv3d_same: "UNSUPPORTED_OPS",
-  gather_batch_dims: "UNSUPPORTED_OPS",
-  matrix_band_part: "UNSUPPORTED_OPS",
   // ONNX Runtime's reduction leaves NaN out; TensorFlow gives NaN.
   max_nan: "element 0 is 2 instead of NaN",
-  mirror_pad_symmetric: "UNSUPPORTED_OPS",
-  space_to_batch: "UNSUPPORTED_OPS",
 };
 
 const engine = new OnnxEngine({ execution: "inline" });

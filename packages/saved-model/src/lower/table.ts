@@ -1,7 +1,9 @@
 import type { LoweringTable } from "./op.ts";
 import { ACTIVATION } from "./ops/activation.ts";
 import { ARITHMETIC } from "./ops/arithmetic.ts";
+import { BLOCKS } from "./ops/blocks.ts";
 import { CONVOLUTION } from "./ops/convolution.ts";
+import { DETECTION } from "./ops/detection.ts";
 import { LIST } from "./ops/list.ts";
 import { LOGIC } from "./ops/logic.ts";
 import { MATMUL } from "./ops/matmul.ts";
@@ -15,6 +17,7 @@ import { SLICING } from "./ops/slicing.ts";
 import { SPARSE } from "./ops/sparse.ts";
 import { STRIDED_SLICE } from "./ops/strided-slice.ts";
 import { STRINGS } from "./ops/strings.ts";
+import { VOLUME } from "./ops/volume.ts";
 import { STATE } from "./state-ops.ts";
 
 function tableOf(tables: readonly LoweringTable[]): ReadonlyMap<string, LoweringTable[string]> {
@@ -25,7 +28,9 @@ function tableOf(tables: readonly LoweringTable[]): ReadonlyMap<string, Lowering
 export const LOWERINGS = tableOf([
   ACTIVATION,
   ARITHMETIC,
+  BLOCKS,
   CONVOLUTION,
+  DETECTION,
   LIST,
   LOGIC,
   MATMUL,
@@ -36,6 +41,7 @@ export const LOWERINGS = tableOf([
   SHAPE,
   SLICING,
   STRIDED_SLICE,
+  VOLUME,
 ]);
 
 /** All ops that become host calls; where both tables have one, this is for strings. */

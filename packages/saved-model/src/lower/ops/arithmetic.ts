@@ -53,6 +53,36 @@ function divNoNan(emit: Emitter, names: readonly [string, ...string[]], op: Op):
   return emit.node("Where", [isZero, zero, emit.node("Div", [a, b])[0]])[0];
 }
 
+/** The angle of (x, y). Quotients lose the quadrant, and have none where x is zero. */
+const atan2: BuildNode = (emit, [y, x = ""], op) => {
+  const compute = computeType(op.input(0).dtype);
+  const zero = emit.scalar(0, compute);
+  const [angle] = emit.node("Atan", [emit.node("Div", [y, x])[0]]);
+  const [isBelow] = emit.node("Less", [y, zero]);
+  const signed = (value: number): string =>
+    emit.node("Where", [isBelow, emit.scalar(-value, compute), emit.scalar(value, compute)])[0];
+  const [isLeft] = emit.node("Less", [x, zero]);
+  const [turned] = emit.node("Where", [isLeft, emit.node("Add", [angle, signed(Math.PI)])[0], angle]);
+  const [isOnAxis] = emit.node("And", [
+    emit.node("Equal", [x, zero])[0],
+    emit.node("Not", [emit.node("IsNaN", [y])[0]])[0],
+  ]);
+  const [isOrigin] = emit.node("Equal", [y, zero]);
+  const [upright] = emit.node("Where", [isOrigin, zero, signed(Math.PI / 2)]);
+  return emit.node("Where", [isOnAxis, upright, turned])[0];
+};
+
+/** `build` where the first operand is not zero, else zero. */
+const unlessZero =
+  (build: BuildNode, index: 0 | 1): BuildNode =>
+  (emit, names, op) => {
+    const zero = emit.scalar(0, computeType(op.input(0).dtype));
+    const [isZero] = emit.node("Equal", [names[index] ?? "", zero]);
+    return emit.node("Where", [isZero, zero, build(emit, names, op)])[0];
+  };
+
+const timesLog: BuildNode = (emit, [x, y = ""]) => emit.node("Mul", [x, emit.node("Log", [y])[0]])[0];
+
 const rsqrt: BuildNode = (emit, [x]) => emit.node("Reciprocal", [emit.node("Sqrt", [x])[0]])[0];
 const square: BuildNode = (emit, [x]) => emit.node("Mul", [x, x])[0];
 const squaredDifference: BuildNode = (emit, names) => square(emit, emit.node("Sub", names), undefined as never);
@@ -99,6 +129,7 @@ export const ARITHMETIC: LoweringTable = {
   AddV2: add,
   Asin: arithmetic(floatingOnly(onnx("Asin"))),
   Asinh: arithmetic(floatingOnly(onnx("Asinh"))),
+  Atan2: arithmetic(floatingOnly(atan2)),
   Atan: arithmetic(floatingOnly(onnx("Atan"))),
   Atanh: arithmetic(floatingOnly(onnx("Atanh"))),
   Ceil: arithmetic(floatingOnly(onnx("Ceil"))),
@@ -119,6 +150,8 @@ export const ARITHMETIC: LoweringTable = {
   Log: arithmetic(floatingOnly(onnx("Log"))),
   Maximum: arithmetic(onnx("Max"), Math.max),
   Minimum: arithmetic(onnx("Min"), Math.min),
+  Mod: arithmetic(truncateMod),
+  MulNoNan: arithmetic(floatingOnly(unlessZero(onnx("Mul"), 1))),
   Mul: arithmetic(onnx("Mul"), (a, b) => a * b),
   Neg: arithmetic(onnx("Neg"), (a) => -a),
   Pow: pow,
@@ -137,4 +170,6 @@ export const ARITHMETIC: LoweringTable = {
   Tan: arithmetic(floatingOnly(onnx("Tan"))),
   TruncateDiv: arithmetic(division),
   TruncateMod: arithmetic(truncateMod),
+  Xdivy: arithmetic(floatingOnly(unlessZero(onnx("Div"), 0))),
+  Xlogy: arithmetic(floatingOnly(unlessZero(timesLog, 0))),
 };

@@ -78,6 +78,7 @@ export const LOGIC: LoweringTable = {
   LogicalAnd: logical("And"),
   LogicalNot: logical("Not"),
   LogicalOr: logical("Or"),
+  LogicalXor: logical("Xor"),
   NotEqual: comparison("Equal", true),
   Select: select,
   SelectV2: select,

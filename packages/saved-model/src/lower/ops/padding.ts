@@ -41,8 +41,27 @@ const pad: Lowering = (op) => {
 const padWith: Lowering = (op) =>
   padInLayout(op, op.input(0), padsOf(op.input(1)), "constant", op.emit.plain(op.input(2)));
 
+/** The edge is repeated too, which ONNX cannot: each axis is joined with its own ends, turned around. */
+function symmetricPad(op: Op): TensorValue {
+  const { emit } = op;
+  const value = op.input(0);
+  const pads = padsOf(op.input(1));
+  let name = emit.plain(value);
+  for (const [axis, [before, after]] of pads.entries()) {
+    const turned = (start: number, end: number): string =>
+      emit.node("Slice", [name, emit.ints([start]), emit.ints([end]), emit.ints([axis]), emit.ints([-1])])[0];
+    const parts = [
+      ...(before > 0 ? [turned(before - 1, -Number.MAX_SAFE_INTEGER)] : []),
+      name,
+      ...(after > 0 ? [turned(-1, -1 - after)] : []),
+    ];
+    if (parts.length > 1) [name] = emit.node("Concat", parts, { axis });
+  }
+  return { kind: "tensor", dtype: value.dtype, shape: paddedShape(value.shape, pads), plain: name };
+}
+
 const mirrorPad: Lowering = (op) => {
-  if (op.attributes.string("mode", "") !== "REFLECT") unlowerable("symmetric mirror padding");
+  if (op.attributes.string("mode", "") !== "REFLECT") return symmetricPad(op);
   return padInLayout(op, op.input(0), padsOf(op.input(1)), "reflect");
 };
 

@@ -122,7 +122,8 @@ const splitV: Lowering = (op) => {
 const gather: Lowering = (op) => {
   const [value, indices] = [op.input(0), op.input(1)];
   const [axis = 0] = op.inputs[2] ? (knownInts(op.inputs[2]) ?? unlowerable("an axis that is computed")) : [0];
-  if (op.attributes.int("batch_dims", 0) !== 0) unlowerable("batch dimensions");
+  const batchDims = op.attributes.int("batch_dims", 0);
+  if (batchDims !== 0) return batchGather(op, axis, batchDims);
   const place = value.shape ? normalizeAxis(axis, value.shape.length) : axis;
   const shape = value.shape && indices.shape && value.shape.toSpliced(place, 1, ...indices.shape);
   const part = op.emit.plainNode(
@@ -134,6 +135,39 @@ const gather: Lowering = (op) => {
   const elements = value.shape?.length === 1 ? knownElements(value) : undefined;
   const chosen = indices.shape && indices.shape.length <= 1 ? knownInts(indices) : undefined;
   return withElements(op, part, elements && chosen?.map((index) => elements[index]));
+};
+
+/** Each row of the batch has indices of its own: ONNX's GatherND takes them one by one. */
+function batchGather(op: Op, axis: number, batchDims: number): TensorValue {
+  const [value, indices] = [op.input(0), op.input(1)];
+  const rank = value.shape?.length ?? unlowerable("batch dimensions and unknown rank");
+  const batch_dims = batchDims < 0 ? batchDims + (indices.shape?.length ?? 0) : batchDims;
+  if (normalizeAxis(axis, rank) !== batch_dims) unlowerable("an axis behind the batch dimensions");
+  const shape = indices.shape && value.shape && [...indices.shape, ...value.shape.slice(batch_dims + 1)];
+  const { emit } = op;
+  const [wide] = emit.node("Unsqueeze", [emit.asInt64(indices), emit.ints([-1])]);
+  return emit.plainNode("GatherND", [emit.plain(value), wide], { dtype: value.dtype, shape }, { batch_dims });
+}
+
+/** Rows of a tensor replaced by others, or added to. */
+function tensorScatter(attributes: Readonly<Record<string, string>>): Lowering {
+  return (op) => {
+    const { dtype, shape } = op.input(0);
+    const operands = [op.emit.plain(op.input(0)), op.emit.asInt64(op.input(1)), op.emit.plain(op.input(2))];
+    return op.emit.plainNode("ScatterND", operands, { dtype, shape }, attributes);
+  };
+}
+
+/** Lengths of rows that are turned around; operands: tensor, lengths. */
+const reverseSequence: Lowering = (op) => {
+  const attributes = { batch_axis: op.attributes.int("batch_dim", 0), time_axis: op.attributes.int("seq_dim", 0) };
+  if (attributes.batch_axis + attributes.time_axis !== 1) unlowerable("axes behind the first two");
+  return op.emit.plainNode(
+    "ReverseSequence",
+    [op.emit.plain(op.input(0)), op.emit.asInt64(op.input(1))],
+    op.input(0),
+    attributes,
+  );
 };
 
 const gatherNd: Lowering = (op) => {
@@ -255,11 +289,15 @@ export const SLICING: LoweringTable = {
   OneHot: oneHot,
   Pack: pack,
   ResourceGather: gather,
+  ResourceGatherNd: gatherNd,
+  ReverseSequence: reverseSequence,
   ReverseV2: reverse,
   ScatterNd: scatterNd,
   Slice: slice,
   Split: split,
   SplitV: splitV,
+  TensorScatterAdd: tensorScatter({ reduction: "add" }),
+  TensorScatterUpdate: tensorScatter({}),
   TopKV2: topK,
   Unpack: unpack,
   Where: where,
