@@ -1,12 +1,16 @@
+import { AttestationError } from "@cloister/attestation";
 import { parseRaTlsCertificate, type RaTlsKeyType, type VerifiedPeer } from "@cloister/attestation/ra-tls";
+import { equalBytes } from "@cloister/encoding";
 import { type Allowed, evaluate, type Policy, policyClaimsSha256, toPolicyClaims } from "@cloister/policy";
 import { type LogEntry, type LogProof, type ReleaseLog, ReleaseLogError } from "@cloister/release-log";
-import type { Appraise, BrokerOptions, PublishedBundle, ServingCa } from "./options.ts";
+import type { Appraise, BrokerOptions, KeySource, KeyVersion, PublishedBundle, ServingCa } from "./options.ts";
 import { asRefusal, denied, orRefuse, Refusal } from "./refusal.ts";
 import type { ReplayGuard } from "./replay-guard.ts";
 import { encodeSecret } from "./wire/secret-encoding.ts";
 
 const MS_PER_SECOND = 1000;
+/** Name of the workload's own key. */
+const KEY_NAME = "key";
 
 /** A policy with the digest that names it in the log. */
 export interface ActivePolicy {
@@ -28,10 +32,8 @@ export interface Admitted {
   readonly admitted: true;
   readonly peer: VerifiedPeer;
   readonly decision: Allowed;
-  /** The key's id with its version, where the source has versions. */
-  readonly keyId: string;
-  /** As it goes over the wire. Whoever sends it wipes it. */
-  readonly secret: Uint8Array;
+  /** The first one is the newest version of the workload's key. Whoever sends them wipes them. */
+  readonly secrets: readonly [ReleasedSecret, ...ReleasedSecret[]];
   readonly bundle: PublishedBundle | undefined;
   readonly proof: LogProof;
 }
@@ -45,6 +47,26 @@ export interface Refused {
   readonly proof: LogProof | undefined;
 }
 
+/** A secret as it goes over the wire. */
+export interface ReleasedSecret {
+  /** The name that the policy gives it; "key" for the workload's own. */
+  readonly name: string;
+  /** With its version, where the source has versions. */
+  readonly keyId: string;
+  readonly bytes: Uint8Array;
+}
+
+/** What a peer shows. */
+export interface Presentation {
+  readonly certificate: Uint8Array | undefined;
+  /** Over the native protocol: evidence has to be for this channel and this key, and all secrets go out as they are. */
+  readonly native?: {
+    readonly binding: Uint8Array;
+    /** SubjectPublicKeyInfo of the certificate request. */
+    readonly csrSpki: Uint8Array | undefined;
+  };
+}
+
 /** What is known at the point of refusal. */
 interface Progress {
   peer?: VerifiedPeer;
@@ -56,25 +78,17 @@ interface Progress {
  * Appraises the certificate of a completed handshake, applies the policy, writes the decision to the log and only then
  * hands out the secret. Never throws; every refusal is logged too.
  */
-export async function admit(
-  certificate: Uint8Array | undefined,
-  context: AdmissionContext,
-): Promise<Admitted | Refused> {
+export async function admit(presentation: Presentation, context: AdmissionContext): Promise<Admitted | Refused> {
   const progress: Progress = {};
   try {
-    return await release(certificate, context, progress);
+    return await release(presentation, context, progress);
   } catch (error) {
     return refuse(asRefusal(error, "INTERNAL_ERROR"), context, progress);
   }
 }
 
-async function release(
-  certificate: Uint8Array | undefined,
-  context: AdmissionContext,
-  progress: Progress,
-): Promise<Admitted> {
-  if (certificate === undefined) throw new Refusal(["CERTIFICATE_MISSING"]);
-  const presented = await appraisePeer(certificate, context);
+async function release(presentation: Presentation, context: AdmissionContext, progress: Progress): Promise<Admitted> {
+  const presented = await appraisePeer(presentation, context);
   const { peer } = presented;
   progress.peer = peer;
   const active = context.currentPolicy();
@@ -82,18 +96,18 @@ async function release(
   progress.decision = decision;
   const guarded = !decision.conditions.certificate.allowRenewal;
   if (guarded && !context.guard.reserve(peer.publicKeySha256)) throw new Refusal(["CERTIFICATE_REPLAYED"]);
-  let key: EncodedKey | undefined;
+  let secrets: Admitted["secrets"] | undefined;
   try {
-    const [encoded, bundle] = await Promise.all([readSecret(decision, context), readBundle(decision, context)]);
-    key = encoded;
-    progress.keyId = key.keyId;
+    const bundle = await readBundle(decision, context);
+    secrets = await readSecrets(decision, context, presentation.native !== undefined);
+    progress.keyId = secrets.map(({ keyId }) => keyId).join(" ");
     const entry = logEntry("released", [], active, progress, context.clock());
     const proof = await appendRelease(entry, guarded, context);
     context.guard.add(peer.publicKeySha256);
     recheck(active, decision, presented, context);
-    return { admitted: true, peer, decision, ...key, bundle, proof };
+    return { admitted: true, peer, decision, secrets, bundle, proof };
   } catch (error) {
-    key?.secret.fill(0);
+    for (const { bytes } of secrets ?? []) bytes.fill(0);
     if (guarded) context.guard.cancel(peer.publicKeySha256);
     throw error;
   }
@@ -118,7 +132,8 @@ interface Presented {
   readonly keyType: RaTlsKeyType;
 }
 
-async function appraisePeer(certificate: Uint8Array, context: AdmissionContext): Promise<Presented> {
+async function appraisePeer({ certificate, native }: Presentation, context: AdmissionContext): Promise<Presented> {
+  if (certificate === undefined) throw new Refusal(["CERTIFICATE_MISSING"]);
   const evidence = await orRefuse("INTERNAL_ERROR", () => parseRaTlsCertificate(certificate));
   const quote = evidence.evidence?.quote ?? evidence.legacyQuote;
   if (quote === undefined) throw new Refusal(["RA_TLS_EVIDENCE_MISSING"]);
@@ -126,7 +141,12 @@ async function appraisePeer(certificate: Uint8Array, context: AdmissionContext):
   const { policy } = context.currentPolicy();
   // Whether the workload that matches allows it is decided after the claims are known.
   const allowLegacyRsa = policy.workloads.some((workload) => workload.certificate.allowLegacyRsa);
-  const peer = context.appraise(evidence, collateral, context.clock(), { allowLegacyRsa });
+  if (native?.csrSpki !== undefined && !equalBytes(native.csrSpki, evidence.spki)) {
+    throw new Refusal(["CSR_KEY_MISMATCH"]);
+  }
+  const peer = appraiseFor(native?.binding, (nonce) =>
+    context.appraise(evidence, collateral, context.clock(), { allowLegacyRsa, ...nonce }),
+  );
   return { peer, notBefore: evidence.certificate.notBefore, keyType: evidence.keyType };
 }
 
@@ -143,21 +163,51 @@ function decide(policy: Policy, { peer, notBefore, keyType }: Presented, at: Dat
   return decision;
 }
 
-interface EncodedKey {
-  readonly keyId: string;
-  readonly secret: Uint8Array;
+/** Evidence that was made for another channel has a code of its own: somebody replays it. */
+function appraiseFor(
+  binding: Uint8Array | undefined,
+  appraise: (nonce: { nonce?: Uint8Array }) => VerifiedPeer,
+): VerifiedPeer {
+  if (binding === undefined) return appraise({});
+  try {
+    return appraise({ nonce: binding });
+  } catch (error) {
+    const isReplay = error instanceof AttestationError && error.code === "RA_TLS_NONCE_MISMATCH";
+    throw isReplay ? new Refusal(["CHANNEL_BINDING_MISMATCH"], [], error) : error;
+  }
 }
 
-/** The newest version of the key that the policy names, in the workload's encoding. */
-async function readSecret(decision: Allowed, { keys }: AdmissionContext): Promise<EncodedKey> {
-  const { keyId, encoding } = decision.secrets;
+/**
+ * Gramine's protocol carries one secret, the newest version of the workload's key in its encoding. Ours carries every version
+ * that is valid, so that a rotation can overlap, and the additional keys.
+ */
+async function readSecrets(
+  { secrets: rule }: Allowed,
+  { keys }: AdmissionContext,
+  isNative: boolean,
+): Promise<Admitted["secrets"]> {
   return orRefuse("KEY_UNAVAILABLE", async () => {
-    const [newest, ...older] = (await keys.versions?.(keyId)) ?? [{ keyId, secret: await keys.secret(keyId) }];
-    for (const { secret } of older) secret.wipe();
+    const [newest, ...older] = await versionsOf(keys, rule.keyId);
     if (newest === undefined) throw new Refusal(["KEY_UNAVAILABLE"]);
-    return { keyId: newest.keyId, secret: encodeSecret(newest.secret, encoding) };
+    if (!isNative) {
+      for (const { secret } of older) secret.wipe();
+      return [{ name: KEY_NAME, keyId: newest.keyId, bytes: encodeSecret(newest.secret, rule.encoding) }];
+    }
+    const additional = await Promise.all(
+      rule.additional.map(async ({ name, keyId }) => namedSecrets(name, (await versionsOf(keys, keyId)).slice(0, 1))),
+    );
+    const [first, ...others] = [...namedSecrets(KEY_NAME, [newest, ...older]), ...additional.flat()];
+    if (first === undefined) throw new Refusal(["KEY_UNAVAILABLE"]);
+    return [first, ...others];
   });
 }
+
+async function versionsOf(keys: KeySource, keyId: string): Promise<readonly KeyVersion[]> {
+  return (await keys.versions?.(keyId)) ?? [{ keyId, secret: await keys.secret(keyId) }];
+}
+
+const namedSecrets = (name: string, versions: readonly KeyVersion[]): ReleasedSecret[] =>
+  versions.map(({ keyId, secret }) => ({ name, keyId, bytes: secret.reveal().slice() }));
 
 async function readBundle(
   decision: Allowed,

@@ -9,6 +9,10 @@ export type OwnRefusalCode =
   | "CERTIFICATE_TOO_OLD"
   /** The certificate's key was served before, and the workload does not allow that. */
   | "CERTIFICATE_REPLAYED"
+  /** The evidence does not hold the nonce of this connection: it was made for another one, or before. */
+  | "CHANNEL_BINDING_MISMATCH"
+  /** The certificate request is for another key than the evidence. */
+  | "CSR_KEY_MISMATCH"
   /** The collateral for this platform could not be had. */
   | "COLLATERAL_UNAVAILABLE"
   /** The key that the policy names is not there or does not have the form it names. */

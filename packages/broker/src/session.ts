@@ -1,14 +1,16 @@
 import type { TLSSocket } from "node:tls";
 import { equalBytes } from "@cloister/encoding";
-import { type AdmissionContext, type Admitted, admit, type Refused } from "./admission.ts";
+import { type AdmissionContext, type Admitted, admit, type Presentation, type Refused } from "./admission.ts";
 import { BrokerError } from "./broker-error.ts";
 import type { Connection } from "./connection-table.ts";
 import type { BrokerEvent } from "./events.ts";
+import { answerPeer, challengePeer } from "./native-session.ts";
 import { Refusal } from "./refusal.ts";
 import { ByteStream } from "./wire/byte-stream.ts";
 import { followUpAnswer, MAX_FOLLOW_UP_REQUEST_BYTES, parseFollowUpRequest } from "./wire/follow-up.ts";
 import { encodeRefusal, encodeResponse, REQUEST } from "./wire/gramine.ts";
 import { encodeJsonFrame, readJsonFrame } from "./wire/json-frame.ts";
+import { NATIVE_REQUEST, nativeRefusal } from "./wire/native.ts";
 import type { WorkQueue } from "./work-queue.ts";
 
 export interface SessionContext extends AdmissionContext {
@@ -17,7 +19,7 @@ export interface SessionContext extends AdmissionContext {
 }
 
 /**
- * One connection after its handshake: the request, the decision, the secret, and for enclaves of this system the follow-up.
+ * One connection after its handshake: the request says which protocol it speaks.
  * Whatever the peer does ends in a closed connection and an event.
  */
 export async function serveSession(socket: TLSSocket, connection: Connection, context: SessionContext): Promise<void> {
@@ -39,29 +41,59 @@ async function exchange(
   context: SessionContext,
 ): Promise<void> {
   const request = await stream.read(REQUEST.length);
-  if (!equalBytes(request, REQUEST)) {
-    connection.endedFor ??= "REQUEST_MALFORMED";
-    return;
-  }
-  connection.hasAsked = true;
-  const startedAt = performance.now();
+  if (equalBytes(request, REQUEST)) await serveGramine(socket, stream, connection, context);
+  else if (equalBytes(request, NATIVE_REQUEST)) await serveNative(socket, stream, connection, context);
+  else connection.endedFor ??= "REQUEST_MALFORMED";
+}
+
+/** Gramine's protocol, and behind it what an enclave of this system asks for. */
+async function serveGramine(
+  socket: TLSSocket,
+  stream: ByteStream,
+  connection: Connection,
+  context: SessionContext,
+): Promise<void> {
   // Of a completed handshake: the client has signed it with the key of this certificate.
   const certificate = socket.getPeerX509Certificate()?.raw;
-  const outcome = await (context.queue.run(() => admit(certificate, context)) ?? busy());
-  const time = context.clock().toISOString();
+  const outcome = await decide({ certificate }, connection, context);
   if (!outcome.admitted) {
-    context.emit({ type: "refusal", time, address: connection.address, ...refusalFacts(outcome) });
     await stream.write(encodeRefusal(outcome.refusal.codes));
     return;
   }
-  context.emit({
-    type: "release",
-    time,
-    address: connection.address,
-    ...releaseFacts(outcome, performance.now() - startedAt),
-  });
-  await sendSecret(stream, outcome.secret);
+  await sendSecret(stream, outcome.secrets[0].bytes);
   await answerFollowUp(stream, outcome, context);
+}
+
+async function serveNative(
+  socket: TLSSocket,
+  stream: ByteStream,
+  connection: Connection,
+  context: SessionContext,
+): Promise<void> {
+  const challenged = await challengePeer(socket, stream);
+  if (challenged === undefined) return;
+  const outcome = await decide(challenged.presentation, connection, context);
+  if (outcome.admitted) await answerPeer(stream, challenged.evidence, outcome, context.servingCa);
+  else await stream.write(encodeJsonFrame(nativeRefusal(outcome.refusal.codes)));
+}
+
+/** Decides in its turn, and tells the operator. */
+async function decide(
+  presentation: Presentation,
+  connection: Connection,
+  context: SessionContext,
+): Promise<Admitted | Refused> {
+  connection.hasAsked = true;
+  const startedAt = performance.now();
+  const outcome = await (context.queue.run(() => admit(presentation, context)) ?? busy());
+  const [time, { address }] = [context.clock().toISOString(), connection];
+  if (outcome.admitted) {
+    const facts = releaseFacts(outcome, performance.now() - startedAt);
+    context.emit({ type: "release", time, address, ...facts });
+  } else {
+    context.emit({ type: "refusal", time, address, ...refusalFacts(outcome) });
+  }
+  return outcome;
 }
 
 const busy = (): Promise<Refused> =>
@@ -104,11 +136,11 @@ async function answerFollowUp(stream: ByteStream, outcome: Admitted, context: Se
   await stream.write(encodeJsonFrame(answer));
 }
 
-function releaseFacts({ decision, keyId, peer, proof }: Admitted, milliseconds: number) {
+function releaseFacts({ decision, secrets, peer, proof }: Admitted, milliseconds: number) {
   return {
     workload: decision.workload,
     rule: decision.rule,
-    keyId,
+    keyId: secrets.map(({ keyId }) => keyId).join(" "),
     simulated: peer.claims.simulated,
     peerKeySha256: peer.publicKeySha256,
     logIndex: proof.leafIndex,

@@ -6,6 +6,7 @@ export {
   type CertificateRule,
   type Identity,
   type ModelRule,
+  type NamedKey,
   type PlatformRule,
   type Policy,
   POLICY_SCHEMA,

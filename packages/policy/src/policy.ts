@@ -96,6 +96,15 @@ export interface SecretsRule {
   readonly model: ModelRule | null;
   /** The TLS identity under which it serves; null: none is issued. */
   readonly serving: ServingRule | null;
+  /** More keys, by the names under which the enclave asks for them. Over the native protocol only. */
+  readonly additional: readonly NamedKey[];
+  /** For how long an enclave of this system may serve before it has to be admitted again; null: without end. */
+  readonly leaseSeconds: number | null;
+}
+
+export interface NamedKey {
+  readonly name: string;
+  readonly keyId: string;
 }
 
 export type SecretEncoding = "raw16" | "hexNul" | "text";

@@ -27,7 +27,10 @@ const name = z
 const keyId = z
   .string()
   .max(MAX_NAME)
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]*$/, "letters, digits, dot, dash, underscore and slash");
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._/-]*(?:@[1-9]\d{0,5})?$/,
+    "letters, digits, dot, dash, underscore and slash; @ and a number for one version",
+  );
 
 const dnsName = z
   .string()
@@ -110,13 +113,26 @@ const serving = z
   })
   .refine((rule) => rule.dnsNames.length + rule.ipAddresses.length > 0, "at least one DNS name or IP address");
 
+/** A log entry names every key that it released, in one field of 512 characters. */
+const MAX_KEY_ID_CHARACTERS = 400;
+
 const secrets = z
   .strictObject({
     keyId,
     encoding: z.enum(["raw16", "hexNul", "text"]).default("raw16"),
     model: model.nullable().default(null),
     serving: serving.nullable().default(null),
+    additional: z.array(z.strictObject({ name, keyId })).max(16).default([]),
+    leaseSeconds: z.int().min(60).max(31_536_000).nullable().default(null),
   })
+  .refine(
+    ({ additional }) => new Set(["key", ...additional.map((key) => key.name)]).size === additional.length + 1,
+    "additional keys need different names, and none is called key",
+  )
+  .refine(
+    (rule) => [rule, ...rule.additional].reduce((sum, key) => sum + key.keyId.length, 0) <= MAX_KEY_ID_CHARACTERS,
+    `key ids of one workload have at most ${MAX_KEY_ID_CHARACTERS} characters together`,
+  )
   .refine((rule) => (rule.model === null) === (rule.serving === null), "model and serving belong together")
   .refine((rule) => rule.model === null || rule.encoding === "raw16", "a model is opened with a raw16 key");
 

@@ -23,7 +23,7 @@ export async function exchange(
     const message = await readJsonFrame(stream, MAX_FOLLOW_UP_ANSWER_BYTES);
     if (message === undefined) throw lost();
     const { ownerKey, ...answer } = parseFollowUpAnswer(message);
-    checkProof(answer.logProof, options);
+    checkProof(answer.logProof, createPublicKey(options.privateKey), options.logKey);
     return { ...answer, wrapKey, ownerKey: importOwnerKey(ownerKey) };
   } catch (error) {
     wrapKey.wipe();
@@ -47,7 +47,8 @@ async function readCodes(stream: ByteStream, length: number): Promise<string[]> 
   return codes;
 }
 
-function importOwnerKey(der: Uint8Array): KeyObject {
+/** The owner's Ed25519 key. Throws ANSWER_MALFORMED. */
+export function importOwnerKey(der: Uint8Array): KeyObject {
   let key: KeyObject;
   try {
     key = createPublicKey({ key: asBuffer(der), type: "spki", format: "der" });
@@ -59,9 +60,9 @@ function importOwnerKey(der: Uint8Array): KeyObject {
 }
 
 /** The release has to be in the log, as a release to this very key. */
-function checkProof(proof: LogProof, { privateKey, logKey }: Pick<ProvisionOptions, "privateKey" | "logKey">): void {
+export function checkProof(proof: LogProof, publicKey: KeyObject, logKey: KeyObject | undefined): void {
   const { entry } = verifyProof(proof, logKey);
-  const spki = createPublicKey(privateKey).export({ type: "spki", format: "der" });
+  const spki = publicKey.export({ type: "spki", format: "der" });
   const isOurs = entry.peerKeySha256 === createHash("sha256").update(spki).digest("hex");
   if (!isOurs || entry.decision !== "released") throw notOurs();
 }
@@ -78,11 +79,11 @@ function failure(code: BrokerErrorCode, why: string, remedy: string, cause?: unk
   return new BrokerError(code, { what: "provisioning failed", why, remedy }, { cause });
 }
 
-function malformed(why: string, cause?: unknown): BrokerError {
+export function malformed(why: string, cause?: unknown): BrokerError {
   return failure("ANSWER_MALFORMED", `the answer was refused: ${why}`, "use the same version on both sides", cause);
 }
 
-function lost(): BrokerError {
+export function lost(): BrokerError {
   const why = "the broker closed the connection after the key";
   return failure("CONNECTION_LOST", why, "look at the broker's events; try again with a new RA-TLS key");
 }
@@ -97,7 +98,7 @@ function notOurs(cause?: unknown): BrokerError {
   );
 }
 
-function refused(codes: readonly string[]): BrokerError {
+export function refused(codes: readonly string[]): BrokerError {
   return new BrokerError(
     "PROVISIONING_REFUSED",
     {

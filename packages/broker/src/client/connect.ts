@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { encodePem } from "@cloister/encoding/pem";
 import { BrokerError, type BrokerErrorCode } from "../broker-error.ts";
-import type { BrokerEndpoint, ProvisionOptions } from "./provisioned.ts";
+import type { BrokerEndpoint, ConnectionOptions } from "./provisioned.ts";
 
 /**
  * Connects to one broker and completes the handshake: the broker's certificate has to chain to `ca` and carry `serverName`.
@@ -10,7 +10,7 @@ import type { BrokerEndpoint, ProvisionOptions } from "./provisioned.ts";
  */
 export async function connectBroker(
   { host, port, serverName }: BrokerEndpoint,
-  { ca, privateKey, certificateDer }: Pick<ProvisionOptions, "ca" | "privateKey" | "certificateDer">,
+  { ca, privateKey, certificateDer }: Pick<ConnectionOptions, "ca" | "privateKey" | "certificateDer">,
   signal: AbortSignal,
 ): Promise<TLSSocket> {
   const socket = connectTls({
@@ -18,8 +18,8 @@ export async function connectBroker(
     port,
     servername: serverName,
     ca,
-    cert: encodePem("CERTIFICATE", certificateDer),
-    key: privateKey.export({ type: "pkcs8", format: "pem" }),
+    ...(certificateDer !== undefined && { cert: encodePem("CERTIFICATE", certificateDer) }),
+    ...(privateKey !== undefined && { key: privateKey.export({ type: "pkcs8", format: "pem" }) }),
     minVersion: "TLSv1.2",
     rejectUnauthorized: true,
   });

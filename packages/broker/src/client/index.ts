@@ -1,3 +1,13 @@
+/** The enclave's half of provisioning. */
 export { BrokerError, type BrokerErrorCode } from "../broker-error.ts";
-export { provision } from "./provision.ts";
-export type { BrokerEndpoint, Provisioned, ProvisionOptions } from "./provisioned.ts";
+export { provision, provisionNative } from "./provision.ts";
+export type {
+  BrokerEndpoint,
+  NamedSecret,
+  NativeProvisioned,
+  NativeProvisionOptions,
+  Provisioned,
+  ProvisionedModel,
+  ProvisionedServing,
+  ProvisionOptions,
+} from "./provisioned.ts";
