@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Collateral, TrustAnchor } from "@cloister/attestation";
 import { asBuffer, Secret, utf8 } from "@cloister/encoding";
-import { parsePolicy, PolicyError } from "@cloister/policy";
+import { parsePolicy, type Policy, PolicyError } from "@cloister/policy";
 import { openReleaseLog } from "@cloister/release-log/file";
 import { startBroker } from "../broker.ts";
 import { BrokerError } from "../broker-error.ts";
@@ -13,6 +13,10 @@ import { KeyStore } from "../keys/key-store.ts";
 import type { KeyProtection } from "../keys/protection.ts";
 import { createMetrics } from "../metrics.ts";
 import type { Broker, BrokerLimits, BundleSource } from "../options.ts";
+import { followPolicies, type StoredPolicy } from "../store/follow-policies.ts";
+import type { PostgresSettings } from "../store/postgres/connection.ts";
+import type { PostgresPolicies } from "../store/postgres/policy-store.ts";
+import { openPostgresStore } from "../store/postgres/store.ts";
 import { startHealth } from "./health.ts";
 import { issueOwnTls, keepRenewed, openOwnAuthority } from "./own-certificates.ts";
 import { type PolicyReader, readPolicyFile } from "./policy-file.ts";
@@ -32,6 +36,11 @@ export interface BrokerServiceOptions {
   readonly readPolicy?: PolicyReader;
   /** Default `release.log` in the state folder. */
   readonly logFile?: string;
+  /**
+   * A database that several brokers share, in place of both files. The policy is then the one active there; the policy file is
+   * taken at the first start, and for all brokers when it changes or on `reloadPolicy`.
+   */
+  readonly store?: PostgresSettings;
   /** Names that enclaves connect to, for the broker's certificate; the first one also names the log. */
   readonly serverNames: readonly [string, ...string[]];
   readonly serverAddresses?: readonly string[];
@@ -96,20 +105,26 @@ async function bringUp(
 ): Promise<BrokerService> {
   const { stateDir, serverNames, clock = () => new Date() } = options;
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
-  const policy = parsePolicy(await readPolicyFile(options.policyFile, options.readPolicy));
+  const readPolicy = async () => parsePolicy(await readPolicyFile(options.policyFile, options.readPolicy));
+  const store = options.store && (await openPostgresStore(options.store));
+  if (store !== undefined) cleanup.push(() => store.close());
   const path = options.keysFile ?? join(stateDir, STATE_FILES.keys);
-  const keys = await KeyStore.open({ path, protection: options.protection, clock });
+  const { protection } = options;
+  const keys = await KeyStore.open(
+    store === undefined ? { path, protection, clock } : { storage: store.keyStorage, protection, clock },
+  );
   const authority = await openOwnAuthority(keys, { name: "Cloister broker CA", now: clock() });
   const signingKey = await openLogKey(keys);
   const logKey = publicPem(signingKey);
   await writeFile(join(stateDir, STATE_FILES.authority), authority.certificate);
   await writeFile(join(stateDir, STATE_FILES.logKey), logKey);
-  const log = await openReleaseLog({
-    path: options.logFile ?? join(stateDir, STATE_FILES.log),
-    origin: logOrigin(serverNames[0]),
-    signingKey,
-  });
+  const origin = logOrigin(serverNames[0]);
+  const shared = await store?.openLog({ origin, signingKey });
+  const log =
+    shared?.log ??
+    (await openReleaseLog({ path: options.logFile ?? join(stateDir, STATE_FILES.log), origin, signingKey }));
   cleanup.push(() => log.close());
+  const active = shared && (await startingPolicy(shared.policies, readPolicy));
   const metrics = createMetrics();
   const health = watchHealth();
   const onEvent = (event: BrokerEvent): void => {
@@ -128,7 +143,7 @@ async function bringUp(
   const broker = await startBroker({
     ...options.listen,
     tls: { ...tls, allowTls13: options.allowTls13 ?? false },
-    policy,
+    policy: active?.policy ?? (await readPolicy()),
     keys,
     collateral: options.collateral,
     anchors: options.anchors,
@@ -156,15 +171,31 @@ async function bringUp(
     ...(options.intervals !== undefined && { checkEveryMs: options.intervals.certificateMs }),
   });
   cleanup.push(stopRenewing);
+  const rejectPolicy = (error: unknown): void => {
+    const reason = error instanceof BrokerError || error instanceof PolicyError ? error.message : "unknown";
+    onEvent({ type: "alarm", time: clock().toISOString(), code: "POLICY_REJECTED", reason });
+  };
   const reloadPolicy = async (): Promise<boolean> => {
     try {
-      return broker.reloadPolicy(await readPolicyFile(options.policyFile, options.readPolicy));
+      const value = await readPolicyFile(options.policyFile, options.readPolicy);
+      // The brokers put it in place when they hear of it, this one too.
+      if (shared !== undefined) await shared.policies.activate(parsePolicy(value));
+      return shared !== undefined || broker.reloadPolicy(value);
     } catch (error) {
-      const reason = error instanceof BrokerError || error instanceof PolicyError ? error.message : "unknown";
-      onEvent({ type: "alarm", time: clock().toISOString(), code: "POLICY_REJECTED", reason });
+      rejectPolicy(error);
       return false;
     }
   };
+  if (shared !== undefined) {
+    const ending = new AbortController();
+    cleanup.push(() => ending.abort());
+    void followPolicies(shared.policies, {
+      onPolicy: ({ policy }) => broker.replacePolicy(policy),
+      onError: rejectPolicy,
+      signal: ending.signal,
+      sequence: active?.sequence ?? 0,
+    });
+  }
   cleanup.push(await watchFile(options.policyFile, () => void reloadPolicy(), options.intervals?.filesMs));
   const isCertified = (): boolean => clock() < tls.notAfter;
   const listener =
@@ -186,6 +217,11 @@ async function bringUp(
       return closeAll();
     },
   };
+}
+
+/** The policy that is active for all brokers; the first of them puts its file's there. */
+async function startingPolicy(policies: PostgresPolicies, readPolicy: () => Promise<Policy>): Promise<StoredPolicy> {
+  return (await policies.current()) ?? policies.activate(await readPolicy());
 }
 
 /** The name under which a broker's log signs its checkpoints. */

@@ -2,6 +2,7 @@ import { mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
 import { type KeyListing, KeyStore, readSecretFile } from "@cloister/broker";
 import { STATE_FILES } from "@cloister/broker/service";
+import { openPostgresStore, type PostgresSettings } from "@cloister/broker/store";
 import { Secret } from "@cloister/encoding";
 import { Command } from "commander";
 import { readConfig } from "../config.ts";
@@ -9,7 +10,7 @@ import { wholeNumber } from "../flags.ts";
 import { EXIT } from "../output/exit-code.ts";
 import { renderTable } from "../output/table.ts";
 import { openTerminal } from "../output/terminal.ts";
-import { type BrokerSettings, protectionOf, stateDirOf, withKeyOptions } from "./broker-options.ts";
+import { type BrokerSettings, protectionOf, stateDirOf, storeOf, withKeyOptions } from "./broker-options.ts";
 
 const DEFAULT_OVERLAP_HOURS = 24;
 const MAX_OVERLAP_HOURS = 87_600;
@@ -42,7 +43,8 @@ export function keysCommand(setExit: (code: number) => void): Command {
       // Commander hands over the arguments, the options and last the command, which knows both.
       const command = args.at(-1) as Command;
       const flags = command.optsWithGlobals<KeysFlags & ActionFlags>();
-      const { text, data } = await work(await openStore(flags), command.args[0] ?? "", flags);
+      const { store, close } = await openStore(flags);
+      const { text, data } = await work(store, command.args[0] ?? "", flags).finally(close);
       openTerminal(flags.json === true).line(text);
       if (flags.json === true) process.stdout.write(`${JSON.stringify(data)}\n`);
       setExit(EXIT.done);
@@ -74,11 +76,29 @@ export function keysCommand(setExit: (code: number) => void): Command {
   return keys;
 }
 
-async function openStore({ config, ...given }: KeysFlags): Promise<KeyStore> {
+interface OpenStore {
+  readonly store: KeyStore;
+  readonly close: () => Promise<void>;
+}
+
+async function openStore({ config, ...given }: KeysFlags): Promise<OpenStore> {
   const settings = { ...(await readConfig(config)).broker, ...given };
   if (settings.keys === undefined) await mkdir(stateDirOf(settings), { recursive: true, mode: 0o700 });
+  const shared = await storeOf(settings);
+  if (shared !== undefined) return openShared(shared, settings);
   const path = settings.keys ?? join(stateDirOf(settings), STATE_FILES.keys);
-  return KeyStore.open({ path, protection: await protectionOf(settings) });
+  return { store: await KeyStore.open({ path, protection: await protectionOf(settings) }), close: async () => {} };
+}
+
+/** The keys of several brokers. */
+async function openShared(shared: PostgresSettings, settings: BrokerSettings): Promise<OpenStore> {
+  const { keyStorage: storage, close } = await openPostgresStore(shared);
+  try {
+    return { store: await KeyStore.open({ storage, protection: await protectionOf(settings) }), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 async function list(store: KeyStore): Promise<Result> {

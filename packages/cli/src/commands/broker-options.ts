@@ -15,6 +15,7 @@ import {
   vaultTransitProtection,
 } from "@cloister/broker";
 import { type BrokerServiceOptions, bundleFolder } from "@cloister/broker/service";
+import { type PostgresSettings, readStoreSettings } from "@cloister/broker/store";
 import { Secret } from "@cloister/encoding";
 import type { Command } from "commander";
 import { z } from "zod";
@@ -41,6 +42,9 @@ export const BrokerConfig = z.strictObject({
   vaultMount: z.string().min(1).max(128).optional(),
   vaultTokenFile: PATH.optional(),
   vaultCa: PATH.optional(),
+  store: z.string().min(1).max(4096).optional(),
+  storePasswordFile: PATH.optional(),
+  storeCa: PATH.optional(),
   log: PATH.optional(),
   name: z.array(z.string().min(1).max(253)).min(1).optional(),
   certificateDays: z.int().min(1).max(825).optional(),
@@ -63,6 +67,12 @@ export function withKeyOptions(command: Command): Command {
     .option("--config <file>", "configuration file (default: cloister.yaml, if there is one)")
     .option("--state-dir <folder>", "authority, release log and keys (default: broker-state)")
     .option("--keys <file>", "key store (default: keys.json in the state folder)")
+    .option(
+      "--store <url>",
+      "database that several brokers share, in place of key store and log: postgresql://user@host/db",
+    )
+    .option("--store-password-file <file>", "its password, mode 0600")
+    .option("--store-ca <file>", "authority of its certificate, PEM; needed unless it is on this machine")
     .option("--passphrase-file <file>", "passphrase of the key store, mode 0600")
     .option("--passphrase-env <name>", "environment variable with the passphrase; taken out of the environment")
     .option("--passphrase-command <word...>", "command that prints the passphrase; runs without a shell")
@@ -98,6 +108,20 @@ export function withServiceOptions(command: Command): Command {
 
 export const stateDirOf = ({ stateDir }: BrokerSettings): string => resolve(stateDir ?? "broker-state");
 
+/** The database that several brokers share; undefined without one. */
+export async function storeOf({
+  store,
+  storePasswordFile,
+  storeCa,
+}: BrokerSettings): Promise<PostgresSettings | undefined> {
+  if (store === undefined) return undefined;
+  return readStoreSettings({
+    url: store,
+    ...(storePasswordFile !== undefined && { passwordFile: storePasswordFile }),
+    ...(storeCa !== undefined && { caFile: storeCa }),
+  });
+}
+
 /** What the key store is kept under: exactly one of a passphrase's sources or a vault. */
 export async function protectionOf(settings: BrokerSettings): Promise<KeyProtection> {
   const { passphraseFile, passphraseEnv, passphraseCommand, vaultUrl } = settings;
@@ -122,6 +146,7 @@ export async function protectionOf(settings: BrokerSettings): Promise<KeyProtect
 /** Settings of the service, from flags over configuration. */
 export async function serviceOptions(settings: BrokerSettings): Promise<BrokerServiceOptions> {
   const anchors = await anchorsOf(settings);
+  const store = await storeOf(settings);
   const [name = "attestation.service.com", ...names] = settings.name ?? [];
   const { keys, log, bundles, clientCa, certificateDays, allowTls13 } = settings;
   return {
@@ -134,6 +159,7 @@ export async function serviceOptions(settings: BrokerSettings): Promise<BrokerSe
     serverNames: [name, ...names],
     anchors,
     collateral: createCollateralSource({ ...(await collateralOf(settings)), anchors, clock: () => new Date() }),
+    ...(store !== undefined && { store }),
     ...(keys !== undefined && { keysFile: keys }),
     ...(log !== undefined && { logFile: log }),
     ...(certificateDays !== undefined && { certificateDays }),

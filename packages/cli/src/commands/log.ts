@@ -1,5 +1,6 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { join } from "node:path";
+import { verifyPostgresLog } from "@cloister/broker/store";
 import { logOrigin, STATE_FILES } from "@cloister/broker/service";
 import { fromBase64, toBase64 } from "@cloister/encoding/base64";
 import {
@@ -11,13 +12,14 @@ import {
   ReleaseLogError,
   verifyLogProof,
 } from "@cloister/release-log";
-import { verifyReleaseLogFile } from "@cloister/release-log/file";
+import { type VerifiedLog, verifyReleaseLogFile } from "@cloister/release-log/file";
 import { Command } from "commander";
 import { z } from "zod";
 import { wholeNumber } from "../flags.ts";
 import { EXIT } from "../output/exit-code.ts";
 import { renderTable } from "../output/table.ts";
 import { openTerminal } from "../output/terminal.ts";
+import { storeOf } from "./broker-options.ts";
 import { InputError, readDocument, readText } from "../read-document.ts";
 
 const COUNT = wholeNumber(0, Number.MAX_SAFE_INTEGER);
@@ -29,12 +31,20 @@ interface LogFlags {
   readonly log?: string;
   readonly logKey?: string;
   readonly origin: string;
+  readonly store?: string;
+  readonly storePasswordFile?: string;
+  readonly storeCa?: string;
 }
 
 interface LogAccess {
-  readonly path: string;
   readonly origin: string;
   readonly publicKey: KeyObject;
+  /** Verifies the whole log, every checkpoint too where `everyCheckpoint` is set. */
+  readonly verify: (options?: {
+    readonly seen?: string;
+    readonly everyCheckpoint?: boolean;
+    readonly onEntry?: (entry: LogEntry, index: number) => void;
+  }) => Promise<VerifiedLog>;
 }
 
 /** `cloister log`: the release log, for owners and auditors. It only reads: a running broker is not disturbed. */
@@ -46,7 +56,7 @@ export function logCommand(setExit: (code: number) => void): Command {
   withLogOptions(log.command("verify").description("Check the whole log, or a proof that an enclave got."))
     .option("--seen <file>", "checkpoint of an earlier look: the log has to continue it")
     .option("--proof <file>", "check this proof against the log's key instead")
-    .action(async (flags: VerifyFlags) => setExit(await verify(flags)));
+    .action(async (flags: VerifyFlags) => setExit(await check(flags)));
   withLogOptions(log.command("prove").description("Print a proof that an entry is in the log."))
     .argument("<index>", "number of the entry, from 0", COUNT)
     .action(async (index: number, flags: LogFlags) => setExit(await prove(index, flags)));
@@ -57,6 +67,9 @@ function withLogOptions(command: Command): Command {
   return command
     .option("--state-dir <folder>", "the broker's state, with log and log key", "broker-state")
     .option("--log <file>", "release log (default: release.log in the state folder)")
+    .option("--store <url>", "database that several brokers share, in place of the file: postgresql://user@host/db")
+    .option("--store-password-file <file>", "its password, mode 0600")
+    .option("--store-ca <file>", "authority of its certificate, PEM; needed unless it is on this machine")
     .option("--log-key <file>", "its public key, PEM (default: log-key.pem in the state folder)")
     .option("--origin <name>", "name of the log", logOrigin("attestation.service.com"))
     .option("--json", "print one JSON document; `show` prints one JSON object a line");
@@ -64,11 +77,17 @@ function withLogOptions(command: Command): Command {
 
 async function accessOf(flags: LogFlags): Promise<LogAccess> {
   const keyPath = flags.logKey ?? join(flags.stateDir, STATE_FILES.logKey);
-  return {
-    path: flags.log ?? join(flags.stateDir, STATE_FILES.log),
-    origin: flags.origin,
-    publicKey: createPublicKey(await readText(keyPath)),
-  };
+  const expected = { origin: flags.origin, publicKey: createPublicKey(await readText(keyPath)) };
+  const store = await storeOf(flags);
+  if (store !== undefined) {
+    const verify: LogAccess["verify"] = async (options) => ({
+      ...(await verifyPostgresLog(store, { ...options, ...expected })),
+      unacknowledgedBytes: 0,
+    });
+    return { ...expected, verify };
+  }
+  const path = flags.log ?? join(flags.stateDir, STATE_FILES.log);
+  return { ...expected, verify: (options) => verifyReleaseLogFile(path, { ...options, ...expected }) };
 }
 
 function print(flags: LogFlags, data: object): number {
@@ -77,10 +96,9 @@ function print(flags: LogFlags, data: object): number {
 }
 
 async function show(flags: LogFlags & { last: number }): Promise<number> {
-  const { path, ...access } = await accessOf(flags);
+  const { verify } = await accessOf(flags);
   const newest: { index: number; entry: LogEntry }[] = [];
-  await verifyReleaseLogFile(path, {
-    ...access,
+  await verify({
     onEntry(entry, index) {
       newest.push({ index, entry });
       if (flags.last > 0 && newest.length > flags.last) newest.shift();
@@ -103,8 +121,8 @@ interface VerifyFlags extends LogFlags {
   readonly proof?: string;
 }
 
-async function verify(flags: VerifyFlags): Promise<number> {
-  const { path, origin, publicKey } = await accessOf(flags);
+async function check(flags: VerifyFlags): Promise<number> {
+  const { origin, publicKey, verify } = await accessOf(flags);
   const terminal = openTerminal(flags.json === true);
   if (flags.proof !== undefined) {
     const proof = parseProof(await readDocument(flags.proof));
@@ -113,7 +131,7 @@ async function verify(flags: VerifyFlags): Promise<number> {
     return print(flags, { ok: true, index: proof.leafIndex, entry });
   }
   const seen = flags.seen === undefined ? {} : { seen: await readText(flags.seen) };
-  const log = await verifyReleaseLogFile(path, { origin, publicKey, everyCheckpoint: true, ...seen });
+  const log = await verify({ everyCheckpoint: true, ...seen });
   terminal.line(`${log.size} entries verify${flags.seen === undefined ? "" : ", and continue the checkpoint"}`);
   if (log.unacknowledgedBytes > 0) terminal.line(`${log.unacknowledgedBytes} bytes after them belong to no release`);
   terminal.line(log.checkpoint);
@@ -121,11 +139,10 @@ async function verify(flags: VerifyFlags): Promise<number> {
 }
 
 async function prove(index: number, flags: LogFlags): Promise<number> {
-  const { path, ...access } = await accessOf(flags);
+  const { verify } = await accessOf(flags);
   const tree = new MerkleTree();
   let leaf: Uint8Array | undefined;
-  const { size, checkpoint } = await verifyReleaseLogFile(path, {
-    ...access,
+  const { size, checkpoint } = await verify({
     onEntry(entry, at) {
       const bytes = encodeLogEntry(entry);
       tree.append(leafHash(bytes));
