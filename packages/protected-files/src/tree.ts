@@ -7,7 +7,7 @@ export const NODE_BYTES = 4096;
 /** Key (16) and tag (16) of one node. */
 export const ENTRY_BYTES = 32;
 export const DATA_PER_MHT = 96;
-export const CHILDREN_PER_MHT = 32;
+const CHILDREN_PER_MHT = 32;
 /** Plaintext bytes that live in the metadata node. */
 export const HEAD_BYTES = 3072;
 /** Plaintext bytes under one MHT node. */

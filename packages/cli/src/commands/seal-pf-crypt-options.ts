@@ -17,7 +17,7 @@ const OPTIONS = {
   threads: { short: undefined, takesValue: true },
 } as const;
 
-export type PfCryptOption = keyof typeof OPTIONS;
+type PfCryptOption = keyof typeof OPTIONS;
 
 /** The words taken apart; nothing is checked beyond their form. */
 export interface PfCryptWords {
