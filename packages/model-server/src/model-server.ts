@@ -9,10 +9,12 @@ import { ModelManager } from "./lifecycle/model-manager.ts";
 import { DEFAULT_WARMUP, prepareServable, type WarmupOptions } from "./lifecycle/prepare-servable.ts";
 import { ServingMetrics } from "./metrics/serving-metrics.ts";
 import type { EvidenceSource } from "./evidence/evidence.ts";
-import { DEFAULT_LIMITS, type RpcLimits } from "./rpc/limits.ts";
+import { type RestOptions, type RestServer, startRestServer } from "./rest/rest-server.ts";
+import { ClientAllowList } from "./rpc/client-allow-list.ts";
+import { BufferBudget, DEFAULT_LIMITS, type RpcLimits } from "./rpc/limits.ts";
 import type { ModelServerTls } from "./rpc/tls.ts";
 import type { UnaryHandler } from "./rpc/unary-call.ts";
-import { startUnaryServer } from "./rpc/unary-server.ts";
+import { startUnaryServer, type UnaryServer } from "./rpc/unary-server.ts";
 import type { ServingContext } from "./serving/context.ts";
 import { classifyHandler, multiInferenceHandler, regressHandler } from "./serving/examples-rpc.ts";
 import { healthHandler } from "./serving/health.ts";
@@ -65,18 +67,32 @@ export interface ModelServerOptions {
   readonly hasHealthService?: boolean;
   /** Refuse signatures under an API that their method name does not say, default false. */
   readonly checkMethodNames?: boolean;
-  /** Told about every ended call: no payload, no names of tensors. */
+  /** TensorFlow Serving's REST API. It has the same TLS and client authentication as gRPC. */
+  readonly rest?: RestOptions;
+  /** REST in plaintext, beside gRPC over TLS or not. */
+  readonly insecureRest?: boolean;
+  /** Alternative names of the client certificates that may call, for example `DNS:client.example`. Needs verified clients. */
+  readonly allowedClients?: readonly string[];
+  /** Told about every ended gRPC call: no payload, no names of tensors. */
   readonly onCallEnd?: (path: string, status: GrpcStatusName, durationMs: number) => void;
   /** Told what happens to versions. */
   readonly onLifecycle?: (event: LifecycleEvent) => void;
 }
 
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
 export interface ModelServer {
-  readonly address: { readonly host: string; readonly port: number };
+  readonly address: Address;
+  readonly restAddress: Address | undefined;
   readonly registry: ModelRegistry;
   readonly metrics: ServingMetrics;
   /** Replaces the configuration of the models in folders; throws as HandleReloadConfigRequest does. */
   applyConfig(models: readonly ServedModel[]): Promise<void>;
+  /** Uses new TLS material for connections from now on; those that are open go on. Throws TLS_MATERIAL_INVALID. */
+  replaceTls(tls: ModelServerTls): void;
   /** Health says NOT_SERVING, running calls end (at most `graceMs`), connections close, models are unloaded. */
   close(options?: { readonly graceMs?: number }): Promise<void>;
 }
@@ -95,25 +111,21 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
   const isServing = (): boolean => !isDraining && registry.isReady;
   try {
     await loadAll(manager, options);
-    const server = await startUnaryServer({
-      host: options.host,
-      port: options.port,
-      tls: options.tls,
-      evidence: options.evidence,
-      methods: methodsOf(context, manager, isServing, options),
-      metadata: options.replicaId === undefined ? {} : { [REPLICA_HEADER]: options.replicaId },
-      limits: options.limits,
-      ...(options.onCallEnd !== undefined && { onCallEnd: options.onCallEnd }),
-    });
+    const { grpc, rest } = await listen(context, methodsOf(context, manager, isServing, options), options);
     return {
-      address: server.address,
+      address: grpc.address,
+      restAddress: rest?.address,
       registry,
       metrics,
       applyConfig: (models) => manager.apply(models),
+      replaceTls: (tls) => {
+        grpc.replaceTls(tls);
+        if (options.insecureRest !== true) rest?.replaceTls(tls);
+      },
       close: async ({ graceMs = DEFAULT_GRACE_MS } = {}) => {
         isDraining = true;
         manager.close();
-        await server.close(graceMs);
+        await Promise.all([grpc.close(graceMs), rest?.close(graceMs)]);
         await registry.unloadAll();
       },
     };
@@ -124,13 +136,74 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
   }
 }
 
-function refuseSilentPlaintext({ tls, insecure }: ModelServerOptions): void {
-  if ((tls === undefined) === (insecure === true)) return;
-  throw new ModelServerError("PLAINTEXT_REFUSED", {
-    what: "the server refused to start",
-    why: "it needs either TLS material or the explicit wish for plaintext, and not both",
-    remedy: "pass `tls`, or `insecure: true` where nobody else can read the wire",
+/** Both listeners, which share one budget of bytes. */
+async function listen(
+  context: ServingContext,
+  methods: ReadonlyMap<string, UnaryHandler>,
+  options: ModelServerOptions,
+): Promise<{ grpc: UnaryServer; rest: RestServer | undefined }> {
+  const { metrics } = context;
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const budget = new BufferBudget(limits.maxBufferedBytes, metrics.heldBytes.at());
+  const clients = options.allowedClients === undefined ? undefined : new ClientAllowList(options.allowedClients);
+  const mayCall = clients?.mayCall.bind(clients);
+  const grpc = await startUnaryServer({
+    host: options.host,
+    port: options.port,
+    tls: options.tls,
+    methods,
+    metadata: options.replicaId === undefined ? {} : { [REPLICA_HEADER]: options.replicaId },
+    limits,
+    budget,
+    mayCall,
+    evidence: options.evidence,
+    onCallEnd: options.onCallEnd,
+    onConnection: (event) => {
+      if (event !== "closed") metrics.handshakes.at(event === "failed" ? "failed" : "ok").add(1);
+      metrics.connections.at().add(event === "opened" ? 1 : event === "closed" ? -1 : 0);
+    },
   });
+  if (options.rest === undefined) return { grpc, rest: undefined };
+  try {
+    const tls = options.insecureRest === true ? undefined : options.tls;
+    const rest = await startRestServer(context, {
+      ...options.rest,
+      tls,
+      limits,
+      budget,
+      mayCall: mayCall ?? (() => true),
+    });
+    return { grpc, rest };
+  } catch (error) {
+    await grpc.close(0);
+    throw error;
+  }
+}
+
+function refuseSilentPlaintext(options: ModelServerOptions): void {
+  const { tls, insecure, rest, insecureRest, allowedClients } = options;
+  if ((tls === undefined) !== (insecure === true)) {
+    throw new ModelServerError("PLAINTEXT_REFUSED", {
+      what: "the server refused to start",
+      why: "it needs either TLS material or the explicit wish for plaintext, and not both",
+      remedy: "pass `tls`, or `insecure: true` where nobody else can read the wire",
+    });
+  }
+  if (rest !== undefined && tls === undefined && insecureRest !== true) {
+    throw new ModelServerError("PLAINTEXT_REFUSED", {
+      what: "the REST API refused to start",
+      why: "there is no TLS material for it",
+      remedy: "give TLS material, or say `--insecure-rest` where nobody else can read the wire",
+    });
+  }
+  const isVerified = tls?.requireClientCertificate === true && !(rest !== undefined && insecureRest === true);
+  if (allowedClients !== undefined && !isVerified) {
+    throw new ModelServerError("TLS_MATERIAL_INVALID", {
+      what: "the list of allowed clients cannot be used",
+      why: "clients show no certificate on every way in",
+      remedy: "require client certificates, and do not serve REST in plaintext",
+    });
+  }
 }
 
 function managerOf({ registry, metrics }: ServingContext, options: ModelServerOptions): ModelManager {

@@ -27,10 +27,13 @@ export const DEFAULT_LIMITS: RpcLimits = {
 /** Counts the bytes that calls hold. */
 export class BufferBudget {
   readonly #maxBytes: number;
+  readonly #gauge: { set(value: number): void } | undefined;
   #heldBytes = 0;
 
-  constructor(maxBytes: number) {
+  /** `gauge` is told the sum after each change. */
+  constructor(maxBytes: number, gauge?: { set(value: number): void }) {
     this.#maxBytes = maxBytes;
+    this.#gauge = gauge;
   }
 
   get heldBytes(): number {
@@ -41,10 +44,12 @@ export class BufferBudget {
   tryTake(bytes: number): boolean {
     if (this.#heldBytes + bytes > this.#maxBytes) return false;
     this.#heldBytes += bytes;
+    this.#gauge?.set(this.#heldBytes);
     return true;
   }
 
   giveBack(bytes: number): void {
     this.#heldBytes -= bytes;
+    this.#gauge?.set(this.#heldBytes);
   }
 }

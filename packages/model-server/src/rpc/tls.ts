@@ -12,8 +12,8 @@ export interface ModelServerTls {
   readonly requireClientCertificate?: boolean;
 }
 
-/** Options for a TLS listener: 1.2 or later, HTTP/2 only. Throws TLS_MATERIAL_INVALID. */
-export function serverTlsOptions(tls: ModelServerTls): TlsOptions {
+/** Options for a TLS listener: 1.2 or later, one application protocol. Throws TLS_MATERIAL_INVALID. */
+export function serverTlsOptions(tls: ModelServerTls, protocol: "h2" | "http/1.1" = "h2"): TlsOptions {
   // OpenSSL takes an empty text for "none given", and would fail at each handshake.
   if (tls.key === "" || tls.cert === "") throw invalidMaterial("key or certificate is empty");
   const isMutual = tls.requireClientCertificate === true;
@@ -31,7 +31,7 @@ export function serverTlsOptions(tls: ModelServerTls): TlsOptions {
   } catch (cause) {
     throw invalidMaterial("key, certificate or authority cannot be read, or do not belong together", cause);
   }
-  return { ...material, requestCert: isMutual, rejectUnauthorized: isMutual, ALPNProtocols: ["h2"] };
+  return { ...material, requestCert: isMutual, rejectUnauthorized: isMutual, ALPNProtocols: [protocol] };
 }
 
 function invalidMaterial(why: string, cause?: unknown): ModelServerError {

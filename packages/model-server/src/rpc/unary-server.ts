@@ -4,13 +4,16 @@ import {
   createServer,
   type Http2SecureServer,
   type Http2Server,
+  type Http2Session,
   type IncomingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
   type ServerOptions,
 } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import type { GrpcStatusName } from "@cloister/encoding/grpc";
+import { callError, ModelServerError } from "../errors.ts";
 import { answerWithEvidence, attestedTlsOptions } from "../evidence/attested-connections.ts";
 import type { EvidenceSource } from "../evidence/evidence.ts";
 import { BufferBudget, DEFAULT_LIMITS, type RpcLimits } from "./limits.ts";
@@ -41,8 +44,16 @@ export interface UnaryServerOptions {
   /** Headers of every answer. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly limits?: Partial<RpcLimits> | undefined;
-  readonly onCallEnd?: (path: string, status: GrpcStatusName, durationMs: number) => void;
+  readonly onCallEnd?: ((path: string, status: GrpcStatusName, durationMs: number) => void) | undefined;
+  /** Shared with other listeners of the same server; one of its own where it is absent. */
+  readonly budget?: BufferBudget;
+  /** Whether the client of a connection may call; where it may not, calls end with PERMISSION_DENIED. */
+  readonly mayCall?: ((socket: TLSSocket | undefined) => boolean) | undefined;
+  readonly onConnection?: ((event: ConnectionEvent) => void) | undefined;
 }
+
+/** `opened` after the handshake; `failed` where there was none in time, or a bad one. */
+export type ConnectionEvent = "opened" | "closed" | "failed";
 
 /** A listening gRPC server for unary calls. */
 export interface UnaryServer {
@@ -54,22 +65,33 @@ export interface UnaryServer {
    * Resolves when the last connection is closed.
    */
   close(graceMs: number): Promise<void>;
+  /** Uses new TLS material for connections from now on; those that are open go on. Throws TLS_MATERIAL_INVALID. */
+  replaceTls(tls: ModelServerTls): void;
 }
 
 /** Listens, and answers calls until it is closed. Throws TLS_MATERIAL_INVALID and the listener's own errors. */
 export async function startUnaryServer(options: UnaryServerOptions): Promise<UnaryServer> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const budget = new BufferBudget(limits.maxBufferedBytes);
+  const budget = options.budget ?? new BufferBudget(limits.maxBufferedBytes);
   const environment: CallEnvironment = { limits, budget, metadata: options.metadata, onEnd: options.onCallEnd };
+  const { methods, mayCall, onConnection } = options;
   const server = createHttp2Server(options, limits);
+  server.on("tlsClientError", () => onConnection?.("failed"));
   const sessions = new Set<ServerHttp2Session>();
   server.on("session", (session) => {
     sessions.add(session);
-    session.on("close", () => sessions.delete(session));
+    onConnection?.("opened");
+    session.on("close", () => {
+      sessions.delete(session);
+      onConnection?.("closed");
+    });
     session.on("error", () => session.destroy());
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
   });
-  server.on("stream", (stream, headers) => accept(stream, headers, options.methods, environment));
+  server.on("stream", (stream, headers) => {
+    const isAllowed = mayCall === undefined || mayCall(tlsSocketOf(stream.session));
+    accept(stream, headers, isAllowed ? methods.get(headers[":path"] ?? "") : refuseCaller, environment);
+  });
   const address = await listen(server, options.host, options.port);
   return {
     address,
@@ -77,8 +99,30 @@ export async function startUnaryServer(options: UnaryServerOptions): Promise<Una
       return budget.heldBytes;
     },
     close: (graceMs) => drain(server, sessions, graceMs),
+    replaceTls: (next) => {
+      if (options.evidence !== undefined) throw evidenceIsBound();
+      const { key, cert, ca } = serverTlsOptions(next);
+      if ("setSecureContext" in server) server.setSecureContext({ key, cert, ca, minVersion: "TLSv1.2" });
+    },
   };
 }
+
+function evidenceIsBound(): ModelServerError {
+  return new ModelServerError("TLS_MATERIAL_INVALID", {
+    what: "the TLS material cannot be replaced",
+    why: "this server answers with evidence that is bound to its first key",
+    remedy: "start a new replica",
+  });
+}
+
+/** A connection's TLS socket. */
+function tlsSocketOf(session: Http2Session | undefined): TLSSocket | undefined {
+  return session?.encrypted === true ? (session.socket as TLSSocket) : undefined;
+}
+
+/** What a client that may not call gets, whatever it calls. */
+const refuseCaller: UnaryHandler = () =>
+  Promise.reject(callError("PERMISSION_DENIED", "The client's certificate is not on the list of those who may call."));
 
 function createHttp2Server({ tls, evidence }: UnaryServerOptions, limits: RpcLimits): Http2Server | Http2SecureServer {
   const options: ServerOptions & { streamResetRate: number; streamResetBurst: number } = {
@@ -119,7 +163,7 @@ function createTlsServer(
 function accept(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
-  methods: ReadonlyMap<string, UnaryHandler>,
+  handler: UnaryHandler | undefined,
   environment: CallEnvironment,
 ): void {
   const refusal = refusalOf(headers, environment.limits);
@@ -129,8 +173,7 @@ function accept(
     stream.close(constants.NGHTTP2_NO_ERROR);
     return;
   }
-  const path = headers[":path"] ?? "";
-  new UnaryCall(stream, path, environment).start(headers, methods.get(path));
+  new UnaryCall(stream, headers[":path"] ?? "", environment).start(headers, handler);
 }
 
 /** The HTTP status for what is no gRPC call, or has more headers than the settings allow: nghttp2 only announces that limit. */

@@ -9,6 +9,8 @@ export interface ServingContext {
   readonly metrics: ServingMetrics;
   /** `--enable_signature_method_name_check`: signatures may be used only by the API that their method name says. */
   readonly checkMethodNames: boolean;
+  /** The error of a Predict call whose signature does not exist; gRPC's where this is absent. */
+  readonly signatureMissing?: (name: string) => ModelServerError;
 }
 
 /** Runs a call and counts it under its model's name, where the model exists: clients must not make new time series. */

@@ -44,7 +44,8 @@ export function modelMetadataHandler(registry: ModelRegistry): UnaryHandler {
   };
 }
 
-function signatureDefs(signatures: ReadonlyMap<string, SignatureInfo>): SignatureDefMap {
+/** The signatures of a model as the message that tells them. */
+export function signatureDefs(signatures: ReadonlyMap<string, SignatureInfo>): SignatureDefMap {
   const signatureDef: Record<string, MessageInitShape<typeof SignatureDefSchema>> = Object.fromEntries(
     [...signatures].map(([name, { methodName, inputs, outputs }]) => [
       name,

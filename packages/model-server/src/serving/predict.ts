@@ -28,6 +28,9 @@ export async function predict(context: ServingContext, call: PredictCall): Promi
   const handle = context.registry.acquire(model);
   try {
     const signatureName = model.signatureName === "" ? DEFAULT_SIGNATURE : model.signatureName;
+    if (context.signatureMissing !== undefined && !handle.servable.signatures.has(signatureName)) {
+      throw context.signatureMissing(signatureName);
+    }
     const startedAt = performance.now();
     const outputs = await predictOn(handle.servable, signatureName, call, context.checkMethodNames);
     const runtimeUs = (performance.now() - startedAt) * 1000;

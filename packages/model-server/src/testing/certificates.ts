@@ -46,7 +46,10 @@ export function testCertificates(): TestCertificates {
       alternativeNames: { dnsNames: ["server.test"], ipAddresses: ["127.0.0.1"] },
       extendedKeyUsage: ["serverAuth"],
     }),
-    client: identity("client", { extendedKeyUsage: ["clientAuth"] }),
+    client: identity("client", {
+      alternativeNames: { dnsNames: ["client.test"] },
+      extendedKeyUsage: ["clientAuth"],
+    }),
   };
 }
 

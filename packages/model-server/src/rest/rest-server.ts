@@ -1,0 +1,205 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createSecureServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
+import { callError } from "../errors.ts";
+import type { BufferBudget, RpcLimits } from "../rpc/limits.ts";
+import { type ModelServerTls, serverTlsOptions } from "../rpc/tls.ts";
+import type { ServingContext } from "../serving/context.ts";
+import { answerRest, errorResponse, type RestResponse } from "./rest-handler.ts";
+
+/** What a gzip body may inflate to. */
+const MAX_INFLATED_BYTES = 100 * 1024 * 1024;
+const DEFAULT_TIMEOUT_MS = 30_000;
+const inflate = promisify(gunzip);
+
+export interface RestOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** How long an answer may take. Default 30 s. */
+  readonly timeoutMs?: number;
+  /** Let web pages of other origins call. */
+  readonly allowsCors?: boolean;
+  /** Path of the metrics, for example `/monitoring/prometheus/metrics`; without it they are not told. */
+  readonly metricsPath?: string;
+}
+
+export interface RestServerOptions extends RestOptions {
+  /** The same material and client authentication as gRPC; `undefined` is plaintext, which the caller has made sure is wanted. */
+  readonly tls: ModelServerTls | undefined;
+  readonly limits: RpcLimits;
+  readonly budget: BufferBudget;
+  /** Whether the client of this connection may call; see `ClientAllowList`. */
+  readonly mayCall: (socket: TLSSocket | undefined) => boolean;
+}
+
+export interface RestServer {
+  readonly address: { readonly host: string; readonly port: number };
+  /** Uses new TLS material for connections from now on. Throws TLS_MATERIAL_INVALID. */
+  replaceTls(tls: ModelServerTls): void;
+  close(graceMs: number): Promise<void>;
+}
+
+/** TensorFlow Serving's REST API over HTTP/1.1. Throws TLS_MATERIAL_INVALID and the listener's own errors. */
+export async function startRestServer(context: ServingContext, options: RestServerOptions): Promise<RestServer> {
+  const { tls, limits, host } = options;
+  const timing = { requestTimeout: limits.idleStreamMs, headersTimeout: limits.tlsHandshakeMs };
+  const common = { ...timing, maxHeaderSize: limits.maxHeaderBytes };
+  const handle = (request: IncomingMessage, response: ServerResponse): void => {
+    respond(context, options, request, response).catch(() => response.destroy());
+  };
+  const server =
+    tls === undefined
+      ? createServer(common, handle)
+      : createSecureServer(
+          { ...common, ...serverTlsOptions(tls, "http/1.1"), handshakeTimeout: limits.tlsHandshakeMs },
+          handle,
+        );
+  server.maxConnections = limits.maxConnections;
+  server.on("tlsClientError", (_error, socket: { destroy(): void }) => socket.destroy());
+  server.on("clientError", (_error, socket) => socket.destroy());
+  await listen(server, options.port, host);
+  return {
+    address: { host, port: (server.address() as AddressInfo).port },
+    replaceTls: (next) => {
+      const { key, cert, ca } = serverTlsOptions(next, "http/1.1");
+      if ("setSecureContext" in server) {
+        (server as ReturnType<typeof createSecureServer>).setSecureContext({ key, cert, ca, minVersion: "TLSv1.2" });
+      }
+    },
+    close: (graceMs) => drain(server, graceMs),
+  };
+}
+
+async function respond(
+  context: ServingContext,
+  options: RestServerOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const abort = new AbortController();
+  response.on("close", () => abort.abort());
+  const answer = await withTimeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS, abort, () =>
+    answerOf(context, options, request, abort.signal),
+  );
+  const body = Buffer.from(answer.body);
+  response.writeHead(answer.status, {
+    "content-type": answer.contentType,
+    "content-length": body.length,
+    ...(options.allowsCors === true && CORS_HEADERS),
+  });
+  response.end(body);
+}
+
+const CORS_HEADERS = {
+  "access-control-allow-origin": "*",
+  "access-control-allow-methods": "POST, GET",
+  "access-control-allow-headers": "Content-Type",
+};
+
+async function answerOf(
+  context: ServingContext,
+  options: RestServerOptions,
+  request: IncomingMessage,
+  signal: AbortSignal,
+): Promise<RestResponse> {
+  const method = request.method ?? "";
+  const path = (request.url ?? "").split("?", 1)[0] ?? "";
+  const socket = options.tls === undefined ? undefined : (request.socket as TLSSocket);
+  if (!options.mayCall(socket)) {
+    return errorResponse(
+      callError("PERMISSION_DENIED", "The client's certificate is not on the list of those who may call."),
+    );
+  }
+  if (method === "OPTIONS" && options.allowsCors === true) return preflight(request);
+  if (method === "GET" && path === options.metricsPath) {
+    return { status: 200, contentType: "text/plain", body: context.metrics.registry.render() };
+  }
+  let heldBytes = 0;
+  try {
+    const body = await readBody(request, options, (bytes) => (heldBytes += bytes));
+    return await answerRest(context, { method, path, body, signal });
+  } catch (error) {
+    return errorResponse(error);
+  } finally {
+    options.budget.giveBack(heldBytes);
+  }
+}
+
+function preflight(request: IncomingMessage): RestResponse {
+  if (/^https?:\/\//.test(request.headers.origin ?? "")) return { status: 200, contentType: "text/plain", body: "" };
+  return errorResponse(callError("INVALID_ARGUMENT", "The Origin header is missing or not http or https."));
+}
+
+async function readBody(
+  request: IncomingMessage,
+  { limits, budget }: RestServerOptions,
+  held: (bytes: number) => void,
+): Promise<Uint8Array> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > limits.maxMessageBytes)
+      throw callError("RESOURCE_EXHAUSTED", "The request body is larger than the limit.");
+    if (!budget.tryTake(chunk.length)) {
+      throw callError("RESOURCE_EXHAUSTED", "The server holds as many request bytes as it may; try again later.");
+    }
+    held(chunk.length);
+    chunks.push(chunk);
+  }
+  const body = chunks.length === 1 ? (chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(chunks, length);
+  return /gzip/i.test(request.headers["content-encoding"] ?? "") ? inflated(body) : body;
+}
+
+async function inflated(body: Buffer): Promise<Uint8Array> {
+  try {
+    return await inflate(body, { maxOutputLength: MAX_INFLATED_BYTES });
+  } catch (cause) {
+    throw callError("INVALID_ARGUMENT", "The gzip body cannot be inflated, or is too large.", { cause });
+  }
+}
+
+/** The result of `work`, or a DEADLINE_EXCEEDED answer when it takes too long. */
+async function withTimeout(
+  timeoutMs: number,
+  abort: AbortController,
+  work: () => Promise<RestResponse>,
+): Promise<RestResponse> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<RestResponse>((resolve) => {
+    timer = setTimeout(() => {
+      abort.abort();
+      resolve(errorResponse(callError("DEADLINE_EXCEEDED", "Timed out waiting for the answer.")));
+    }, timeoutMs);
+  });
+  try {
+    return await Promise.race([work(), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function listen(server: Server, port: number, host: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+  server.on("error", () => undefined);
+}
+
+async function drain(server: Server, graceMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  server.closeIdleConnections();
+  const cutOff = setTimeout(() => server.closeAllConnections(), graceMs);
+  await closed;
+  clearTimeout(cutOff);
+}
