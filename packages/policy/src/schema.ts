@@ -123,7 +123,7 @@ const secrets = z
     model: model.nullable().default(null),
     serving: serving.nullable().default(null),
     additional: z.array(z.strictObject({ name, keyId })).max(16).default([]),
-    leaseSeconds: z.int().min(60).max(31_536_000).nullable().default(null),
+    leaseSeconds: z.int().min(60).max(604_800).nullable().default(null),
   })
   .refine(
     ({ additional }) => new Set(["key", ...additional.map((key) => key.name)]).size === additional.length + 1,

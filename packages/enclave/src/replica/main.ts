@@ -24,7 +24,7 @@ async function start(message: Extract<ToReplica, { kind: "start" }>): Promise<vo
     log("phase", { name, ms });
     send({ kind: "phase", name, ms });
   };
-  replica = await startReplica({ config: manifest.config, hostOptions, driver, onPhase });
+  replica = await startReplica({ config: manifest.config, hostOptions, driver, onPhase, onLost: giveUp });
   log("ready", { port: replica.address.port, generation: replica.generation });
   send({ kind: "ready", ...replica.address, generation: replica.generation });
 }

@@ -1,27 +1,23 @@
-import { createPublicKey, generateKeyPair, type KeyObject } from "node:crypto";
-import { promisify } from "node:util";
-import { createRaTlsCertificate } from "@cloister/attestation";
-import { provision, type Provisioned } from "@cloister/broker/client";
-import { buildCsr } from "@cloister/encoding/x509-builder";
+import type { KeyObject } from "node:crypto";
+import type { ProvisionedServing } from "@cloister/broker/client";
 import { type ModelServer, type ModelServerTls, startModelServer } from "@cloister/model-server";
 import { OnnxEngine } from "@cloister/model-server/engine";
-import { decodeBundleManifest, openBundle, type VerifiedModel } from "@cloister/protected-files";
+import { decodeBundleManifest, openBundle, ProtectedFileError, type VerifiedModel } from "@cloister/protected-files";
 import { readTree } from "@cloister/protected-files/rim";
 import { EnclaveError } from "../errors.ts";
 import type { HostOptions } from "../manifest/host-options.ts";
 import type { ReplicaConfig } from "../manifest/manifest.ts";
 import type { PlatformDriver } from "../platform/driver.ts";
-
-const generate = promisify(generateKeyPair);
-const RA_TLS_VALIDITY_MS = 24 * 60 * 60 * 1000;
-/** The broker's clock may be a little behind. */
-const CLOCK_SKEW_MS = 60_000;
+import { type Admission, askForAdmission } from "./admission.ts";
+import { keepLease } from "./lease.ts";
 
 export interface ReplicaOptions {
   readonly config: ReplicaConfig;
   readonly hostOptions: HostOptions;
   readonly driver: PlatformDriver;
   readonly onPhase: (name: string, ms: number) => void;
+  /** The replica's lease is over. It serves nothing any more when this is called. */
+  readonly onLost: (error: EnclaveError) => void;
 }
 
 export interface Replica {
@@ -31,91 +27,96 @@ export interface Replica {
   stop(): Promise<void>;
 }
 
-type KeyPair = { readonly publicKey: KeyObject; readonly privateKey: KeyObject };
-
 /**
- * Everything between an empty enclave and a serving one: make a key and a certificate with quotes over it, hand both to the broker,
- * take the keys, open the sealed model in memory, load it, serve it over TLS under a key that never left this process.
+ * Everything between an empty enclave and a serving one: make a key and evidence for a connection to the broker, take the keys,
+ * open the sealed model in memory, load it, serve it over TLS under a key that never left this process. Where the policy gives
+ * a lease, it is admitted again in time, with a new key and certificate, or stops.
  *
  * Throws the coded error of the part that refused: the broker's client, `ProtectedFileError`, the engine's or the server's.
  */
-export async function startReplica({ config, hostOptions, driver, onPhase }: ReplicaOptions): Promise<Replica> {
+export async function startReplica(options: ReplicaOptions): Promise<Replica> {
+  const { config, hostOptions, driver, onPhase, onLost } = options;
   const phase = phaseClock(onPhase);
-  const identity = await phase("quote", () => createIdentity(driver));
-  const serving = await generateKeys();
-  const provisioned = await phase("provision", () => askBroker(config, hostOptions, identity, serving));
-  const model = await phase("open", () => openModel(config, hostOptions, provisioned));
+  const admission = await phase("provision", () => askForAdmission(options));
+  const model = await phase("open", () => openModel(config, hostOptions, admission));
   const engine = new OnnxEngine({ threads: config.engineThreads });
   const server = await phase("load", () =>
     startModelServer({
       ...hostOptions.listen,
       replicaId: hostOptions.replicaId,
-      tls: servingTls(provisioned, serving.privateKey),
+      tls: servingTls(admission.serving, admission.servingKey),
       evidence: { quote: (reportData) => driver.quote(reportData) },
       models: [{ ...model.model, files: model.files }],
       engine,
     }),
   );
-  return { address: server.address, generation: model.generation, stop: () => stopServer(server) };
-}
-
-interface Identity extends KeyPair {
-  readonly certificateDer: Uint8Array;
-}
-
-function generateKeys(): Promise<KeyPair> {
-  return generate("ec", { namedCurve: "P-256" });
-}
-
-/** A fresh RA-TLS key for each start: the broker serves a certificate once. */
-async function createIdentity(driver: PlatformDriver): Promise<Identity> {
-  const keyPair = await generateKeys();
-  const now = Date.now();
-  const certificateDer = await createRaTlsCertificate({
-    keyPair,
-    quote: (reportData) => driver.quote(reportData),
-    notBefore: new Date(now - CLOCK_SKEW_MS),
-    notAfter: new Date(now + RA_TLS_VALIDITY_MS),
+  const endLease = watchLease(admission.leaseSeconds, {
+    renew: (signal) => renew({ ...options, signal }, model.generation, server),
+    onLost: (error) => void server.close({ graceMs: 0 }).finally(() => onLost(error)),
   });
-  return { ...keyPair, certificateDer };
+  const stop = async (): Promise<void> => {
+    endLease();
+    await server.close();
+  };
+  return { address: server.address, generation: model.generation, stop };
 }
 
-async function askBroker(
-  config: ReplicaConfig,
-  hostOptions: HostOptions,
-  identity: Identity,
-  serving: KeyPair,
-): Promise<Provisioned> {
-  const { serverName, caPem, logKey } = config.broker;
-  const [first, ...others] = hostOptions.brokerAddresses.map((address) => ({ ...address, serverName }));
-  if (first === undefined) throw new TypeError("the host options carry at least one broker address");
-  return provision({
-    brokers: [first, ...others],
-    ca: caPem,
-    privateKey: identity.privateKey,
-    certificateDer: identity.certificateDer,
-    csr: buildCsr({ subject: [["CN", "cloister replica"]], ...serving }),
-    logKey: createPublicKey({ key: Buffer.from(logKey, "base64"), format: "der", type: "spki" }),
-  });
+function watchLease(
+  leaseSeconds: number | null,
+  options: Omit<Parameters<typeof keepLease>[0], "leaseSeconds">,
+): () => void {
+  return leaseSeconds === null ? () => undefined : keepLease({ leaseSeconds, ...options });
 }
 
+/** Is admitted again, and serves under the new certificate from then on. The model stays: only its generation is looked at. */
+async function renew(
+  options: ReplicaOptions & { readonly signal: AbortSignal },
+  generation: number,
+  server: ModelServer,
+): Promise<number | null> {
+  const admission = await askForAdmission(options);
+  wipeKeys(admission);
+  if (admission.model.minimumGeneration > generation) {
+    throw new EnclaveError("GENERATION_REVOKED", {
+      what: "the replica stopped serving",
+      why: "the policy asks for a newer generation of the model than it serves",
+      remedy: "none is needed where the new sealed files are in place: a new start opens them",
+    });
+  }
+  if (!options.signal.aborted) server.replaceTls(servingTls(admission.serving, admission.servingKey));
+  return admission.leaseSeconds;
+}
+
+/** Opens the bundle with the newest key; while a rotation overlaps, files may still be sealed under the one before. */
 async function openModel(
   config: ReplicaConfig,
   hostOptions: HostOptions,
-  provisioned: Provisioned,
+  admission: Admission,
 ): Promise<VerifiedModel> {
   const sealed = await readTree(hostOptions.sealedDir);
-  const { wrapKey, ownerKey, minimumGeneration } = provisioned;
-  const manifest = decodeBundleManifest(provisioned.bundleManifest);
+  const { ownerKey, minimumGeneration, bundleManifest } = admission.model;
+  const manifest = decodeBundleManifest(bundleManifest);
+  let first: ProtectedFileError | undefined;
   try {
-    return openBundle({ sealed, wrapKey, ownerKey, manifest, expect: { ...config.model, minimumGeneration } });
+    for (const { secret: wrapKey } of admission.keys) {
+      try {
+        return openBundle({ sealed, wrapKey, ownerKey, manifest, expect: { ...config.model, minimumGeneration } });
+      } catch (error) {
+        if (!(error instanceof ProtectedFileError)) throw error;
+        first ??= error;
+      }
+    }
+    throw first ?? new TypeError("an admission carries at least one key");
   } finally {
-    wrapKey.wipe();
+    wipeKeys(admission);
   }
 }
 
-function servingTls(provisioned: Provisioned, key: KeyObject): ModelServerTls {
-  const { servingCertificate, clientCa, clientVerify } = provisioned;
+function wipeKeys({ keys }: Admission): void {
+  for (const { secret } of keys) secret.wipe();
+}
+
+function servingTls({ certificate, clientCa, clientVerify }: ProvisionedServing, key: KeyObject): ModelServerTls {
   if (clientVerify && clientCa === null) {
     throw new EnclaveError("CLIENT_CA_MISSING", {
       what: "the replica refused to serve",
@@ -125,14 +126,10 @@ function servingTls(provisioned: Provisioned, key: KeyObject): ModelServerTls {
   }
   return {
     key: key.export({ format: "pem", type: "pkcs8" }) as string,
-    cert: servingCertificate,
+    cert: certificate,
     ...(clientCa !== null && { ca: clientCa }),
     requireClientCertificate: clientVerify,
   };
-}
-
-async function stopServer(server: ModelServer): Promise<void> {
-  await server.close();
 }
 
 function phaseClock(onPhase: ReplicaOptions["onPhase"]) {
