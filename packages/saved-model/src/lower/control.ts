@@ -49,7 +49,10 @@ export function lowerBranch(
   const names = [attributes.functionName("then_branch"), attributes.functionName("else_branch")] as const;
   const known = selector.constant?.data[0];
   if (known !== undefined) return { values: body.inline(Number(known) === 0 ? names[1] : names[0], args) };
-  return lowerIf(emit, booleanName(emit, selector), names, args, body);
+  const side =
+    (name: string): Side =>
+    (inner) => ({ values: body.inside(inner, name, args.map(copied)) });
+  return lowerIf(emit, booleanName(emit, selector), [side(names[0]), side(names[1])]);
 }
 
 /** A chain of If: index == 0, index == 1, ..., the last branch for all else. */
@@ -61,34 +64,35 @@ function lowerCase(
   args: readonly Value[],
   body: Body,
 ): ControlResult {
-  const [isThis] = emit.node("Equal", [emit.asInt64(selector), emit.int(first)]);
   const [own = "", ...others] = branches.slice(first);
-  if (others.length === 0) return { values: body.inline(own, args) };
-  if (others.length === 1) return lowerIf(emit, isThis, [own, others[0] ?? ""], args, body);
-  return unlowerable("more than two branches by a computed index");
+  if (others.length === 0) return { values: body.inside(emit, own, args) };
+  const [isThis] = emit.node("Equal", [emit.asInt64(selector), emit.int(first)]);
+  return lowerIf(emit, isThis, [
+    (inner) => ({ values: body.inside(inner, own, args.map(copied)) }),
+    (inner) => lowerCase(inner, { ...selector }, branches, first + 1, args.map(copied), body),
+  ]);
 }
 
-function lowerIf(
-  emit: Emitter,
-  condition: string,
-  names: readonly [string, string],
-  args: readonly Value[],
-  body: Body,
-): ControlResult {
-  const sides = names.map((name) => {
+type Side = (inner: Emitter) => ControlResult;
+
+function lowerIf(emit: Emitter, condition: string, build: readonly [Side, Side]): ControlResult {
+  const sides = build.map((side) => {
     const inner = new Emitter(emit);
-    return { inner, values: body.inside(inner, name, args.map(copied)) };
+    return { inner, result: side(inner) };
   });
-  const missing = sides.flatMap(({ inner, values }) => missingIn(inner.nodes, values));
+  const missing = sides.flatMap(({ inner, result }) =>
+    "missing" in result ? result.missing : missingIn(inner.nodes, result.values),
+  );
   if (missing.length > 0) return { missing };
-  const [then, other] = sides.map(({ values }) => values.map(carried)) as [Carried[], Carried[]];
+  const values = sides.map(({ result }) => ("values" in result ? result.values : []).map(carried));
+  const [then, other] = values as [Carried[], Carried[]];
   const types = then.map((value, index) => jointType(value, other[index] ?? unlowerable("its branches differ")));
   const graphs = sides.map(({ inner }, side) => {
-    const values = (side === 0 ? then : other).map((value, index) => resultOf(inner, value, types[index] as Type));
+    const names = (values[side] ?? []).map((value, index) => resultOf(inner, value, types[index] as Type));
     return subgraph(
       inner,
       [],
-      values.map((name, index) => Object.assign({ name }, types[index] as Type)),
+      names.map((name, index) => Object.assign({ name }, types[index] as Type)),
     );
   });
   const [thenGraph, elseGraph] = graphs as [OnnxGraph, OnnxGraph];

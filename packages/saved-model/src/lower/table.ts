@@ -14,6 +14,8 @@ import { POOLING } from "./ops/pooling.ts";
 import { REDUCTION } from "./ops/reduction.ts";
 import { SHAPE } from "./ops/shape.ts";
 import { SLICING } from "./ops/slicing.ts";
+import { FUSED } from "./ops/fused.ts";
+import { SEGMENTS } from "./ops/segments.ts";
 import { SPARSE } from "./ops/sparse.ts";
 import { STRIDED_SLICE } from "./ops/strided-slice.ts";
 import { STRINGS } from "./ops/strings.ts";
@@ -31,6 +33,7 @@ export const LOWERINGS = tableOf([
   BLOCKS,
   CONVOLUTION,
   DETECTION,
+  FUSED,
   LIST,
   LOGIC,
   MATMUL,
@@ -45,7 +48,7 @@ export const LOWERINGS = tableOf([
 ]);
 
 /** All ops that become host calls; where both tables have one, this is for strings. */
-export const HOST_LOWERINGS = tableOf([PARSE_EXAMPLE, SPARSE, STATE, STRINGS]);
+export const HOST_LOWERINGS = tableOf([PARSE_EXAMPLE, SEGMENTS, SPARSE, STATE, STRINGS]);
 
 /** Ops that give their operands as they are: at inference none of them does anything. */
 export const PASS_THROUGH: ReadonlySet<string> = new Set([

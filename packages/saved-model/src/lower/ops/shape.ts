@@ -227,6 +227,7 @@ export const SHAPE: LoweringTable = {
   Reshape: reshape,
   Shape: shapeOp,
   ShapeN: shapeOp,
+  VariableShape: shapeOp,
   Size: sizeOp,
   Squeeze: squeeze,
   Tile: tile,
