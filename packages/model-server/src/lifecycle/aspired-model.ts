@@ -25,8 +25,7 @@ export type LifecycleEvent =
       readonly error: Error;
       readonly isFinal: boolean;
     }
-  | { readonly event: "base_path_missing" | "no_versions"; readonly model: string; readonly path: string }
-  | { readonly event: "config_refused"; readonly error: Error };
+  | { readonly event: "base_path_missing" | "no_versions"; readonly model: string; readonly path: string };
 
 type Action =
   { readonly kind: "load"; readonly candidate: Candidate } | { readonly kind: "unload"; readonly version: bigint };

@@ -1,0 +1,30 @@
+import { readFile } from "node:fs/promises";
+
+/**
+ * Calls `changed` with a file's text whenever it differs from the last look, one call at a time. Polling sees what Kubernetes
+ * does, which replaces a link; a file that is away for a moment is looked at again. The result stops it.
+ */
+export function watchText(path: string, pollMs: number, changed: (text: string) => Promise<void>): () => void {
+  let last: string | undefined;
+  let isStopped = false;
+  const look = async (): Promise<void> => {
+    const text = await readFile(path, "utf8").catch(() => last);
+    const before = last;
+    last = text;
+    if (before !== undefined && text !== undefined && text !== before) await changed(text);
+  };
+  const again = (): void => {
+    if (isStopped) return;
+    setTimeout(() => {
+      look()
+        .catch(() => undefined)
+        .finally(again);
+    }, pollMs).unref();
+  };
+  look()
+    .catch(() => undefined)
+    .finally(again);
+  return () => {
+    isStopped = true;
+  };
+}
