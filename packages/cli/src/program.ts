@@ -6,6 +6,7 @@ import { logCommand } from "./commands/log.ts";
 import { policyCommand } from "./commands/policy.ts";
 import { attestCommand } from "./commands/attest.ts";
 import { modelCommand } from "./commands/model.ts";
+import { serveCommand } from "./commands/serve.ts";
 import { sealCommand } from "./commands/seal.ts";
 import { runPfCrypt } from "./commands/seal-pf-crypt.ts";
 import { pfCryptWords } from "./commands/seal-pf-crypt-options.ts";
@@ -17,6 +18,7 @@ import { reportError } from "./output/report-error.ts";
 const COMMANDS = [
   upCommand,
   modelCommand,
+  serveCommand,
   enclaveCommand,
   sealCommand,
   brokerCommand,
