@@ -1,8 +1,8 @@
 import { mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
-import { type KeyListing, KeyStore, readSecretFile } from "@cloister/broker";
+import { type KeyListing, type KeyProtection, KeyStore, readSecretFile } from "@cloister/broker";
 import { STATE_FILES } from "@cloister/broker/service";
-import { openPostgresStore, type PostgresSettings } from "@cloister/broker/store";
+import { openPostgresStore, type PostgresSettings, type PostgresStore } from "@cloister/broker/store";
 import { Secret } from "@cloister/encoding";
 import { Command } from "commander";
 import { readConfig } from "../config.ts";
@@ -43,8 +43,8 @@ export function keysCommand(setExit: (code: number) => void): Command {
       // Commander hands over the arguments, the options and last the command, which knows both.
       const command = args.at(-1) as Command;
       const flags = command.optsWithGlobals<KeysFlags & ActionFlags>();
-      const { store, close } = await openStore(flags);
-      const { text, data } = await work(store, command.args[0] ?? "", flags).finally(close);
+      const { keys, shared } = await openKeys(flags);
+      const { text, data } = await work(keys, command.args[0] ?? "", flags).finally(() => void shared?.close());
       openTerminal(flags.json === true).line(text);
       if (flags.json === true) process.stdout.write(`${JSON.stringify(data)}\n`);
       setExit(EXIT.done);
@@ -76,27 +76,28 @@ export function keysCommand(setExit: (code: number) => void): Command {
   return keys;
 }
 
-interface OpenStore {
-  readonly store: KeyStore;
-  readonly close: () => Promise<void>;
+interface OpenKeys {
+  readonly keys: KeyStore;
+  /** Holds connections until it is closed. */
+  readonly shared?: PostgresStore;
 }
 
-async function openStore({ config, ...given }: KeysFlags): Promise<OpenStore> {
+async function openKeys({ config, ...given }: KeysFlags): Promise<OpenKeys> {
   const settings = { ...(await readConfig(config)).broker, ...given };
+  const protection = await protectionOf(settings);
+  const database = await storeOf(settings);
+  if (database !== undefined) return openSharedKeys(database, protection);
   if (settings.keys === undefined) await mkdir(stateDirOf(settings), { recursive: true, mode: 0o700 });
-  const shared = await storeOf(settings);
-  if (shared !== undefined) return openShared(shared, settings);
   const path = settings.keys ?? join(stateDirOf(settings), STATE_FILES.keys);
-  return { store: await KeyStore.open({ path, protection: await protectionOf(settings) }), close: async () => {} };
+  return { keys: await KeyStore.open({ path, protection }) };
 }
 
-/** The keys of several brokers. */
-async function openShared(shared: PostgresSettings, settings: BrokerSettings): Promise<OpenStore> {
-  const { keyStorage: storage, close } = await openPostgresStore(shared);
+async function openSharedKeys(database: PostgresSettings, protection: KeyProtection): Promise<OpenKeys> {
+  const shared = await openPostgresStore(database);
   try {
-    return { store: await KeyStore.open({ storage, protection: await protectionOf(settings) }), close };
+    return { keys: await KeyStore.open({ storage: shared.keyStorage, protection }), shared };
   } catch (error) {
-    await close();
+    await shared.close();
     throw error;
   }
 }
