@@ -5,6 +5,10 @@ import { certsCommand } from "./commands/certs.ts";
 import { logCommand } from "./commands/log.ts";
 import { policyCommand } from "./commands/policy.ts";
 import { attestCommand } from "./commands/attest.ts";
+import { doctorCommand } from "./commands/doctor.ts";
+import { benchCommand } from "./commands/bench.ts";
+import { originalBenchWords, runOriginalBench } from "./commands/bench-original.ts";
+import { inferCommand } from "./commands/infer.ts";
 import { modelCommand } from "./commands/model.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { sealCommand } from "./commands/seal.ts";
@@ -17,6 +21,8 @@ import { reportError } from "./output/report-error.ts";
 /** Every command, in the order of the help. Each factory takes a function for the exit code of its action. */
 const COMMANDS = [
   upCommand,
+  inferCommand,
+  benchCommand,
   modelCommand,
   serveCommand,
   enclaveCommand,
@@ -26,6 +32,7 @@ const COMMANDS = [
   logCommand,
   certsCommand,
   attestCommand,
+  doctorCommand,
 ];
 
 const HELP_CODES = new Set(["commander.helpDisplayed", "commander.help", "commander.version"]);
@@ -52,6 +59,8 @@ export async function run(argv: readonly string[]): Promise<number> {
     // The words behind it follow another tool's grammar, in which `-V` is not the version.
     const words = pfCryptWords(argv);
     if (words !== undefined) return await runPfCrypt(words);
+    const benchWords = originalBenchWords(argv);
+    if (benchWords !== undefined) return await runOriginalBench(benchWords);
     const program = buildProgram((exit) => {
       code = exit;
     });

@@ -6,6 +6,7 @@ export type { ChannelOptions, ChannelTls, UnaryRequest, UnaryResponse } from "./
 export { ClientError, type ClientErrorCode } from "./errors.ts";
 export { type ImageOptions, imageToTensor } from "./image/image-tensor.ts";
 export { type ScoredClass, topK } from "./image/top-k.ts";
+export { type HistogramBucket, histogramSvg, latencyHistogram } from "./load/histogram.ts";
 export { generateLoad, type LoadCallResult, type LoadOptions, type LoadReport } from "./load/load-generator.ts";
 export { type LatencySummary, summarizeLatencies } from "./load/percentiles.ts";
 export { type CallOptions, PredictClient, predictFrame, type Prediction, type PredictInput } from "./predict-client.ts";

@@ -9,6 +9,8 @@ export function plainTlsOptions(name: string, tls: ChannelTls): ConnectionOption
     ...(tls.ca !== undefined && { ca: tls.ca }),
     ...(tls.cert !== undefined && { cert: tls.cert }),
     ...(tls.key !== undefined && { key: tls.key }),
+    // What the caller names is trusted as it is, be it the server's own certificate: as gRPC does it.
+    allowPartialTrustChain: true,
     minVersion: "TLSv1.2",
     ALPNProtocols: ["h2"],
     rejectUnauthorized: true,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "node:test";
 import { callFailed } from "../errors.ts";
+import { histogramSvg, latencyHistogram } from "./histogram.ts";
 import { generateLoad } from "./load-generator.ts";
 import { summarizeLatencies } from "./percentiles.ts";
 
@@ -44,4 +45,50 @@ test("a duration ends the load", async () => {
   const report = await generateLoad(() => sleep(5, { replica: "one" }), { durationMs: 60, concurrency: 2 });
   assert.ok(report.requests >= 4 && report.requests <= 26, `${report.requests}`);
   assert.ok(report.durationMs >= 55);
+});
+
+test("the open loop begins calls on its schedule, and counts the wait for a free lane", async () => {
+  const report = await generateLoad(
+    async () => {
+      await sleep(20);
+      return { replica: undefined };
+    },
+    { concurrency: 1, ratePerSecond: 200, requests: 5 },
+  );
+  assert.equal(report.succeeded, 5);
+  // Calls are due 5 ms apart and take 20 ms on one lane: the fifth has waited for about 60 ms.
+  assert.ok(report.latency.maxMs > 60, `${report.latency.maxMs} ms`);
+});
+
+test("load ends when its signal fires, and tells each call", async () => {
+  const abort = new AbortController();
+  const lanes: number[] = [];
+  const report = await generateLoad(
+    async () => {
+      await sleep(1);
+      return { replica: "one" };
+    },
+    {
+      concurrency: 2,
+      requests: Infinity,
+      signal: abort.signal,
+      onCall: ({ lane }) => {
+        if (lanes.push(lane) === 10) abort.abort();
+      },
+    },
+  );
+  assert.ok(report.succeeded >= 10 && report.succeeded < 13);
+  assert.deepEqual(new Set(lanes), new Set([0, 1]));
+});
+
+test("a histogram holds every call, the slowest in a bucket of their own", () => {
+  const values = Array.from({ length: 200 }, (_, index) => (index === 199 ? 500 : 1 + index / 100));
+  const buckets = latencyHistogram(values);
+  assert.equal(
+    buckets.reduce((sum, { count }) => sum + count, 0),
+    200,
+  );
+  assert.ok((buckets.at(-1)?.count ?? 0) <= 3);
+  assert.deepEqual(latencyHistogram([]), []);
+  assert.match(histogramSvg(buckets, summarizeLatencies(values)), /^<svg [^]*<\/svg>\n$/);
 });

@@ -1,17 +1,27 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { ClientError, type ClientErrorCode } from "../errors.ts";
 import { type LatencySummary, summarizeLatencies } from "./percentiles.ts";
 
 export interface LoadOptions {
-  /** Calls in flight: each lane sends its next call when the one before has ended (closed loop). */
+  /** Calls that run at the same time. Closed loop: each lane sends its next call when the one before has ended. */
   readonly concurrency: number;
+  /**
+   * Open loop: this many calls a second are begun on a fixed schedule, on up to `concurrency` lanes. A latency counts from the
+   * time at which the schedule wanted the call, so waiting for a free lane is part of it.
+   */
+  readonly ratePerSecond?: number;
   /** How many calls in all. With `durationMs` too: whatever ends first. */
   readonly requests?: number;
   /** No call is begun after this time. */
   readonly durationMs?: number;
   /** Calls before the measurement, which are not counted. Default 0. */
   readonly warmup?: number;
+  /** No call is begun after it fires. */
+  readonly signal?: AbortSignal;
   /** Told after each call. */
   readonly onProgress?: (done: number) => void;
+  /** Told after each call, with its lane and how many that lane had before. */
+  readonly onCall?: (call: { lane: number; loop: number; latencyMs: number; failed: boolean }) => void;
 }
 
 /** What one call tells: who answered. */
@@ -27,12 +37,14 @@ export interface LoadReport {
   /** Successful calls a second. */
   readonly perSecond: number;
   readonly latency: LatencySummary;
+  /** Of successful calls, in the order in which they ended. */
+  readonly latenciesMs: readonly number[];
   readonly errors: ReadonlyMap<ClientErrorCode, number>;
   /** Successful calls of each replica; "unknown" where the server does not name itself. */
   readonly replicas: ReadonlyMap<string, number>;
 }
 
-/** Runs calls in a closed loop and measures them. A call that throws is counted, never thrown. */
+/** Runs calls and measures them. A call that throws is counted, never thrown. */
 export async function generateLoad(
   call: (index: number) => Promise<LoadCallResult>,
   options: LoadOptions,
@@ -40,17 +52,51 @@ export async function generateLoad(
   for (let index = 0; index < (options.warmup ?? 0); index++) await call(index).catch(() => undefined);
   const tally = new Tally();
   const startedAt = performance.now();
-  const endsAt = startedAt + (options.durationMs ?? Infinity);
-  const limit = options.requests ?? (options.durationMs === undefined ? 0 : Infinity);
-  let begun = 0;
-  const lane = async (): Promise<void> => {
-    while (begun < limit && performance.now() < endsAt) {
-      await tally.measure(call, begun++);
+  const schedule = new Schedule(options, startedAt);
+  const run = async (_: unknown, lane: number): Promise<void> => {
+    for (let loop = 0; ; loop++) {
+      const next = schedule.next();
+      if (next === undefined) return;
+      await waitUntil(next.wantedAt, options.signal);
+      if (options.signal?.aborted === true) return;
+      const { latencyMs, failed } = await tally.measure(call, next.index, next.wantedAt ?? performance.now());
+      options.onCall?.({ lane, loop, latencyMs, failed });
       options.onProgress?.(tally.count);
     }
   };
-  await Promise.all(Array.from({ length: options.concurrency }, lane));
+  await Promise.all(Array.from({ length: options.concurrency }, run));
   return tally.report(performance.now() - startedAt);
+}
+
+/** Gives out calls: in the closed loop at once, in the open loop with the time at which each is due. */
+class Schedule {
+  readonly #startedAt: number;
+  readonly #endsAt: number;
+  readonly #limit: number;
+  readonly #options: LoadOptions;
+  #begun = 0;
+
+  constructor(options: LoadOptions, startedAt: number) {
+    this.#options = options;
+    this.#startedAt = startedAt;
+    this.#endsAt = startedAt + (options.durationMs ?? Infinity);
+    this.#limit = options.requests ?? (options.durationMs === undefined ? 0 : Infinity);
+  }
+
+  next(): { index: number; wantedAt: number | undefined } | undefined {
+    const { ratePerSecond, signal } = this.#options;
+    const index = this.#begun;
+    const wantedAt = ratePerSecond === undefined ? undefined : this.#startedAt + (index * 1000) / ratePerSecond;
+    const beginsAt = wantedAt ?? performance.now();
+    if (index >= this.#limit || beginsAt >= this.#endsAt || signal?.aborted === true) return undefined;
+    this.#begun += 1;
+    return { index, wantedAt };
+  }
+}
+
+async function waitUntil(time: number | undefined, signal: AbortSignal | undefined): Promise<void> {
+  const waitMs = (time ?? 0) - performance.now();
+  if (waitMs > 0) await sleep(waitMs, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
 }
 
 class Tally {
@@ -63,15 +109,21 @@ class Tally {
     return this.#latenciesMs.length + this.#failed;
   }
 
-  async measure(call: (index: number) => Promise<LoadCallResult>, index: number): Promise<void> {
-    const startedAt = performance.now();
+  async measure(
+    call: (index: number) => Promise<LoadCallResult>,
+    index: number,
+    startedAt: number,
+  ): Promise<{ latencyMs: number; failed: boolean }> {
     try {
       const { replica } = await call(index);
-      this.#latenciesMs.push(performance.now() - startedAt);
+      const latencyMs = performance.now() - startedAt;
+      this.#latenciesMs.push(latencyMs);
       increment(this.#replicas, replica ?? "unknown");
+      return { latencyMs, failed: false };
     } catch (error) {
       this.#failed++;
       increment(this.#errors, error instanceof ClientError ? error.code : "INTERNAL");
+      return { latencyMs: performance.now() - startedAt, failed: true };
     }
   }
 
@@ -84,6 +136,7 @@ class Tally {
       durationMs,
       perSecond: durationMs === 0 ? 0 : (succeeded * 1000) / durationMs,
       latency: summarizeLatencies(this.#latenciesMs),
+      latenciesMs: this.#latenciesMs,
       errors: this.#errors,
       replicas: this.#replicas,
     };

@@ -1,0 +1,139 @@
+import { X509Certificate } from "node:crypto";
+import { join } from "node:path";
+import { decodeCollateral, INTEL_ROOT, type TrustAnchor } from "@cloister/attestation";
+import {
+  type AttestationOptions,
+  type ChannelOptions,
+  createAttestor,
+  pinnedPolicy,
+  type VerifiedReplica,
+} from "@cloister/client";
+import { utf8 } from "@cloister/encoding";
+import { parsePolicy } from "@cloister/policy";
+import { type Command, InvalidArgumentError } from "commander";
+import { InputError, readDocument, readText } from "../read-document.ts";
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface ClientFlags {
+  readonly address: Address;
+  readonly requester?: string;
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly serverName?: string;
+  readonly insecure?: boolean;
+  readonly attest?: string;
+  readonly mrenclave?: string;
+  readonly trustAnchor?: string;
+  readonly collateral?: string;
+}
+
+/** How to reach a server and what it has to prove, for every command that talks to one. */
+export function withClientOptions(command: Command): Command {
+  return command
+    .option("--address <host:port>", "server or gateway", parseAddress, { host: "127.0.0.1", port: 8500 })
+    .option("--requester <folder>", "take the files below from a folder that `cloister up` wrote: .cloister/requester")
+    .option("--ca <file>", "authority of the server's certificate (PEM)")
+    .option("--cert <file>", "own certificate chain, for mutual TLS (PEM)")
+    .option("--key <file>", "key of the own certificate (PEM)")
+    .option("--server-name <name>", "name in the server's certificate (default: the host of --address)")
+    .option("--insecure", "plaintext")
+    .option("--attest <policy>", "verify each replica against this policy before the first request")
+    .option("--mrenclave <hex>", "verify each replica against this one measurement")
+    .option("--trust-anchor <file>", "accept this SIMULATED root (PEM) beside Intel's")
+    .option("--collateral <file>", "collateral to verify with (default: what the replica staples)");
+}
+
+/** `host:port` or `[address]:port`. */
+export function parseAddress(text: string): Address {
+  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  const port = Number(digits);
+  if (host === undefined || !(port >= 1 && port <= 65_535)) throw new InvalidArgumentError("host:port is needed");
+  return { host, port };
+}
+
+/** Reads the files that flags name. Throws `InputError`, `PolicyError`, `AttestationError`. */
+export async function channelOptionsOf(
+  flags: ClientFlags,
+  onVerified?: (replica: VerifiedReplica) => void,
+): Promise<ChannelOptions> {
+  const { address, insecure } = flags;
+  if (insecure === true) return { address, insecure };
+  const files = withRequesterFolder(flags);
+  const attestation = await attestationOf(files, onVerified);
+  const { serverName } = files;
+  return {
+    address,
+    tls: { ...(serverName !== undefined && { serverName }), ...(await readTlsFiles(files)) },
+    ...(attestation !== undefined && { attestation: createAttestor(attestation) }),
+  };
+}
+
+/** What `cloister up` writes; a flag of its own wins. The client's certificate is there in mutual TLS only. */
+function withRequesterFolder(flags: ClientFlags): ClientFlags {
+  const { requester } = flags;
+  if (requester === undefined) return flags;
+  const file = (name: string): string => join(requester, name);
+  return {
+    ca: file("ca.pem"),
+    cert: file("client.pem"),
+    key: file("client-key.pem"),
+    serverName: "grpc.tf-serving.service.com",
+    trustAnchor: file("trust-anchor.pem"),
+    collateral: file("collateral.json"),
+    ...(flags.mrenclave === undefined && { attest: file("policy.json") }),
+    ...flags,
+  };
+}
+
+async function readTlsFiles({ ca, cert, key, requester }: ClientFlags) {
+  const read = async (path: string | undefined): Promise<string | undefined> =>
+    path === undefined ? undefined : readText(path).catch((error: unknown) => missing(error, path, requester));
+  const [caPem, certPem, keyPem] = await Promise.all([read(ca), read(cert), read(key)]);
+  return {
+    ...(caPem !== undefined && { ca: caPem }),
+    ...(certPem !== undefined && { cert: certPem }),
+    ...(keyPem !== undefined && { key: keyPem }),
+  };
+}
+
+/** In the requester's folder of a one-way chain there is no client certificate. */
+function missing(error: unknown, path: string, requester: string | undefined): undefined {
+  if (requester !== undefined && path.startsWith(join(requester, "client"))) return undefined;
+  throw error;
+}
+
+async function attestationOf(
+  { attest, mrenclave, trustAnchor, collateral }: ClientFlags,
+  onVerified: ((replica: VerifiedReplica) => void) | undefined,
+): Promise<AttestationOptions | undefined> {
+  if (attest === undefined && mrenclave === undefined) return undefined;
+  const anchors = [INTEL_ROOT, ...(trustAnchor === undefined ? [] : [await readAnchor(trustAnchor)])];
+  const policy =
+    mrenclave === undefined ? parsePolicy(await readDocument(attest ?? "")) : pinnedPolicy(mrenclave, anchors);
+  const kept = collateral === undefined ? undefined : decodeCollateral(utf8(await readText(collateral)));
+  return {
+    anchors,
+    policy,
+    ...(kept !== undefined && { collateral: () => Promise.resolve(kept) }),
+    ...(onVerified !== undefined && { onVerified }),
+  };
+}
+
+async function readAnchor(path: string): Promise<TrustAnchor> {
+  const text = await readText(path);
+  try {
+    return { name: "simulated", kind: "simulated", certificate: new Uint8Array(new X509Certificate(text).raw) };
+  } catch (cause) {
+    throw new InputError(
+      "FILE_MALFORMED",
+      { what: `${path} was not read`, why: "it holds no certificate", remedy: "give the root certificate, PEM" },
+      { cause },
+    );
+  }
+}
