@@ -37,7 +37,7 @@ describe("cloister up", () => {
     assert.ok(correct >= 970, `at least 97 of each 100 images are right, not ${correct} of 1000`);
     assert.ok(p50Ms > 0 && p99Ms >= p50Ms && perSecond > 0);
 
-    assert.equal(report.attacks.length, 12);
+    assert.equal(report.attacks.length, 13);
     for (const { name, refused, code: refusal } of report.attacks) {
       assert.ok(refused, `the attack ${name} succeeded`);
       assert.match(refusal ?? "", /^[A-Z][A-Z0-9_]+$/);

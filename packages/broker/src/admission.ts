@@ -48,7 +48,7 @@ export interface Refused {
 }
 
 /** A secret as it goes over the wire. */
-export interface ReleasedSecret {
+interface ReleasedSecret {
   /** The name that the policy gives it; "key" for the workload's own. */
   readonly name: string;
   /** With its version, where the source has versions. */

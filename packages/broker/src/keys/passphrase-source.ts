@@ -59,7 +59,7 @@ export async function readSecretFile(path: string): Promise<Uint8Array> {
 }
 
 /** Throws KEY_IN_REPOSITORY where a folder above the path is a git working tree: what is in there gets published one day. */
-export async function refuseRepository(path: string): Promise<void> {
+async function refuseRepository(path: string): Promise<void> {
   for (let folder = dirname(resolve(path)); ; folder = dirname(folder)) {
     const isRepository = await access(join(folder, ".git")).then(
       () => true,

@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:http";
 const HEADER_TIMEOUT_MS = 5000;
 const MAX_CONNECTIONS = 64;
 
-export interface Readiness {
+interface Readiness {
   readonly ready: boolean;
   /** Why not, as codes. */
   readonly reasons: readonly string[];
