@@ -48,7 +48,20 @@ export async function fetchCollateral(
   };
 }
 
+/** Asks a service for the smallest item, once, to see whether it is there. Rejects with `AttestationError` as above. */
+export async function probeService(service: CollateralService, timeoutMs = 5000): Promise<{ readonly date?: Date }> {
+  if (service.kind === "file") return {};
+  const { qeIdentity } = collateralUrls(service, { tee: "sgx", fmspc: "", pckCa: "platform" }, "standard");
+  const { headers } = await getPatiently(qeIdentity, service, { retries: 0, timeoutMs });
+  decodeIssuerChain(firstHeader(headers, ISSUER_CHAIN_HEADERS.qeIdentity));
+  const date = new Date(headers.date ?? Number.NaN);
+  return Number.isNaN(date.getTime()) ? {} : { date };
+}
+
 function issuerChain(headers: IncomingHttpHeaders, names: readonly string[]): string {
-  const header = names.map((name) => headers[name]).find((value) => typeof value === "string");
-  return decodeIssuerChain(typeof header === "string" ? header : undefined);
+  return decodeIssuerChain(firstHeader(headers, names));
+}
+
+function firstHeader(headers: IncomingHttpHeaders, names: readonly string[]): string | undefined {
+  return names.map((name) => headers[name]).find((value) => typeof value === "string");
 }

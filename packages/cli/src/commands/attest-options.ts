@@ -21,12 +21,15 @@ export interface AnchorFlags {
   readonly json?: boolean;
 }
 
-export interface SourceFlags extends AnchorFlags {
-  readonly bundle?: string;
+export interface ServiceFlags extends AnchorFlags {
   readonly service?: string;
   readonly qcnl?: string | true;
   readonly tlsCa?: string;
   readonly allowInsecureTls?: boolean;
+}
+
+export interface SourceFlags extends ServiceFlags {
+  readonly bundle?: string;
   readonly update?: UpdateType;
 }
 
@@ -52,15 +55,22 @@ export function withAnchorOptions(command: Command): Command {
     .option("--json", "print one JSON document");
 }
 
-/** Where collateral comes from, and the options of `withAnchorOptions`. */
-export function withSourceOptions(command: Command): Command {
+/** A collateral service, and the options of `withAnchorOptions`. */
+export function withServiceOptions(command: Command): Command {
   return withAnchorOptions(
     command
-      .option("--bundle <path>", "file or folder of stored collateral; no network is used")
       .option("--service <url>", `PCCS or PCS address, or a preset: ${[...PRESETS.keys()].join(", ")}`)
       .option("--qcnl [file]", "the service that an sgx_default_qcnl.conf names (default: QCNL_CONF_PATH or /etc)")
       .option("--tls-ca <file>", "authority (PEM) of the service's TLS certificate")
-      .option("--allow-insecure-tls", "let a qcnl file turn the TLS check off; newer collateral can then be held back")
+      .option("--allow-insecure-tls", "let a qcnl file turn the TLS check off; newer collateral can then be held back"),
+  );
+}
+
+/** Where collateral comes from: the options of `withServiceOptions`, and stored sets. */
+export function withSourceOptions(command: Command): Command {
+  return withServiceOptions(
+    command
+      .option("--bundle <path>", "file or folder of stored collateral; no network is used")
       .addOption(new Option("--update <type>", "default: standard").choices(["standard", "early"])),
   );
 }
@@ -72,18 +82,23 @@ export async function sourceOf(flags: SourceFlags, command: Command): Promise<So
     command.error("error: name where collateral comes from: one of --bundle, --service, --qcnl", { exitCode: 2 });
   }
   const update = flags.update ?? "standard";
-  if (bundle !== undefined) {
-    return { service: { kind: "file", url: pathToFileURL(resolve(bundle)).href }, update, retries: 0 };
-  }
+  const file: CollateralService = { kind: "file", url: pathToFileURL(resolve(bundle ?? "")).href };
+  const named = await serviceOf(flags);
+  return named === undefined ? { service: file, update, retries: 0 } : { ...named, ...(flags.update && { update }) };
+}
+
+/** The collateral service that is named, if one is. Rejects with the codes of qcnl files. */
+export async function serviceOf(flags: ServiceFlags): Promise<Source | undefined> {
+  const { service, qcnl } = flags;
   const tlsAuthority = flags.tlsCa === undefined ? {} : { tlsAuthority: (await read(flags.tlsCa)).toString("latin1") };
   if (qcnl !== undefined) {
-    const named = qcnlService(await readQcnl(qcnl === true ? undefined : qcnl), {
-      allowInsecureTls: flags.allowInsecureTls === true,
-    });
-    return { ...named, ...(flags.update && { update: flags.update }), service: { ...named.service, ...tlsAuthority } };
+    const settings = await readQcnl(qcnl === true ? undefined : qcnl);
+    const named = qcnlService(settings, { allowInsecureTls: flags.allowInsecureTls === true });
+    return { ...named, service: { ...named.service, ...tlsAuthority } };
   }
-  const preset = PRESETS.get(service ?? "")?.service;
-  return { service: { ...(preset ?? { kind: "pccs", url: service ?? "" }), ...tlsAuthority }, update };
+  if (service === undefined) return undefined;
+  const known = PRESETS.get(service)?.service ?? { kind: "pccs" as const, url: service };
+  return { service: { ...known, ...tlsAuthority }, update: "standard" };
 }
 
 /** Intel's root and the simulated ones that were named, which are printed loudly. Rejects with TRUST_ANCHOR_INVALID. */

@@ -1,0 +1,7 @@
+// `@cloister/enclave/doctor`: what a machine lacks for its purpose, and what error numbers mean.
+export { diagnose } from "./diagnose.ts";
+export { ERROR_NUMBERS, type ErrorNumber } from "./error-numbers.ts";
+export { explainError, type Meaning } from "./explain.ts";
+export type { HostFacts, Purpose } from "./facts.ts";
+export type { Finding, Severity } from "./finding.ts";
+export { gatherFacts, type GatherOptions } from "./gather.ts";
