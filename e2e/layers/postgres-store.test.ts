@@ -308,6 +308,11 @@ test("keys are shared, a revocation counts for the next read, and the database n
   await assert.rejects(KeyStore.open({ storage: stores[0]!.keyStorage, protection: wrong }), {
     code: "KEY_STORE_LOCKED",
   });
+  await database.admin("CREATE TABLE kept AS SELECT * FROM cloister.documents");
+  await a.generate("digits/5");
+  await b.secret("digits/5");
+  await database.admin("UPDATE cloister.documents d SET version = d.version + 1, content = k.content FROM kept k");
+  await assert.rejects(b.secret("digits/2"), { code: "KEY_STORE_DAMAGED" });
   await database.admin("UPDATE cloister.documents SET version = 1");
   await assert.rejects(b.secret("digits/2"), { code: "STORE_DAMAGED" });
   await database.admin("DELETE FROM cloister.documents");

@@ -17,6 +17,7 @@ const base64 = z.base64().max(16_384);
 
 const fileSchema = z.strictObject({
   schema: z.literal(SCHEMA),
+  revision: z.int().min(1),
   protection: z.discriminatedUnion("kind", [
     z.strictObject({ kind: z.literal("passphrase"), salt: base64 }),
     z.strictObject({
@@ -52,6 +53,13 @@ export interface StoredKey {
   readonly secret: Secret;
 }
 
+/** All keys of a store. */
+export interface KeyDocument {
+  /** Counts changes, under the HMAC: a document that was put back does not pass for a newer one. */
+  readonly revision: number;
+  readonly keys: readonly StoredKey[];
+}
+
 /** The two keys that a store works with; they live as long as it is open. */
 export interface MasterKeys {
   readonly head: ProtectionHead;
@@ -69,9 +77,10 @@ export function masterKeys(head: ProtectionHead, master: Secret): MasterKeys {
 }
 
 /** The file's bytes. Every secret is encrypted anew under a random nonce. */
-export function encodeKeyFile(keys: readonly StoredKey[], master: MasterKeys): Uint8Array {
+export function encodeKeyFile({ revision, keys }: KeyDocument, master: MasterKeys): Uint8Array {
   const body: Omit<KeyFile, "mac"> = {
     schema: SCHEMA,
+    revision,
     protection: master.head,
     keys: keys.map((key) => Object.assign(headOf(key), { sealed: seal(key, master).toString("base64") })),
   };
@@ -84,12 +93,13 @@ export function keyFileProtection(bytes: Uint8Array): ProtectionHead {
 }
 
 /** Reads all keys. Throws KEY_STORE_DAMAGED, or KEY_STORE_LOCKED where the passphrase is wrong or the file was changed. */
-export function decodeKeyFile(bytes: Uint8Array, master: MasterKeys): StoredKey[] {
+export function decodeKeyFile(bytes: Uint8Array, master: MasterKeys): KeyDocument {
   const { mac, ...body } = parse(bytes);
   const given = Buffer.from(mac, "base64");
   const expected = macOf(body, master);
   if (given.length !== expected.length || !timingSafeEqual(given, expected)) throw locked();
-  return body.keys.map(({ sealed, ...head }) => openKey(head, Buffer.from(sealed, "base64"), master));
+  const keys = body.keys.map(({ sealed, ...head }) => openKey(head, Buffer.from(sealed, "base64"), master));
+  return { revision: body.revision, keys };
 }
 
 type KeyFile = z.infer<typeof fileSchema>;

@@ -164,3 +164,14 @@ for (const [what, hex, code] of refused) {
     await assert.rejects(store.import("k", new Secret(new Uint8Array(Buffer.from(hex, "hex")), "key")), { code });
   });
 }
+
+test("a file that is put back while the store is open is KEY_STORE_DAMAGED", async (t) => {
+  const path = await storePath(t);
+  const store = await KeyStore.open({ path, protection: quick });
+  await store.generate("digits/1");
+  const before = await readFile(path);
+  await store.revoke("digits/1");
+  await writeFile(path, before);
+  await assert.rejects(store.secret("digits/1"), { code: "KEY_STORE_DAMAGED" });
+  await assert.rejects(store.generate("digits/2"), { code: "KEY_STORE_DAMAGED" });
+});

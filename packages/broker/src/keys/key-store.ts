@@ -7,6 +7,7 @@ import {
   decodeKeyFile,
   encodeKeyFile,
   headOf,
+  type KeyDocument,
   keyFileProtection,
   type MasterKeys,
   masterKeys,
@@ -22,6 +23,7 @@ const PINNED = /^(.+)@([1-9]\d{0,5})$/;
 /** Ids of the broker's own keys start with it. No policy can name one: its ids start with a letter or digit. */
 const OWN = "_";
 const MS_PER_SECOND = 1000;
+const EMPTY: KeyDocument = { revision: 1, keys: [] };
 
 export type KeyListing = Omit<StoredKey, "secret">;
 
@@ -34,6 +36,7 @@ export class KeyStore implements KeySource {
   readonly #clock: () => Date;
   readonly #master: MasterKeys;
   #keys: readonly StoredKey[];
+  #revision: number;
   #mark: string;
   #writing: Promise<void> = Promise.resolve();
 
@@ -41,13 +44,14 @@ export class KeyStore implements KeySource {
     storage: KeyStorage,
     clock: () => Date,
     master: MasterKeys,
-    keys: readonly StoredKey[],
+    { keys, revision }: KeyDocument,
     mark: string,
   ) {
     this.#storage = storage;
     this.#clock = clock;
     this.#master = master;
     this.#keys = keys;
+    this.#revision = revision;
     this.#mark = mark;
   }
 
@@ -64,7 +68,7 @@ export class KeyStore implements KeySource {
     const seen = await storage.read();
     if (seen.bytes === undefined) {
       const { master, mark, isOurs } = await start(storage, protection);
-      if (isOurs) return new KeyStore(storage, clock, master, [], mark);
+      if (isOurs) return new KeyStore(storage, clock, master, EMPTY, mark);
     }
     const { bytes, mark } = seen.bytes === undefined ? await storage.read() : seen;
     if (bytes === undefined) throw gone();
@@ -180,20 +184,28 @@ export class KeyStore implements KeySource {
 
   #adopt({ bytes, mark }: SeenDocument): void {
     if (bytes === undefined) throw gone();
-    this.#keys = decodeKeyFile(bytes, this.#master);
+    const { keys, revision } = decodeKeyFile(bytes, this.#master);
+    if (revision < this.#revision) {
+      // A key that was revoked since would come back to life.
+      throw fail("KEY_STORE_DAMAGED", "it is older than the one seen before", "restore the newest copy");
+    }
+    this.#keys = keys;
+    this.#revision = revision;
     this.#mark = mark;
   }
 
   /** Changes one after the other; memory follows the storage. */
   async #change(edit: (keys: readonly StoredKey[]) => readonly StoredKey[]): Promise<void> {
     const change = async (): Promise<void> => {
-      let keys = this.#keys;
+      let [keys, revision] = [this.#keys, this.#revision];
       const mark = await this.#storage.update(async (seen) => {
         if (seen.mark !== this.#mark) this.#adopt(seen);
         keys = edit(this.#keys);
-        return Promise.resolve(encodeKeyFile(keys, this.#master));
+        revision = this.#revision + 1;
+        return Promise.resolve(encodeKeyFile({ revision, keys }, this.#master));
       });
       this.#keys = keys;
+      this.#revision = revision;
       this.#mark = mark;
     };
     const turn = this.#writing.then(change);
@@ -209,7 +221,7 @@ async function start(storage: KeyStorage, protection: KeyProtection) {
   let isOurs = false;
   const mark = await storage.update(({ bytes }) => {
     isOurs = bytes === undefined;
-    return Promise.resolve(isOurs ? encodeKeyFile([], master) : undefined);
+    return Promise.resolve(isOurs ? encodeKeyFile(EMPTY, master) : undefined);
   });
   return { master, mark, isOurs };
 }
