@@ -76,7 +76,19 @@ function checkTcb({ tcb }: Workload, claims: PolicyClaims, at: Date, rule: strin
       got: String(claims.evaluationDataNumber),
     });
   }
-  return [...denials, ...checkAge(tcb.maximumCollateralAgeDays, claims, at, `${rule}.maximumCollateralAgeDays`)];
+  return [
+    ...denials,
+    ...checkExpiry(claims, at, rule),
+    ...checkAge(tcb.maximumCollateralAgeDays, claims, at, `${rule}.maximumCollateralAgeDays`),
+  ];
+}
+
+/** Gramine's verifier looks at expiry only where the status is the best one; no status makes up for it here. */
+function checkExpiry(claims: PolicyClaims, at: Date, rule: string): Denial[] {
+  // Not `<`: an expiry that is not a date is over.
+  if (Date.parse(claims.earliestExpiry) >= at.getTime()) return [];
+  const expected = `not before ${Number.isNaN(at.getTime()) ? "an unknown time" : at.toISOString()}`;
+  return [{ code: "COLLATERAL_EXPIRED", rule, claim: "earliestExpiry", expected, got: claims.earliestExpiry }];
 }
 
 function checkAge(maximumDays: number | null, claims: PolicyClaims, at: Date, rule: string): Denial[] {

@@ -92,6 +92,19 @@ const denials: [string, Record<string, unknown>, Partial<PolicyClaims>, string[]
     { earliestIssue: "?" },
     ["COLLATERAL_TOO_OLD"],
   ],
+  [
+    "expired collateral with a weaker status that is allowed (Gramine's verifier lets it pass)",
+    { tcb: { statuses: ["UpToDate", "OutOfDate"] } },
+    { tcbStatus: "OutOfDate", earliestExpiry: "2026-05-31T23:59:59.999Z" },
+    ["COLLATERAL_EXPIRED"],
+  ],
+  ["an expiry that is no date", {}, { earliestExpiry: "soon" }, ["COLLATERAL_EXPIRED"]],
+  [
+    "a debug trust domain",
+    { identities: [{ tee: "tdx", mrtd: HEX("d1", 48) }] },
+    { tee: "tdx", sgx: null, tdx: { mrtd: HEX("d1", 48), rtmrs: [] }, debug: true },
+    ["DEBUG_ENCLAVE"],
+  ],
   ["another machine type", { fmspcs: ["00606a000001"] }, {}, ["FMSPC_NOT_ALLOWED"]],
   ["another machine", { ppids: [HEX("98", 16)] }, {}, ["PPID_NOT_ALLOWED"]],
   ["a listed machine, in upper case", { fmspcs: ["00606A000000"], ppids: [HEX("99", 16)] }, {}, []],
@@ -119,7 +132,7 @@ for (const [what, overrides, changed, expected] of denials) {
 
 test("a time that is not a time is outside every window", () => {
   const window = { validity: { notAfter: "2030-01-01T00:00:00Z" } };
-  assert.deepEqual(codes(window, {}, new Date(Number.NaN)), ["OUTSIDE_VALIDITY_WINDOW"]);
+  assert.deepEqual(codes(window, {}, new Date(Number.NaN)), ["COLLATERAL_EXPIRED", "OUTSIDE_VALIDITY_WINDOW"]);
 });
 
 test("a trust domain is known by its MRTD and by the run-time measurements that are named", () => {
