@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
+import { once } from "node:events";
 import { unlink, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -21,6 +23,7 @@ import {
   verifyContinuation,
   verifyLogProof,
 } from "@cloister/release-log";
+import { Connection } from "../../packages/broker/src/store/postgres/connection.ts";
 import { mountSmallDisk } from "../support/small-disk.ts";
 import { startPostgres, type TestDatabase } from "../support/postgres.ts";
 
@@ -286,6 +289,21 @@ test("a writer that stops in the middle of a transaction holds the others up for
   await assert.rejects(store.log.append(entry(1)), { code: "LOG_WRITE_FAILED" });
   await long;
   await store.log.append(entry(2));
+});
+
+test("a database that does not answer costs those who wait one time-out together, not one each", async (t) => {
+  const silent = createServer(() => undefined);
+  t.after(() => silent.close());
+  silent.listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  const { port } = silent.address() as AddressInfo;
+  const connection = new Connection({ host: "127.0.0.1", port, database: "postgres", user: "cloister" });
+  const startedAt = Date.now();
+  const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => connection.query("SELECT 1")));
+  for (const outcome of outcomes) {
+    assert.equal(outcome.status === "rejected" && (outcome.reason as { code: string }).code, "STORE_UNAVAILABLE");
+  }
+  assert.ok(Date.now() - startedAt < 8000);
 });
 
 test("keys are shared, a revocation counts for the next read, and the database never holds one in the clear", async (t) => {

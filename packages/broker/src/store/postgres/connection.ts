@@ -4,6 +4,7 @@ import { Client, type ClientConfig, type QueryResult } from "pg";
 import { BrokerError } from "../../broker-error.ts";
 
 const CONNECT_TIMEOUT_MS = 3000;
+const RETRY_PAUSE_MS = 250;
 /** The server ends a statement, a wait for a lock and a transaction that its broker has left standing. */
 const STATEMENT_TIMEOUT_MS = 10_000;
 const LOCK_TIMEOUT_MS = 5000;
@@ -52,6 +53,7 @@ export class Connection {
   #client: Client | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #isClosed = false;
+  #failure: { readonly error: unknown; readonly at: number } | undefined;
 
   constructor(settings: PostgresSettings) {
     this.#settings = settings;
@@ -96,7 +98,13 @@ export class Connection {
   }
 
   async #open(): Promise<Client> {
-    const client = await connectPostgres(this.#settings);
+    // Those who waited their turn behind an attempt that timed out do not each try for as long again.
+    if (this.#failure !== undefined && performance.now() - this.#failure.at < RETRY_PAUSE_MS) throw this.#failure.error;
+    const client = await connectPostgres(this.#settings).catch((error: unknown) => {
+      this.#failure = { error, at: performance.now() };
+      throw error;
+    });
+    this.#failure = undefined;
     const forget = (): void => this.#forget(client);
     // One that breaks while it is idle costs no request.
     client.on("error", forget).on("end", forget);
