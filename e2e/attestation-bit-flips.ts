@@ -1,5 +1,5 @@
 // Changes every single bit of a quote and of every collateral item and reports each that is still accepted.
-// Run: node e2e/attestation-bit-flips.ts [CASE...]. Exit code 1 where an acceptance has no explanation.
+// Run: npm run bit-flips [-- CASE...]. Exit code 1 where an acceptance has no explanation.
 
 import { flipBits } from "../packages/attestation/src/rim/testing/bit-flips.ts";
 import { loadCase } from "../packages/attestation/src/rim/testing/dcap-bundle.ts";

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { flipBits } from "./rim/testing/bit-flips.ts";
 import { loadCase } from "./rim/testing/dcap-bundle.ts";
 
-// A sample, moved on by a prime. `node e2e/attestation-bit-flips.ts` runs all of them.
+// A sample, moved on by a prime. `npm run bit-flips` runs all of them.
 for (const id of ["sgx-00a067-config-sw/valid", "tdx5-90c06f-td15-uptodate/valid"]) {
   test(`no changed bit goes unnoticed: ${id}`, () => {
     const { flips, refusals, accepted } = flipBits(loadCase(id), 97);
