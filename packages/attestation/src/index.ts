@@ -11,6 +11,7 @@ export type {
   TcbStatus,
   TdxClaims,
   VerifiedClaims,
+  VerifierName,
 } from "./claims.ts";
 export { stepsUntil, type AppraisalStep } from "./appraisal-steps.ts";
 export { decodeCollateral, encodeCollateral, type Collateral } from "./collateral.ts";
@@ -24,6 +25,8 @@ export {
   type AppraisalErrorCode,
   type AttestationErrorCode,
   type CollateralErrorCode,
+  type MaaErrorCode,
+  type QcnlErrorCode,
   type RaTlsErrorCode,
 } from "./errors.ts";
 export { parseQuote, stripZeroPadding, type Quote, type QuoteBody } from "./quote/quote.ts";

@@ -56,8 +56,7 @@ export async function writeSet(folder: string, key: StoredKey, collateral: Colla
   return path;
 }
 
-/** Writes a set to a file of any name, whole or not at all. */
-export async function writeSetFile(path: string, collateral: Collateral): Promise<void> {
+async function writeSetFile(path: string, collateral: Collateral): Promise<void> {
   const temporary = `${path}.${process.pid}.new`;
   const file = await open(temporary, "w", 0o644);
   try {
