@@ -63,12 +63,7 @@ export function keysCommand(setExit: (code: number) => void): Command {
     .action(run(exportKey));
   add("rotate", "Make the next version; the one before stays valid beside it for a while.")
     .argument("<id>")
-    .option(
-      "--overlap-hours <n>",
-      `how long (default: ${DEFAULT_OVERLAP_HOURS})`,
-      wholeNumber(0, MAX_OVERLAP_HOURS),
-      DEFAULT_OVERLAP_HOURS,
-    )
+    .option("--overlap-hours <n>", "how long", wholeNumber(0, MAX_OVERLAP_HOURS), DEFAULT_OVERLAP_HOURS)
     .action(run(rotate));
   add("revoke", "Never release it again: all versions, or <id>@<version>.")
     .argument("<id>", "or <id>@<version>")

@@ -18,7 +18,7 @@ export function brokerCommand(setExit: (code: number) => void): Command {
     "Run the secret provisioning service: enclaves that the policy names get their keys. Logs are JSON lines.",
   );
   withServiceOptions(withKeyOptions(broker))
-    .option("--grace-seconds <n>", "how long a stop waits for open connections (default: 10)", wholeNumber(0, 600), 10)
+    .option("--grace-seconds <n>", "how long a stop waits for open connections", wholeNumber(0, 600), 10)
     .option("--json", "has no effect: the output is JSON lines always")
     .action(async (flags: BrokerFlags) => setExit(await serve(flags)));
   return broker.addCommand(keysCommand(setExit));
