@@ -1,0 +1,53 @@
+// The engine under measurement, in a process of its own: node bench/clients/engine.ts PATH THREADS. PATH is a SavedModel folder
+// or a frozen graph from `input` to `predict`. Answers lines of JSON as engine_tensorflow.py does.
+
+import { readFile, stat } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import { elementCount, type Tensor } from "@cloister/encoding/tensor";
+import { OnnxEngine, type Servable } from "@cloister/model-server/engine";
+import { importFrozenGraph, type ModelFiles } from "@cloister/saved-model";
+import { readTree } from "@cloister/protected-files/rim";
+
+async function readModel(path: string): Promise<ModelFiles> {
+  if ((await stat(path)).isDirectory()) return readTree(path);
+  return importFrozenGraph(new Uint8Array(await readFile(path))).files;
+}
+
+function batchOf(servable: Servable, count: number): Map<string, Tensor> {
+  const signature = servable.signatures.get("serving_default");
+  const [alias, info] = [...(signature?.inputs ?? [])][0] ?? [];
+  if (alias === undefined || !info?.shape) throw new Error("the model has no input of known rank");
+  const shape = [count, ...info.shape.slice(1)];
+  const length = elementCount(shape);
+  const data =
+    info.dtype === "int32"
+      ? Int32Array.from({ length }, (_, i) => (i * 7919) % 1000)
+      : Float32Array.from({ length }, (_, i) => ((i * 7919) % 1000) / 1000);
+  return new Map([[alias, { dtype: info.dtype, shape, data }]]);
+}
+
+const [path = "", threads = "0"] = process.argv.slice(2);
+let files: ModelFiles | undefined = await readModel(path);
+const startedAt = performance.now();
+const servable = await new OnnxEngine({ threads: Number(threads), execution: "worker" }).load(files);
+files = undefined;
+const outputs = [...(servable.signatures.get("serving_default")?.outputs.keys() ?? [])];
+const predict = (inputs: Map<string, Tensor>): Promise<Map<string, Tensor>> =>
+  servable.run({ signature: "serving_default", inputs, outputs });
+await predict(batchOf(servable, 1));
+console.log(JSON.stringify({ loadMs: performance.now() - startedAt }));
+for await (const line of createInterface({ input: process.stdin })) {
+  const { batch, count } = JSON.parse(line) as { batch: number; count: number };
+  const inputs = batchOf(servable, batch);
+  await predict(inputs);
+  const [from, cpu] = [performance.now(), process.cpuUsage()];
+  for (let i = 0; i < count; i++) await predict(inputs);
+  const used = process.cpuUsage(cpu);
+  const measured = {
+    ms: (performance.now() - from) / count,
+    cpuMs: (used.user + used.system) / 1000 / count,
+    residentMiB: process.memoryUsage.rss() / 2 ** 20,
+  };
+  console.log(JSON.stringify(measured));
+}
+await servable.close();
