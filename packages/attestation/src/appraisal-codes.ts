@@ -8,8 +8,8 @@ export type DocumentName = "TCB_INFO" | "QE_IDENTITY";
 export type TimeFault = "EXPIRED" | "NOT_YET_VALID";
 type ItemFault = "MALFORMED" | "SIGNATURE_INVALID" | TimeFault;
 export type ChainFault = ItemFault | "LENGTH" | "ROOT_NOT_TRUSTED" | "NAME_MISMATCH" | "PROFILE" | "ROLE";
-export type CrlFault = ItemFault | "ISSUER_MISMATCH";
-export type DocumentFault = ItemFault | "TEE_MISMATCH";
+type CrlFault = ItemFault | "ISSUER_MISMATCH";
+type DocumentFault = ItemFault | "TEE_MISMATCH";
 
 /** Codes of `appraise`. The order of checks is fixed, so evidence with two faults always gives the same one. */
 export type AppraisalErrorCode =

@@ -11,4 +11,10 @@ async function pfCrypt(theirs: readonly string[]): Promise<number> {
   return runPfCrypt(theirs).catch((error: unknown) => reportError(error, argv));
 }
 
+// A reader of a pipe that has seen enough is no fault.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit();
+});
+
 process.exitCode = words === undefined ? await (await import("./program.ts")).run(argv) : await pfCrypt(words);

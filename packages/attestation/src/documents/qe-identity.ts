@@ -4,7 +4,7 @@ import { readDates, type DocumentDates } from "./signed-document.ts";
 import { readIsvLevels, type IsvLevel } from "./tcb-info.ts";
 
 /** Enclaves of Intel's that have identities. */
-export type EnclaveId = "QE" | "TD_QE" | "QVE" | "QAE";
+type EnclaveId = "QE" | "TD_QE" | "QVE" | "QAE";
 
 /** QE identity, version 2 (dcap.md C.4). Masked fields are compared as `(value & mask) === expected`. */
 export interface QeIdentity extends DocumentDates {

@@ -16,7 +16,7 @@ const PLATFORM_STATUSES: readonly CollateralTcbStatus[] = [
 ];
 
 /** Words for a quoting enclave or a TDX module, which has no configuration. */
-export const PART_STATUSES = ["UpToDate", "OutOfDate", "Revoked"] as const;
+const PART_STATUSES = ["UpToDate", "OutOfDate", "Revoked"] as const;
 export type PartStatus = (typeof PART_STATUSES)[number];
 
 /** What a level says of those that reach it. */

@@ -3,7 +3,7 @@ import { fromBase64 } from "@cloister/encoding/base64";
 import { parsePem } from "@cloister/encoding/pem";
 import { parseCertificate, parseCrl } from "@cloister/encoding/x509";
 import { decodeCollateral } from "../collateral.ts";
-import { refusal } from "../errors.ts";
+import { AttestationError, refusal } from "../errors.ts";
 import { INTENDED_LEGACY_QUOTE_OID, LEGACY_QUOTE_OID, TAGGED_EVIDENCE_OID } from "../ra-tls-evidence.ts";
 import { describeCertificate, describeCrl, isPck } from "./describe-certificate.ts";
 import { describeCollateral, describeQeIdentity, describeTcbInfo, documentKind } from "./describe-documents.ts";
@@ -20,12 +20,14 @@ const EVIDENCE_OIDS: ReadonlySet<string> = new Set([LEGACY_QUOTE_OID, INTENDED_L
 /**
  * Reads an item of unknown kind for people: a quote, a certificate (RA-TLS, PCK or other) or chain, a revocation list, TCB info,
  * a QE identity or stored collateral; binary, PEM, JSON, hex or base64. Nothing in it is verified.
- * Throws `AttestationError` ITEM_UNKNOWN.
+ * Throws `AttestationError` ITEM_UNKNOWN, or with a QUOTE_ or RA_TLS_ code for evidence that is broken.
  */
 export function inspectItem(bytes: Uint8Array): Inspection {
   try {
     return inspectBinary(bytes) ?? inspectText(fromUtf8(bytes)?.trim() ?? "");
   } catch (error) {
+    // What begins like a quote or carries evidence, and is broken, is told apart from the unknown.
+    if (error instanceof AttestationError && /^(QUOTE|RA_TLS)_/.test(error.code)) throw error;
     throw refusal("ITEM_UNKNOWN", error);
   }
 }

@@ -92,7 +92,7 @@ test("what is none of these is refused with a code", () => {
     '{"tcbInfo":{}}',
   ];
   for (const text of bad) assert.throws(() => inspectItem(utf8(text)), { code: "ITEM_UNKNOWN" });
-  assert.throws(() => inspectItem(quote.subarray(0, 600)), { code: "ITEM_UNKNOWN" });
+  assert.throws(() => inspectItem(quote.subarray(0, 600)), { code: "QUOTE_MALFORMED" });
 });
 
 test("names cannot steer a terminal", () => {

@@ -5,7 +5,7 @@ import { parseSgxReport, SGX_REPORT_BYTES, type SgxReport } from "./sgx-report.t
 import { parseSignatureDataV3, parseSignatureDataV4, type SignatureData } from "./signature-data.ts";
 import { parseTdReport, TD_REPORT_BYTES, type TdReport } from "./td-report.ts";
 
-export const MAX_QUOTE_BYTES = 16 * 1024;
+const MAX_QUOTE_BYTES = 16 * 1024;
 
 const HEADER_BYTES = 48;
 const ECDSA_P256 = 2;

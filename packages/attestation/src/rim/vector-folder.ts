@@ -3,6 +3,8 @@ import { join, sep } from "node:path";
 import { parseVectorIndex, runVector, type VectorOutcome } from "../vectors.ts";
 import { PatchError } from "../vectors/patch.ts";
 
+export type { VectorOutcome } from "../vectors.ts";
+
 const MAX_FILE_BYTES = 1 << 26;
 
 /**

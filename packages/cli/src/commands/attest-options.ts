@@ -10,7 +10,8 @@ import { CodedError } from "@cloister/encoding";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Terminal } from "../output/terminal.ts";
 
-export type AttestInputErrorCode = "TRUST_ANCHOR_INVALID" | "EVIDENCE_UNSUPPORTED" | "INPUT_NOT_READ";
+export type AttestInputErrorCode =
+  "TRUST_ANCHOR_INVALID" | "EVIDENCE_UNSUPPORTED" | "INPUT_NOT_READ" | "VECTORS_NOT_READ";
 
 /** Refusals of what was given on the command line. */
 export class AttestInputError extends CodedError<AttestInputErrorCode> {}

@@ -70,7 +70,13 @@ test("vectors runs a foreign folder without a crash, and says when a folder has 
     .split("\n")
     .map((line) => json(line)["verdict"]);
   assert.deepEqual(verdicts, ["rejected", "unsupported", "unsupported"]);
-  assert.equal((await cloister(join(folder, ".."), "vectors", "/nonexistent")).code, 1);
+  for (const text of ["{}", "[", '{"bundles":{},"cases":5}']) {
+    await writeFile(join(folder, "index.json"), text);
+    const refused = await cloister(folder, "vectors", ".");
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /^VECTORS_NOT_READ: /);
+  }
+  assert.match((await cloister(folder, "vectors", "/nonexistent")).stderr, /^VECTORS_NOT_READ: /);
 });
 
 test("inspect names the kind and shows the content", async (t) => {
@@ -92,6 +98,7 @@ test("inspect names the kind and shows the content", async (t) => {
   const refused = await cloister(folder, "inspect", "noise");
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /^ITEM_UNKNOWN: /);
+  assert.match((await cloister(folder, "inspect", "missing")).stderr, /^INPUT_NOT_READ: /);
 });
 
 test("verify ticks every step of a quote from a bundle, and prints loudly that the root is simulated", async (t) => {

@@ -1,10 +1,10 @@
-import { readFile } from "node:fs/promises";
 import { inspectItem } from "@cloister/attestation/inspect";
-import { runVectorFolder } from "@cloister/attestation/vector-folder";
+import { runVectorFolder, type VectorOutcome } from "@cloister/attestation/vector-folder";
 import { Command } from "commander";
 import { EXIT } from "../output/exit-code.ts";
 import { openTerminal } from "../output/terminal.ts";
 import { attestCollateralCommand } from "./attest-collateral.ts";
+import { AttestInputError, read } from "./attest-options.ts";
 import { showDetails, showVectorCounts } from "./attest-output.ts";
 import { attestVerifyCommand } from "./attest-verify.ts";
 
@@ -35,7 +35,7 @@ export function attestCommand(setExit: (code: number) => void): Command {
 }
 
 async function inspect(file: string, flags: JsonFlag): Promise<number> {
-  const { kind, details } = inspectItem(await readFile(file));
+  const { kind, details } = inspectItem(await read(file));
   const terminal = openTerminal(flags.json === true);
   terminal.line(terminal.style("bold", kind));
   showDetails(terminal, details);
@@ -48,7 +48,7 @@ async function inspect(file: string, flags: JsonFlag): Promise<number> {
 function runVectors(folder: string, flags: JsonFlag): number {
   const terminal = openTerminal(flags.json === true);
   const counts = new Map<string, number>();
-  for (const { id, verdict, code, tcbStatus, advisoryIDs } of runVectorFolder(folder)) {
+  for (const { id, verdict, code, tcbStatus, advisoryIDs } of casesOf(folder)) {
     counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
     terminal.line(`${verdict.padEnd(11)} ${id}  ${code ?? tcbStatus ?? ""}`);
     if (flags.json !== true) continue;
@@ -56,4 +56,21 @@ function runVectors(folder: string, flags: JsonFlag): number {
   }
   showVectorCounts(terminal, counts);
   return counts.has("crashed") ? EXIT.refused : EXIT.done;
+}
+
+/** What a case holds never throws, so what is thrown is about the folder. */
+function* casesOf(folder: string): Generator<VectorOutcome> {
+  try {
+    yield* runVectorFolder(folder);
+  } catch (cause) {
+    throw new AttestInputError(
+      "VECTORS_NOT_READ",
+      {
+        what: `${folder} was not run`,
+        why: "it has no index.json that can be read",
+        remedy: "name a folder in the format of packages/attestation/vectors/dcap",
+      },
+      { cause },
+    );
+  }
 }

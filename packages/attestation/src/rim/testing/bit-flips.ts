@@ -4,7 +4,7 @@ import { createVerifier, type Verifier } from "../../verifier.ts";
 import type { DcapBundle } from "./dcap-bundle.ts";
 
 /** A changed bit that was not noticed. */
-export interface AcceptedFlip {
+interface AcceptedFlip {
   readonly item: string;
   readonly byte: number;
   readonly bit: number;
@@ -20,7 +20,7 @@ export interface FlipReport {
 
 export type FlipItem = "quote" | keyof Collateral;
 
-export const FLIP_ITEMS: readonly FlipItem[] = [
+const FLIP_ITEMS: readonly FlipItem[] = [
   "quote",
   "tcbInfo",
   "tcbInfoIssuerChain",
