@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type ModelServer, startModelServer } from "@cloister/model-server";
 import { elementwiseEngine, testCertificates } from "@cloister/model-server/testing";
 import { createChannel, generateLoad, PredictClient, predictFrame } from "./index.ts";
@@ -70,4 +71,40 @@ test("a server that comes back is used again", async () => {
   assert.equal((await client.predictFrame(frame)).replica, "second");
   await channel.close();
   await second.close();
+});
+
+test("calls go past an address that is down, and connections are spread over those that are up", async () => {
+  const [one, two] = await Promise.all([start("one"), start("two")]);
+  const channel = createChannel({
+    address: { host: "127.0.0.1", port: 1 },
+    moreAddresses: [one.address, two.address],
+    tls: { ca: certificates.ca, serverName: "server.test" },
+    connections: 6,
+  });
+  const client = new PredictClient(channel);
+  const seen = new Set<string | undefined>();
+  for (let call = 0; call < 24; call++) seen.add((await client.predictFrame(frame)).replica);
+  assert.deepEqual(seen, new Set(["one", "two"]));
+  await channel.close();
+  await Promise.all([one.close(), two.close()]);
+});
+
+test("connections end with their age, so that a server which came later gets load", async () => {
+  const ports = [1, 2].map(() => 0);
+  const one = await start("one");
+  ports.fill(one.address.port);
+  const passthrough = await startPassthrough(ports);
+  const channel = createChannel({
+    address: { host: "127.0.0.1", port: passthrough.port },
+    tls: { ca: certificates.ca, serverName: "server.test" },
+    maxConnectionAgeMs: 40,
+  });
+  const client = new PredictClient(channel);
+  assert.equal((await client.predictFrame(frame)).replica, "one");
+  const two = await start("two");
+  ports.fill(two.address.port);
+  await sleep(50);
+  assert.equal((await client.predictFrame(frame)).replica, "two");
+  await channel.close();
+  await Promise.all([one.close(), two.close(), passthrough.close()]);
 });

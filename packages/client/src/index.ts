@@ -2,7 +2,7 @@ export { type Attestor, createAttestor } from "./attested/attestor.ts";
 export type { AttestationOptions, VerifiedReplica } from "./attested/options.ts";
 export { pinnedPolicy } from "./attested/pinned-policy.ts";
 export { type Channel, createChannel } from "./channel/channel.ts";
-export type { ChannelOptions, ChannelTls, UnaryRequest, UnaryResponse } from "./channel/options.ts";
+export type { Address, ChannelOptions, ChannelTls, UnaryRequest, UnaryResponse } from "./channel/options.ts";
 export { ClientError, type ClientErrorCode } from "./errors.ts";
 export { type ImageOptions, imageToTensor } from "./image/image-tensor.ts";
 export { type ScoredClass, topK } from "./image/top-k.ts";

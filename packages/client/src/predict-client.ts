@@ -32,6 +32,8 @@ export interface CallOptions {
   readonly deadlineMs?: number;
   /** All calls of this client are idempotent. Default 5. */
   readonly retries?: number;
+  /** Send it over the next connection as well when there is no answer after this time; the first answer counts. */
+  readonly hedgeAfterMs?: number;
   readonly signal?: AbortSignal;
 }
 

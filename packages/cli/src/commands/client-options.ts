@@ -2,6 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { decodeCollateral, INTEL_ROOT, type TrustAnchor } from "@cloister/attestation";
 import {
+  type Address,
   type AttestationOptions,
   type ChannelOptions,
   createAttestor,
@@ -12,11 +13,6 @@ import { utf8 } from "@cloister/encoding";
 import { parsePolicy } from "@cloister/policy";
 import { type Command, InvalidArgumentError } from "commander";
 import { InputError, readDocument, readText } from "../read-document.ts";
-
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-}
 
 export interface ClientFlags {
   readonly address: Address;

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { callFailed, ClientError } from "../errors.ts";
 import { sendOnce } from "./attempt.ts";
 import { Connection } from "./connection.ts";
-import type { ChannelOptions, UnaryRequest, UnaryResponse } from "./options.ts";
+import { hedged } from "./hedge.ts";
+import type { Address, ChannelOptions, UnaryRequest, UnaryResponse } from "./options.ts";
 
 const DEFAULT_MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 const RETRYABLE: ReadonlySet<string> = new Set(["UNAVAILABLE", "CLOSED_AFTER_HANDSHAKE"]);
@@ -38,6 +39,7 @@ class PooledChannel implements Channel {
   readonly #options: ChannelOptions;
   readonly #slots: (Promise<Connection> | undefined)[];
   #next = 0;
+  #opened = 0;
   #isClosed = false;
 
   constructor(options: ChannelOptions) {
@@ -45,7 +47,13 @@ class PooledChannel implements Channel {
     this.#slots = Array.from({ length: options.connections ?? 1 }, () => undefined);
   }
 
-  async call(request: UnaryRequest): Promise<UnaryResponse> {
+  call(request: UnaryRequest): Promise<UnaryResponse> {
+    const { hedgeAfterMs } = request;
+    if (hedgeAfterMs === undefined) return this.#callWithRetries(request);
+    return hedged(hedgeAfterMs, request.signal, (signal) => this.#callWithRetries({ ...request, signal }));
+  }
+
+  async #callWithRetries(request: UnaryRequest): Promise<UnaryResponse> {
     const endsAt = request.deadlineMs === undefined ? undefined : performance.now() + request.deadlineMs;
     for (let attempt = 0; ; attempt++) {
       try {
@@ -81,12 +89,14 @@ class PooledChannel implements Channel {
   async #connection(slot: number, endsAt: number | undefined): Promise<Connection> {
     const current = this.#slots[slot];
     const usable = await current;
-    if (usable?.isUsable === true) return usable;
+    if (usable?.isUsable === true && usable.expiresAt > performance.now()) return usable;
     // Another call may have opened a new one meanwhile.
     if (this.#slots[slot] !== current) return this.#connection(slot, endsAt);
     const timeLeft = remaining(endsAt) ?? Infinity;
+    usable?.close();
     const opening = Connection.open({
       ...this.#options,
+      address: this.#nextAddress(),
       connectTimeoutMs: Math.min(timeLeft, this.#options.connectTimeoutMs ?? 5000),
     });
     this.#slots[slot] = opening;
@@ -96,6 +106,12 @@ class PooledChannel implements Channel {
       if (this.#slots[slot] === opening) this.#slots[slot] = undefined;
       throw error;
     }
+  }
+
+  #nextAddress(): Address {
+    const { address, moreAddresses = [] } = this.#options;
+    const addresses = [address, ...moreAddresses];
+    return addresses[this.#opened++ % addresses.length] ?? address;
   }
 
   /** A connection whose server said UNAVAILABLE is left: behind a gateway the next one may lead to another server. */

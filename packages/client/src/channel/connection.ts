@@ -14,13 +14,18 @@ const CONNECTION_WINDOW_BYTES = 16 * MIB;
 const DEFAULT_CONNECT_TIMEOUT_MS = 5000;
 /** How long a connected server may be silent before we speak first. */
 const SERVER_FIRST_MS = 200;
+/** Part of a connection's greatest age over which the ends of connections are spread. */
+const AGE_SPREAD = 0.1;
 
 /** One HTTP/2 connection. It is never repaired: when it breaks or is told to go away, the channel makes another. */
 export class Connection {
   readonly #session: ClientHttp2Session;
+  /** From then on no new call is to be sent; in the terms of `performance.now()`. */
+  readonly expiresAt: number;
 
-  private constructor(session: ClientHttp2Session) {
+  private constructor(session: ClientHttp2Session, maxAgeMs: number) {
     this.#session = session;
+    this.expiresAt = performance.now() + maxAgeMs * (1 - AGE_SPREAD * Math.random());
   }
 
   /** Connects, and resolves when TLS and the server's settings are there. Throws UNAVAILABLE, SERVER_NOT_TRUSTED, CLIENT_CERTIFICATE_REFUSED. */
@@ -48,7 +53,7 @@ export class Connection {
       clearTimeout(timer);
     }
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
-    return new Connection(session);
+    return new Connection(session, options.maxConnectionAgeMs ?? Infinity);
   }
 
   /** Whether new calls may be sent on it. */

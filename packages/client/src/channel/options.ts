@@ -14,8 +14,15 @@ export interface ChannelTls {
   readonly serverName?: string;
 }
 
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
 export interface ChannelOptions {
-  readonly address: { readonly host: string; readonly port: number };
+  readonly address: Address;
+  /** Further addresses of the same service: new connections go to all of them in turn, past those that fail. */
+  readonly moreAddresses?: readonly Address[];
   readonly tls?: ChannelTls;
   /** Plaintext. Never together with `tls`. */
   readonly insecure?: boolean;
@@ -23,6 +30,11 @@ export interface ChannelOptions {
   readonly attestation?: Attestor;
   /** Connections that calls are spread over, one by one. Default 1. */
   readonly connections?: number;
+  /**
+   * A connection that is older takes no new call and is replaced, so that replicas which came later get load. Spread over a
+   * tenth, so that connections do not end together. Default: they live as long as they work.
+   */
+  readonly maxConnectionAgeMs?: number;
   /** Time for TCP and TLS together. Default 5,000 ms. */
   readonly connectTimeoutMs?: number;
   /** Largest response message. Default 64 MiB. */
@@ -38,6 +50,8 @@ export interface UnaryRequest {
   readonly deadlineMs?: number | undefined;
   /** How often a call that failed with UNAVAILABLE or lost its connection is sent again. Only for idempotent calls. */
   readonly retries?: number | undefined;
+  /** Sent once more, over the next of the `connections`, when there is no answer after this time. Only for idempotent calls. */
+  readonly hedgeAfterMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
