@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { connect as connectTcp, createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
+import { inspect } from "node:util";
 import { connect, type TLSSocket } from "node:tls";
 import { createRaTlsCertificate } from "@cloister/attestation/ra-tls";
 import type { SimulatedPlatform } from "@cloister/attestation/simulated";
@@ -100,6 +101,19 @@ test("one answer has every version of the key, further secrets, the bundle, an i
   assert.ok(leaf.publicKey.equals(keyPair.publicKey) && leaf.checkHost("replica.test") !== undefined);
   const [entry] = await logged(harness.log);
   assert.equal(entry?.keyId, "digits/1@2 digits/1@1 digits/labels@1");
+});
+
+test("no event and no log entry holds a secret of an answer in any form", async (t) => {
+  const harness = await start(t);
+  const { keys: received } = await provision(harness);
+  const told = Buffer.from(JSON.stringify(harness.events) + JSON.stringify(await logged(harness.log)));
+  const text = inspect(received, { depth: 10 }) + JSON.stringify(received);
+  for (const bytes of [WRAP_KEY, OLDER_KEY].map((key) => Buffer.from(key))) {
+    for (const form of [bytes.toString("hex"), bytes.toString("base64").slice(0, 21), bytes.join()]) {
+      assert.ok(!told.includes(form) && !text.includes(form));
+    }
+    assert.ok(!told.includes(bytes));
+  }
 });
 
 test("evidence without a nonce, or with one of its own choice, is CHANNEL_BINDING_MISMATCH", async (t) => {

@@ -15,8 +15,8 @@ export interface LeaseOptions {
 }
 
 /**
- * Renews a lease from the middle of it on, and says when it is over. Time is measured from when the lease was given, by a clock
- * that does not go back; a host that stops the clock stops the replica with it. A renewal that fails is tried again until the
+ * Renews a lease from the middle of it on, and says when it is over. Time is measured from when the lease was given. The
+ * host can slow the clock of its enclaves: against such a host the life of the serving certificate holds, not this. A renewal that fails is tried again until the
  * end, except where the model's generation was revoked. Returns the function that ends the watch.
  */
 export function keepLease(options: LeaseOptions): () => void {
