@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { APPRAISAL_EXPLANATIONS } from "./appraisal-codes.ts";
-import { AttestationError, explain, refusal } from "./errors.ts";
+import { AttestationError, explain, isAttestationCode, refusal } from "./errors.ts";
 
 test("every code of an appraisal says what, why and what to do", () => {
   assert.ok(APPRAISAL_EXPLANATIONS.size > 70);
@@ -12,8 +12,18 @@ test("every code of an appraisal says what, why and what to do", () => {
   }
 });
 
-test("codes of the other groups are explained too", () => {
-  assert.match(explain("COLLATERAL_MALFORMED").what, /collateral/);
+test("codes of the other groups are explained too, and nothing else is a code", () => {
+  for (const code of [
+    "COLLATERAL_MALFORMED",
+    "RA_TLS_EXPIRED",
+    "QCNL_INSECURE_TLS",
+    "MAA_KEY_UNKNOWN",
+    "ITEM_UNKNOWN",
+  ]) {
+    assert.ok(isAttestationCode(code), code);
+    assert.ok(explain(code).remedy.length > 5);
+  }
+  for (const other of ["", "constructor", "toString", "maa_key_unknown"]) assert.equal(isAttestationCode(other), false);
 });
 
 test("a refusal keeps its cause and has the code's text", () => {
