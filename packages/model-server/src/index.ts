@@ -15,3 +15,4 @@ export { ModelRegistry, type ServableHandle, type VersionState, type VersionStat
 export type { LifecycleEvent } from "./lifecycle/aspired-model.ts";
 export { LATEST_VERSION, readModelConfigText, type ServedModel } from "./lifecycle/model-config.ts";
 export { readMonitoringConfig } from "./metrics/monitoring-config.ts";
+export { type BatchingOptions, defaultBatching, readBatchingParameters } from "./batching/batching-parameters.ts";

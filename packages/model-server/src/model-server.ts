@@ -1,6 +1,8 @@
 import type { GrpcStatusName } from "@cloister/encoding/grpc";
 import type { TensorEncoding } from "@cloister/encoding/tensor-proto";
 import type { ModelFiles } from "@cloister/saved-model";
+import type { BatchingOptions } from "./batching/batching-parameters.ts";
+import { BatchingServable } from "./batching/batching-servable.ts";
 import type { Engine } from "./engine/engine.ts";
 import { ModelServerError } from "./errors.ts";
 import type { LifecycleEvent, LoadRetries } from "./lifecycle/aspired-model.ts";
@@ -63,6 +65,8 @@ export interface ModelServerOptions {
   readonly limits?: Partial<RpcLimits>;
   readonly outputEncoding?: TensorEncoding;
   readonly warmup?: WarmupOptions;
+  /** Put requests together; absent: each runs on its own. */
+  readonly batching?: BatchingOptions;
   /** Answer grpc.health.v1, default true. */
   readonly hasHealthService?: boolean;
   /** Refuse signatures under an API that their method name does not say, default false. */
@@ -207,10 +211,13 @@ function refuseSilentPlaintext(options: ModelServerOptions): void {
 }
 
 function managerOf({ registry, metrics }: ServingContext, options: ModelServerOptions): ModelManager {
-  const { engine, folders, warmup = DEFAULT_WARMUP } = options;
+  const { engine, folders, batching, warmup = DEFAULT_WARMUP } = options;
   return new ModelManager({
     registry,
-    load: (_model, _version, files, path) => prepareServable(engine, files, path, warmup, metrics),
+    load: async (model, _version, files, path) => {
+      const servable = await prepareServable(engine, files, path, warmup, metrics);
+      return batching === undefined ? servable : new BatchingServable(servable, model, batching, metrics);
+    },
     retries: folders?.retries ?? { maxRetries: 0, intervalMs: 0 },
     pollMs: folders?.pollMs ?? 0,
     allowLabelsForUnavailable: folders?.allowLabelsForUnavailable ?? false,

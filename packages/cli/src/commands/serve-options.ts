@@ -22,6 +22,8 @@ export interface ServeFlags {
   readonly tensorflow_session_parallelism: number;
   readonly tensorflow_intra_op_parallelism: number;
   readonly tensorflow_inter_op_parallelism: number;
+  readonly enable_batching: boolean;
+  readonly batching_parameters_file: string;
   readonly saved_model_tags: string;
   readonly monitoring_config_file: string;
   readonly enable_signature_method_name_check: boolean;
@@ -81,6 +83,7 @@ export function serveOptions(): Command {
     .option("--tensorflow_intra_op_parallelism <n>", "engine threads; 0: one a core", count, 0)
     .option("--tensorflow_inter_op_parallelism <n>", "has no effect: operators run one after the other", count, 0)
     .option("--saved_model_tags <tags>", "tags of the graph to load", onlyServe, "serve")
+    .option("--batching_parameters_file <file>", "BatchingParameters in protobuf text; needs --enable_batching", "")
     .option("--monitoring_config_file <file>", "MonitoringConfig in protobuf text: metrics on the REST port", "")
     .option("--insecure", "gRPC without TLS, which tensorflow_model_server does unasked")
     .option("--insecure-rest", "REST without TLS")
@@ -89,6 +92,7 @@ export function serveOptions(): Command {
     .option("--json", "print one JSON object a line");
   flag(command, "rest_api_enable_cors_support", "let web pages of other origins call", false);
   flag(command, "allow_version_labels_for_unavailable_models", "new labels may name versions to come", false);
+  flag(command, "enable_batching", "run requests of one shape together", false);
   flag(command, "enable_model_warmup", "send the warm-up requests of a version before it is served", true);
   flag(command, "enable_signature_method_name_check", "refuse signatures under another API than theirs", false);
   flag(command, "enable_grpc_healthcheck_service", "answer grpc.health.v1", true);

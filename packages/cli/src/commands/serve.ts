@@ -2,9 +2,11 @@ import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { isCodedError } from "@cloister/encoding";
 import {
+  defaultBatching,
   LATEST_VERSION,
   type ModelServer,
   type ModelServerOptions,
+  readBatchingParameters,
   readModelConfigText,
   readMonitoringConfig,
   readSslConfig,
@@ -36,6 +38,9 @@ function checkUsage(flags: ServeFlags, command: Command): void {
   }
   if (session > 0 && (intra > 0 || flags.tensorflow_inter_op_parallelism > 0)) {
     throw usage(command, "--tensorflow_session_parallelism excludes the intra and inter op flags");
+  }
+  if (flags.batching_parameters_file !== "" && !flags.enable_batching) {
+    throw usage(command, "--batching_parameters_file needs --enable_batching");
   }
   if (flags.rest_api_port !== 0 && flags.rest_api_port === flags.port) {
     throw usage(command, "--rest_api_port and --port are the same");
@@ -79,6 +84,9 @@ async function optionsOf(flags: ServeFlags, log: ServeLog): Promise<ModelServerO
     engine: new OnnxEngine({ threads }),
     outputEncoding: flags.enable_serialization_as_tensor_content ? "content" : "values",
     warmup: { isEnabled: flags.enable_model_warmup, iterations: flags.num_request_iterations_for_warmup },
+    ...(flags.enable_batching && {
+      batching: (await readOptional(flags.batching_parameters_file, readBatchingParameters)) ?? defaultBatching(),
+    }),
     hasHealthService: flags.enable_grpc_healthcheck_service,
     checkMethodNames: flags.enable_signature_method_name_check,
     ...(flags.rest_api_port !== 0 && {

@@ -40,7 +40,6 @@ export class ServingMetrics {
     "thread_pool_name",
   );
   readonly batchRuns = this.registry.counter("/tensorflow/serving/batching_session/wrapped_run_count");
-  readonly requestLog = this.registry.counter("/tensorflow/serving/request_log_count", "model_name");
   readonly loads = this.registry.counter("/tensorflow/cc/saved_model/load_attempt_count", "model_path", "status");
   readonly loadLatency = this.registry.counter("/tensorflow/cc/saved_model/load_latency", "model_path");
   readonly batchSize = this.registry.histogram("/cloister/batch_size", COUNT_BOUNDS, "model_name");
