@@ -68,6 +68,8 @@ test("doctor explain tells cause and remedy of a number, and refuses unknown one
   const negative = await cloister("explain", "--json", "--", "-30592");
   const { meanings } = JSON.parse(negative.stdout) as { meanings: { name: string }[] };
   assert.equal(meanings[0]?.name, "MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE");
+  const all = JSON.parse((await cloister("explain", "--json")).stdout) as { meanings: unknown[] };
+  assert.ok(all.meanings.length > 60);
   const unknown = await cloister("explain", "1234567");
   assert.equal(unknown.code, 1);
   assert.match(unknown.stderr, /^ERROR_NUMBER_UNKNOWN: /);

@@ -1,4 +1,11 @@
-import { diagnose, explainError, gatherFacts, type Finding, type Purpose } from "@cloister/enclave/doctor";
+import {
+  diagnose,
+  ERROR_NUMBERS,
+  explainError,
+  gatherFacts,
+  type Finding,
+  type Purpose,
+} from "@cloister/enclave/doctor";
 import { quotedPlatform } from "@cloister/attestation";
 import { inspectItem } from "@cloister/attestation/inspect";
 import { parseRaTlsCertificate } from "@cloister/attestation/ra-tls";
@@ -34,7 +41,7 @@ export function doctorCommand(setExit: (code: number) => void): Command {
   doctor
     .command("explain")
     .description("Tell what an error number or code means: 57372, 0xe01c, -30592, SGX_QL_..., TCB_INFO_EXPIRED.")
-    .argument("<code...>", "after -- where it is negative: doctor explain -- -30592")
+    .argument("[code...]", "after -- where it is negative: doctor explain -- -30592; none: list all numbers")
     .option("--json", "print one JSON document")
     .action((codes: readonly string[], _flags: unknown, command: Command) => {
       setExit(explain(codes, command.optsWithGlobals<{ json?: boolean }>().json === true));
@@ -62,7 +69,8 @@ async function examine(flags: DoctorFlags): Promise<number> {
 }
 
 function explain(codes: readonly string[], asJson: boolean): number {
-  const meanings = codes.flatMap((code) => explainError(code));
+  const asked = codes.length > 0 ? codes : ERROR_NUMBERS.map(({ name }) => name);
+  const meanings = asked.flatMap((code) => explainError(code));
   if (meanings.length === 0) {
     throw new DoctorError("ERROR_NUMBER_UNKNOWN", {
       what: "nothing to explain",
