@@ -169,6 +169,16 @@ test("collateral is fetched from a PCCS, kept, shown, exported, imported and use
   assert.match(expired.stdout, /ROOT_CRL_EXPIRED/);
 });
 
+test("verify keeps what it fetched, and works from it while the service is down", async (t) => {
+  const folder = await folderOf(t);
+  const service = await startSimulatedPccs(platform, { clock: () => NOW });
+  await writeFile(join(folder, "ca.pem"), service.service.tlsAuthority ?? "");
+  const args = ["--service", service.service.url, "--tls-ca", "ca.pem", "--cache", "kept", ...ROOT, ...AT];
+  assert.equal((await cloister(folder, "verify", "quote.bin", ...args)).code, 0);
+  await service.close();
+  assert.equal((await cloister(folder, "verify", "quote.bin", ...args)).code, 0);
+});
+
 test("fetch without the service's authority is refused with a code", async (t) => {
   const folder = await folderOf(t);
   const service = await startSimulatedPccs(platform, { clock: () => NOW });
