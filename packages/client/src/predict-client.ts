@@ -4,6 +4,14 @@ import { EncodingError } from "@cloister/encoding";
 import { frameGrpcMessage, GRPC_PREFIX_LENGTH, writeGrpcPrefix } from "@cloister/encoding/grpc";
 import type { SignatureDef } from "@cloister/encoding/gen/tensorflow/core/protobuf/meta_graph_pb";
 import {
+  ClassificationRequestSchema,
+  ClassificationResponseSchema,
+} from "@cloister/encoding/gen/tensorflow_serving/apis/classification_pb";
+import {
+  RegressionRequestSchema,
+  RegressionResponseSchema,
+} from "@cloister/encoding/gen/tensorflow_serving/apis/regression_pb";
+import {
   GetModelMetadataRequestSchema,
   GetModelMetadataResponseSchema,
   SignatureDefMapSchema,
@@ -24,6 +32,7 @@ import {
 import type { Channel } from "./channel/channel.ts";
 import type { UnaryResponse } from "./channel/options.ts";
 import { callFailed } from "./errors.ts";
+import { type Example, exampleInput } from "./examples.ts";
 
 const DEFAULT_RETRIES = 5;
 
@@ -46,6 +55,15 @@ export interface PredictInput {
   readonly inputs: ReadonlyMap<string, Tensor>;
   /** Output aliases; all where absent. */
   readonly outputs?: readonly string[];
+}
+
+export interface ExamplesInput {
+  readonly model: string;
+  readonly version?: number | bigint;
+  readonly signature?: string;
+  readonly examples: readonly Example[];
+  /** Features of every example. */
+  readonly context?: Example;
 }
 
 export interface Prediction {
@@ -71,6 +89,28 @@ export class PredictClient {
   async predictFrame(frame: Uint8Array, options: CallOptions = {}): Promise<Prediction> {
     const response = await this.#send("/tensorflow.serving.PredictionService/Predict", frame, options);
     return readPrediction(response);
+  }
+
+  /** For each example its classes, in the model's order. */
+  async classify(
+    input: ExamplesInput,
+    options: CallOptions = {},
+  ): Promise<readonly (readonly { readonly label: string; readonly score: number }[])[]> {
+    const fields = { modelSpec: toModelSpec(reference(input)), input: exampleInput(input.examples, input.context) };
+    const request = toBinary(ClassificationRequestSchema, create(ClassificationRequestSchema, fields));
+    const path = "/tensorflow.serving.PredictionService/Classify";
+    const { message } = await this.#send(path, frameGrpcMessage(request), options);
+    const { result } = readMessage(ClassificationResponseSchema, message);
+    return (result?.classifications ?? []).map(({ classes }) => classes.map(({ label, score }) => ({ label, score })));
+  }
+
+  /** For each example its value. */
+  async regress(input: ExamplesInput, options: CallOptions = {}): Promise<readonly number[]> {
+    const fields = { modelSpec: toModelSpec(reference(input)), input: exampleInput(input.examples, input.context) };
+    const request = toBinary(RegressionRequestSchema, create(RegressionRequestSchema, fields));
+    const path = "/tensorflow.serving.PredictionService/Regress";
+    const { message } = await this.#send(path, frameGrpcMessage(request), options);
+    return (readMessage(RegressionResponseSchema, message).result?.regressions ?? []).map(({ value }) => value);
   }
 
   /** Every version of the model that the server has ever known, the highest first; or the one asked for. */
