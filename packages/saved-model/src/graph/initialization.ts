@@ -1,4 +1,10 @@
-import type { MetaGraphDef } from "@cloister/encoding/gen/tensorflow/core/protobuf/meta_graph_pb";
+import { fromBinary } from "@bufbuild/protobuf";
+import {
+  type AssetFileDef,
+  AssetFileDefSchema,
+  type CollectionDef,
+  type MetaGraphDef,
+} from "@cloister/encoding/gen/tensorflow/core/protobuf/meta_graph_pb";
 import type { Tensor } from "@cloister/encoding/tensor";
 import { utf8 } from "@cloister/encoding";
 import { fault } from "../error.ts";
@@ -8,6 +14,8 @@ export const INIT_OP_SIGNATURE = "__saved_model_init_op";
 
 /** Collections that name it in TF1, the newer one first. */
 const INIT_COLLECTIONS = ["saved_model_main_op", "legacy_init_op"] as const;
+
+const ASSET_COLLECTION = "saved_model_assets";
 
 /** What runs once when a model is loaded. */
 export interface Initialization {
@@ -19,7 +27,7 @@ export interface Initialization {
 
 /** @throws SavedModelError GRAPH_MALFORMED for an asset name that is no plain file name below `assets/` */
 export function readInitialization({ signatureDef, collectionDef, assetFileDef }: MetaGraphDef): Initialization {
-  const assets = assetFileDef.map(({ filename, tensorInfo }) => {
+  const assets = assetFiles(assetFileDef, collectionDef[ASSET_COLLECTION]).map(({ filename, tensorInfo }) => {
     const path: Tensor = { dtype: "string", shape: [], data: [utf8(`assets/${requirePlain(filename)}`)] };
     return [tensorInfo?.encoding.case === "name" ? tensorInfo.encoding.value : "", path] as const;
   });
@@ -32,6 +40,24 @@ export function readInitialization({ signatureDef, collectionDef, assetFileDef }
   });
   const targets = [named, ...collected].find((names) => names.length > 0) ?? [];
   return { targets, assets: new Map(assets) };
+}
+
+/** TF1 keeps the list in a collection. */
+function assetFiles(files: readonly AssetFileDef[], collection: CollectionDef | undefined): readonly AssetFileDef[] {
+  if (files.length > 0 || collection?.kind.case !== "anyList") return files;
+  return collection.kind.value.value.map(({ value }) => {
+    try {
+      return fromBinary(AssetFileDefSchema, value);
+    } catch (cause) {
+      throw fault(
+        "PROTO_MALFORMED",
+        "the list of assets cannot be read",
+        "it is not a valid message",
+        "export the model again",
+        cause,
+      );
+    }
+  });
 }
 
 /** The name comes from the model: it may not lead out of the folder of assets. */

@@ -45,6 +45,11 @@ export abstract class Tracer<V> {
     this.#followControl = options.followControl;
   }
 
+  /** Nodes whose inputs are not followed; they are visited without any. */
+  protected isOpaque(_node: NodeDef): boolean {
+    return false;
+  }
+
   /** The outputs of `node`; `inputs` are its data inputs in order. */
   protected abstract visit(node: NodeDef, inputs: readonly V[], scope: Scope<V>): Outputs<V>;
 
@@ -101,6 +106,7 @@ export abstract class Tracer<V> {
   }
 
   #missing(scope: Scope<V>, node: NodeDef): string[] {
+    if (this.isOpaque(node)) return [];
     const inputs = this.#followControl ? node.input : node.input.filter((input) => !isControl(input));
     return inputs
       .map((input) => ({ control: isControl(input), edge: scope.parse(input) }))
@@ -118,7 +124,8 @@ export abstract class Tracer<V> {
         "simplify the model",
       );
     }
-    const inputs = node.input.filter((input) => !isControl(input)).map((input) => this.valueOf(scope, input));
+    const followed = this.isOpaque(node) ? [] : node.input;
+    const inputs = followed.filter((input) => !isControl(input)).map((input) => this.valueOf(scope, input));
     return this.visit(node, inputs, scope);
   }
 

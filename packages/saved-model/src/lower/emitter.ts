@@ -54,6 +54,10 @@ export class Emitter {
     return this.#outer !== undefined;
   }
 
+  addEffect(name: string): void {
+    this.#effects.push(name);
+  }
+
   /** Whether a host call gives the value of that name. */
   isHostResult(name: string): boolean {
     return this.#hostResults.has(name);

@@ -15,7 +15,7 @@ import { movedStrings } from "./moved-strings.ts";
 import { Op } from "./op.ts";
 import { readVariable, TABLE_OPS, VARIABLE_CHANGES } from "./state-ops.ts";
 import { HOST_LOWERINGS, LOWERINGS, PASS_THROUGH } from "./table.ts";
-import type { ListValue, Shape, TensorValue, Value } from "./value.ts";
+import type { ListValue, Shape, TensorValue, Value, VariableValue } from "./value.ts";
 
 /** A tensor that requests give. */
 export interface Feed {
@@ -130,6 +130,11 @@ class LoweringTracer extends Tracer<Value> {
     return { name: standIn.name, dtype: "string", shape: undefined };
   }
 
+  /** A loop of TensorFlow 1 is a cycle of nodes; nothing of it is looked at. */
+  protected override isOpaque({ op }: NodeDef): boolean {
+    return op === "Exit" || op === "RefExit";
+  }
+
   protected override visit(node: NodeDef, inputs: readonly Value[], scope: Scope<Value>): Outputs<Value> {
     try {
       return this.#lower(node, inputs, scope);
@@ -151,10 +156,10 @@ class LoweringTracer extends Tracer<Value> {
       case "Const":
         return this.#only(this.#constant(node, () => this.#emit.constant(attributes.tensor("value"))));
       case "VarHandleOp":
-        return this.#only({ kind: "variable", key: variableKey(node), isReference: false });
+        return this.#only(variableOf(node, attributes, false));
       case "VariableV2":
       case "Variable":
-        return this.#only({ kind: "variable", key: variableKey(node), isReference: true });
+        return this.#only(variableOf(node, attributes, true));
       case "ReadVariableOp":
         return this.#only(this.#asTensor(inputs[0] ?? unlowerable("operand 0 is missing")));
       case "NoOp":
@@ -189,7 +194,7 @@ class LoweringTracer extends Tracer<Value> {
     if (change && handle?.kind === "variable") {
       this.#assigned.add(handle.key);
       const operands = inputs.slice(1).map((value) => this.#asTensor(value));
-      if (!operands.every((value) => value.kind === "tensor")) return this.#onlyMissing(inputs);
+      if (!operands.every((value) => value.kind === "tensor")) return this.#missingEffect(inputs);
       change(new Op(node, attributes, operands, this.#emit, handle.key));
       return this.#only(handle);
     }
@@ -197,10 +202,13 @@ class LoweringTracer extends Tracer<Value> {
     const operands = (resource === undefined ? inputs : inputs.slice(1)).map((value) =>
       value.kind === "list" ? value : this.#asTensor(value),
     );
+    if (this.isOpaque(node)) throw new Unlowerable("loops of TensorFlow 1 are not supported");
     if (!isSupported(node.op))
       throw new Unlowerable(node.op === "Placeholder" ? "it is not fed" : "the op is not supported");
     // Nothing is known about an operand that is missing: the result is missing too, but it is not this op's fault.
-    if (operands.some((value) => value.kind === "missing")) return this.#onlyMissing(inputs);
+    if (operands.some((value) => value.kind === "missing")) {
+      return this.#effects.has(node) ? this.#missingEffect(inputs) : this.#onlyMissing(inputs);
+    }
     const lists = operands.filter((value): value is ListValue => value.kind === "list");
     const tensors = operands.filter((value): value is TensorValue => value.kind === "tensor");
     const op = new Op(node, attributes, tensors, this.#emit, resource, lists[0]);
@@ -260,6 +268,13 @@ class LoweringTracer extends Tracer<Value> {
     return (index) => (index === 0 ? value : undefined);
   }
 
+  /** A change that cannot be made may not be forgotten either. */
+  #missingEffect(inputs: readonly Value[]): Outputs<Value> {
+    const standIn = this.#standIn(undefined, inputs);
+    this.#emit.addEffect(standIn.name);
+    return () => standIn;
+  }
+
   #onlyMissing(inputs: readonly Value[]): Outputs<Value> {
     const standIn = this.#standIn(undefined, inputs);
     return () => standIn;
@@ -274,16 +289,22 @@ class LoweringTracer extends Tracer<Value> {
 
   /** A tensor, reading the variable where the value is a handle. */
   #asTensor(value: Value): Exclude<Value, { kind: "variable" }> {
-    return value.kind === "variable" ? this.#variable(value.key) : value;
+    return value.kind === "variable" ? this.#variable(value) : value;
   }
 
   /** Variables that no signature assigns are constants. */
-  #variable(key: string): TensorValue | Extract<Value, { kind: "missing" }> {
+  #variable({ key, dtype, shape }: VariableValue): TensorValue | Extract<Value, { kind: "missing" }> {
     const tensor = this.#variables.get(key);
+    if (this.#mutable.has(key)) {
+      return readVariable(
+        this.#emit,
+        key,
+        tensor ?? { dtype: dtype ?? unlowerable("a variable of such a dtype"), shape },
+      );
+    }
     if (!tensor) {
       return this.#standIn({ op: "ReadVariableOp", node: key, reason: "the checkpoint does not restore it" }, []);
     }
-    if (this.#mutable.has(key)) return readVariable(this.#emit, key, tensor);
     return this.#constant(key, () => this.#emit.constant(tensor));
   }
 
@@ -297,6 +318,11 @@ class LoweringTracer extends Tracer<Value> {
     if (missing) this.#missing.set(name, missing);
     return { kind: "missing", name };
   }
+}
+
+function variableOf(node: NodeDef, attributes: Attributes, isReference: boolean): VariableValue {
+  const [dtype, shape] = [attributes.dtype("dtype"), attributes.shape("shape")];
+  return { kind: "variable", key: variableKey(node), isReference, dtype, shape };
 }
 
 function isSupported(op: string): boolean {

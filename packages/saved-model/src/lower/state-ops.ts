@@ -5,12 +5,12 @@ import { refuse } from "../host/call.ts";
 import { fromUtf8, utf8 } from "@cloister/encoding";
 import { int64Tensor, strings } from "../host/elements.ts";
 import { newArray } from "../tensor/dtype.ts";
-import { type Emitter, unlowerable } from "./emitter.ts";
+import { type Emitter, type Type, unlowerable } from "./emitter.ts";
 import type { LoweringTable, Op } from "./op.ts";
 import type { TensorValue } from "./value.ts";
 
-/** Reads a variable when the program comes to it. `initial` says what kind of tensor it is. */
-export function readVariable(emit: Emitter, key: string, { dtype, shape }: Tensor): TensorValue {
+/** Reads a variable when the program comes to it. `type` says what kind of tensor it is. */
+export function readVariable(emit: Emitter, key: string, { dtype, shape }: Type): TensorValue {
   const [value] = emit.host(
     { op: "ReadVariableOp", node: key, run: (_, state) => [copyOf(state.readVariable(key))] },
     [],

@@ -31,6 +31,9 @@ export interface VariableValue {
   readonly key: string;
   /** A TF1 reference: whoever takes it reads the variable at that moment. */
   readonly isReference: boolean;
+  /** What its node says of the values that it holds. */
+  readonly dtype: DType | undefined;
+  readonly shape: Shape;
 }
 
 /** A handle of a hash table, by the key of its node. */

@@ -109,3 +109,27 @@ function numbers({ dtype, data }: Tensor): readonly (number | bigint)[] {
     return Array.from(new Float16Array(array.buffer as ArrayBuffer, array.byteOffset, array.length));
   return Array.from(array as Float32Array);
 }
+
+const MODELS = join(import.meta.dirname, "../../../../saved-model/test-models/recorded");
+
+/** A recorded SavedModel: its folder, and one request with TensorFlow's answer. */
+export interface RecordedModel {
+  readonly dir: string;
+  readonly inputs: ReadonlyMap<string, Tensor>;
+  readonly outputs: ReadonlyMap<string, Tensor>;
+}
+
+export function modelNames(): string[] {
+  return readdirSync(MODELS).toSorted();
+}
+
+export function readRecordedModel(name: string): RecordedModel {
+  const dir = join(MODELS, name);
+  const golden = JSON.parse(readFileSync(join(dir, "golden.json"), "utf8")) as Record<
+    "inputs" | "outputs",
+    Record<string, RecordedTensor>
+  >;
+  const tensors = (map: Record<string, RecordedTensor>): ReadonlyMap<string, Tensor> =>
+    new Map(Object.entries(map).map(([alias, tensor]) => [alias, toTensor(tensor)]));
+  return { dir, inputs: tensors(golden.inputs), outputs: tensors(golden.outputs) };
+}

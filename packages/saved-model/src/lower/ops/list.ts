@@ -9,9 +9,13 @@ function listOf(op: Op): ListValue {
   return op.list ?? unlowerable("its operand is no list");
 }
 
+/** Dtypes for which ONNX Runtime makes sequences of tensors. */
+const SPLITTABLE: ReadonlySet<string> = new Set(["float", "double", "int32", "int64"]);
+
 /** The list as an ONNX sequence, which can be changed. */
 export function asSequence(emit: Emitter, list: ListValue): ListValue {
   if (list.form === "sequence") return list;
+  if (!SPLITTABLE.has(list.dtype)) unlowerable(`a list of ${list.dtype} that changes`);
   const [name] = emit.node("SplitToSequence", [list.name], { axis: 0, keepdims: 0 });
   return { ...list, form: "sequence", name };
 }
@@ -20,7 +24,18 @@ function itemShape(op: Op, index: number): Shape {
   return knownInts(op.inputs[index])?.map((size) => size);
 }
 
+/** Places to be written, each with a stand-in until then. */
 const reserve: Lowering = (op) => {
+  const dtype = op.attributes.requireDType("element_dtype");
+  const { emit } = op;
+  const zero = emit.node("Cast", [emit.int(0)], { to: DTYPES[dtype].onnx })[0];
+  const [count] = emit.node("Reshape", [emit.asInt64(op.input(1)), emit.ints([1])]);
+  const [shape] = emit.node("Concat", [count, emit.ints([1])], { axis: 0 });
+  const [places] = emit.node("Expand", [zero, shape]);
+  return asSequence(emit, { kind: "list", form: "tensor", dtype, item: itemShape(op, 0), name: places });
+};
+
+const empty: Lowering = (op) => {
   const dtype = op.attributes.requireDType("element_dtype");
   const [name] = op.emit.node("SequenceEmpty", [], { dtype: DTYPES[dtype].onnx });
   return { kind: "list", form: "sequence", dtype, item: itemShape(op, 0), name };
@@ -40,11 +55,13 @@ const getItem: Lowering = (op) => {
     : op.emit.plainNode("SequenceAt", [list.name, index], type);
 };
 
-/** Loops write one item after the other; ONNX Runtime refuses a place beyond the end. */
+/** An item takes the place of the one that was there. */
 const setItem: Lowering = (op) => {
   const list = asSequence(op.emit, listOf(op));
   const [index, item] = [op.input(0), op.input(1)];
-  const [name] = op.emit.node("SequenceInsert", [list.name, op.emit.plain(item), op.emit.asInt64(index)]);
+  const place = op.emit.asInt64(index);
+  const [shorter] = op.emit.node("SequenceErase", [list.name, place]);
+  const [name] = op.emit.node("SequenceInsert", [shorter, op.emit.plain(item), place]);
   return { ...list, item: item.shape, name };
 };
 
@@ -74,7 +91,7 @@ const length: Lowering = (op) => {
 };
 
 export const LIST: LoweringTable = {
-  EmptyTensorList: reserve,
+  EmptyTensorList: empty,
   TensorListFromTensor: fromTensor,
   TensorListGetItem: getItem,
   TensorListLength: length,

@@ -1,0 +1,142 @@
+"""Records small SavedModels whose work is not only arithmetic, and what TensorFlow answers for them.
+
+    python e2e/oracle/record_models.py     # writes packages/saved-model/test-models/recorded
+
+Each model is a folder with saved_model.pb and golden.json: {"signature", "inputs", "outputs"} with
+tensors as in test-models/ops (README there).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import keras
+import numpy as np
+import tensorflow as tf
+from op_cases.host import example
+from record_ops import json_tensors
+
+FOLDER = Path(__file__).resolve().parents[2] / "packages" / "saved-model" / "test-models" / "recorded"
+v1 = tf.compat.v1
+
+
+def words(*items: str) -> np.ndarray:
+    return np.array([item.encode() for item in items], object)
+
+
+def golden(path: Path, inputs: dict[str, np.ndarray]) -> None:
+    signature = tf.saved_model.load(str(path)).signatures["serving_default"]
+    outputs = {name: value.numpy() for name, value in signature(**{k: tf.constant(v) for k, v in inputs.items()}).items()}
+    body = f'{json_tensors("inputs", inputs)},\n{json_tensors("outputs", outputs)}'
+    (path / "golden.json").write_text(f'{{\n  "signature": "serving_default",\n{body}\n}}\n')
+    for extra in ("fingerprint.pb", "keras_metadata.pb"):
+        (path / extra).unlink(missing_ok=True)
+
+
+def lookup_from_file(path: Path, vocabulary: Path) -> dict[str, np.ndarray]:
+    """TF2: a table from an asset, an embedding, and the label of the best class."""
+    module = tf.Module()
+    source = tf.lookup.TextFileInitializer(str(vocabulary), tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER)
+    module.table = tf.lookup.StaticHashTable(source, -1)
+    module.labels = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(tf.constant([0, 1], tf.int64), ["low", "high"]), "?")
+    module.embedding = tf.Variable(np.arange(12, dtype=np.float32).reshape(4, 3) / 10)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "words")])
+    def serve(text):
+        ids = module.table.lookup(tf.strings.lower(text))
+        rows = tf.gather(module.embedding, tf.maximum(ids, 0))
+        best = tf.argmax(tf.stack([tf.reduce_sum(rows, 1), tf.ones_like(rows[:, 0])], 1), 1)
+        return {"ids": ids, "rows": rows, "label": module.labels.lookup(1 - best)}
+
+    module.serve = serve
+    tf.saved_model.save(module, str(path), signatures={"serving_default": serve})
+    return {"words": words("Green", "red", "nothing", "blue")}
+
+
+def v1_tables(path: Path, vocabulary: Path) -> dict[str, np.ndarray]:
+    """TF1: ParseExample, a table from an asset with a legacy init op, a reference variable, feature buckets."""
+    with tf.Graph().as_default(), v1.Session() as session:
+        serialized = v1.placeholder(tf.string, [None], "examples")
+        spec = {"color": tf.io.VarLenFeature(tf.string), "size": tf.io.FixedLenFeature([1], tf.float32, 0.5)}
+        parsed = tf.io.parse_example(serialized, spec)
+        table = tf.lookup.StaticVocabularyTable(tf.lookup.TextFileInitializer(str(vocabulary), tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER), 2)
+        ids = table.lookup(parsed["color"])
+        weights = v1.get_variable("weights", initializer=np.linspace(-1, 1, 18).astype(np.float32).reshape(6, 3), use_resource=False)
+        deep = v1.nn.safe_embedding_lookup_sparse([weights], ids, combiner="mean")
+        wide = tf.one_hot(tf.raw_ops.Bucketize(input=parsed["size"], boundaries=[0.0, 1.0]), 3)[:, 0, :]
+        scores = tf.nn.softmax(deep + wide)
+        session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+        v1.saved_model.simple_save(session, str(path), {"examples": serialized}, {"scores": scores}, legacy_init_op=v1.tables_initializer())
+    return {"examples": np.array([example(color=[b"red"], size=[0.25]), example(size=[3.0]), example(color=[b"blue", b"pink"]), example(color=[b"violet"], size=[-1.0])], object)}
+
+
+def v1_loop(path: Path, vocabulary: Path) -> dict[str, np.ndarray]:
+    """TF1 control flow: a loop of Switch and Merge, and a condition."""
+    v1.disable_control_flow_v2()
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, 2], "x")
+        _, y = tf.while_loop(lambda i, _: i < 5, lambda i, v: (i + 1, v * 1.5 + x), (tf.constant(0), x))
+        z = tf.cond(tf.reduce_sum(y) > 0, lambda: y * 2.0, lambda: -y)
+        v1.saved_model.simple_save(session, str(path), {"x": x}, {"y": y, "z": z})
+    v1.enable_control_flow_v2()
+    return {"x": np.array([[1, -2], [0.5, 3]], np.float32)}
+
+
+def keras_export(model: keras.Model, inputs: dict[str, np.ndarray]):
+    def build(path: Path, _: Path) -> dict[str, np.ndarray]:
+        model.export(str(path), format="tf_saved_model", verbose=False)
+        (name,) = tf.saved_model.load(str(path)).signatures["serving_default"].structured_input_signature[1]
+        return {name: next(iter(inputs.values()))}
+
+    return build
+
+
+def recurrent(layer: str):
+    keras.utils.set_random_seed(5)
+    inputs = keras.Input((6, 3))
+    x = keras.layers.Bidirectional(getattr(keras.layers, layer)(4, return_sequences=True))(inputs)
+    x = getattr(keras.layers, layer)(3)(x)
+    steps = np.random.default_rng(5).uniform(-1, 1, (3, 6, 3)).astype(np.float32)
+    return keras_export(keras.Model(inputs, x), {"x": steps})
+
+
+def text_model():
+    keras.utils.set_random_seed(6)
+    vectorize = keras.layers.TextVectorization(output_sequence_length=5, vocabulary=["good", "bad", "film"])
+    inputs = keras.Input((1,), dtype="string")
+    x = keras.layers.Embedding(5, 4)(vectorize(inputs))
+    x = keras.layers.Dense(2, activation="softmax")(keras.layers.GlobalAveragePooling1D()(x))
+    return keras_export(keras.Model(inputs, x), {"x": words("A good film!", "bad, bad film...", "").reshape(3, 1)})
+
+
+def main() -> int:
+    models = {
+        "lookup_from_file": lookup_from_file,
+        "v1_tables": v1_tables,
+        "v1_loop": v1_loop,
+        "keras_lstm": recurrent("LSTM"),
+        "keras_gru": recurrent("GRU"),
+        "keras_text": text_model(),
+    }
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        vocabulary = Path(scratch) / "colors.txt"
+        vocabulary.write_text("red\ngreen\nblue\n")
+        for name, build in models.items():
+            inputs = build(FOLDER / name, vocabulary)
+            golden(FOLDER / name, inputs)
+    total = sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file())
+    print(f"models: {len(models)} recorded, {total} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { OnnxEngine } from "./onnx-engine.ts";
+import { readModelDir } from "./testing/files.ts";
+import { disagreement, modelNames, readRecordedModel } from "./testing/recorded-case.ts";
+
+/** Its loop is a cycle of Switch and Merge nodes. */
+const LOOP_MODEL = "v1_loop";
+
+it("a loop of TensorFlow 1 is refused with the nodes that it ends in", async () => {
+  const { dir } = readRecordedModel(LOOP_MODEL);
+  await assert.rejects(new OnnxEngine({ execution: "inline" }).load(readModelDir(dir)), {
+    code: "UNSUPPORTED_OPS",
+    message: /Exit/,
+  });
+});
+
+describe("recorded SavedModels answer as real TensorFlow does", () => {
+  for (const name of modelNames().filter((each) => each !== LOOP_MODEL)) {
+    it(name, async () => {
+      const { dir, inputs, outputs } = readRecordedModel(name);
+      const servable = await new OnnxEngine({ execution: "inline" }).load(readModelDir(dir));
+      const answers = await servable.run({ signature: "serving_default", inputs, outputs: [...outputs.keys()] });
+      for (const [alias, expected] of outputs)
+        assert.equal(disagreement(answers.get(alias), expected), undefined, alias);
+      await servable.close();
+    });
+  }
+});
