@@ -1,4 +1,4 @@
-import { createHash, X509Certificate } from "node:crypto";
+import { createHash } from "node:crypto";
 import type { Http2SecureServer } from "node:http2";
 import type { TLSSocket, TlsOptions } from "node:tls";
 import {
@@ -25,12 +25,10 @@ export function attestedTlsOptions({ ALPNProtocols, ...options }: TlsOptions): T
 
 /**
  * Lets a server answer with evidence on each connection that agreed on ATTESTED_H2; HTTP/2 begins behind the answer. The
- * evidence is bound to the connection: a quote over the client's nonce, the connection's exporter value and the serving key.
- * A connection that asks for nothing, or for anything else, is closed. `certificate` is the server's, PEM, leaf first.
+ * evidence is bound to the connection: a quote over the client's nonce, the connection's exporter value and the serving key
+ * that this very connection was made with. A connection that asks for nothing, or for anything else, is closed.
  */
-export function answerWithEvidence(server: Http2SecureServer, source: EvidenceSource, certificate: string): void {
-  const spki = new X509Certificate(certificate).publicKey.export({ format: "der", type: "spki" });
-  const publicKeySha256 = new Uint8Array(createHash("sha256").update(spki).digest());
+export function answerWithEvidence(server: Http2SecureServer, source: EvidenceSource): void {
   const begin = server.listeners("secureConnection") as ((this: Http2SecureServer, socket: TLSSocket) => void)[];
   server.removeAllListeners("secureConnection");
   let underWay = 0;
@@ -38,7 +36,7 @@ export function answerWithEvidence(server: Http2SecureServer, source: EvidenceSo
     if (underWay >= MAX_QUOTES_UNDER_WAY) return false;
     underWay += 1;
     try {
-      return await answer(socket, source, publicKeySha256);
+      return await answer(socket, source);
     } finally {
       underWay -= 1;
     }
@@ -73,12 +71,13 @@ async function guarded(socket: TLSSocket, exchange: (socket: TLSSocket) => Promi
 }
 
 /** One exchange. False: the connection is not to be used. */
-async function answer(socket: TLSSocket, source: EvidenceSource, publicKeySha256: Uint8Array): Promise<boolean> {
+async function answer(socket: TLSSocket, source: EvidenceSource): Promise<boolean> {
   // Below TLS 1.3 two connections can be made to have one exporter value (RFC 7627), and Node does not tell whether they are.
   if (socket.getProtocol() !== "TLSv1.3") return false;
   const request = await readPrefixedMessage(socket, MAX_EVIDENCE_REQUEST_BYTES);
   const nonce = request && decodeEvidenceRequest(request);
-  if (nonce === undefined) return false;
+  const publicKeySha256 = servingKeySha256(socket);
+  if (nonce === undefined || publicKeySha256 === undefined) return false;
   const exporter = new Uint8Array(socket.exportKeyingMaterial(EXPORTER_BYTES, EXPORTER_LABEL, Buffer.alloc(0)));
   const binding = { nonce, exporter, publicKeySha256 };
   const [quote, collateral = new Uint8Array()] = await Promise.all([
@@ -88,6 +87,12 @@ async function answer(socket: TLSSocket, source: EvidenceSource, publicKeySha256
   if (socket.destroyed) return false;
   await writeAll(socket, encodeEvidenceResponse({ ...binding, quote, collateral }));
   return true;
+}
+
+/** Of the key that the handshake of this connection was signed with: certificates are replaced while a server runs. */
+function servingKeySha256(socket: TLSSocket): Uint8Array | undefined {
+  const spki = socket.getX509Certificate()?.publicKey.export({ format: "der", type: "spki" });
+  return spki && new Uint8Array(createHash("sha256").update(spki).digest());
 }
 
 /** HTTP/2 takes over the socket's native handle: no write may be under way then, Node would end the process. */

@@ -13,12 +13,12 @@ import {
 import type { AddressInfo, Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { GrpcStatusName } from "@cloister/encoding/grpc";
-import { callError, ModelServerError } from "../errors.ts";
+import { callError } from "../errors.ts";
 import { answerWithEvidence, attestedTlsOptions } from "../evidence/attested-connections.ts";
 import type { EvidenceSource } from "../evidence/evidence.ts";
 import { BufferBudget, DEFAULT_LIMITS, type RpcLimits } from "./limits.ts";
 import { type ModelServerTls, serverTlsOptions } from "./tls.ts";
-import { type CallEnvironment, UnaryCall, type UnaryHandler } from "./unary-call.ts";
+import { type CallEnvironment, FIXED_HEADERS, UnaryCall, type UnaryHandler } from "./unary-call.ts";
 
 const MIB = 1024 * 1024;
 /** A 602 kB tensor fits without waiting for the peer: 64 KiB windows would cost a round trip for each 64 KiB. */
@@ -27,6 +27,9 @@ const CONNECTION_WINDOW_BYTES = 16 * MIB;
 const FRAME_BYTES = MIB;
 /** Memory that nghttp2 may take for a connection, in MB. It has to hold the window. */
 const SESSION_MEMORY_MB = 64;
+/** What HTTP/2 counts for a header beside its name and value. (RFC 9113, 6.5.2) */
+const HEADER_OVERHEAD_BYTES = 32;
+const GRPC_TYPE = /^application\/grpc(?:$|\+proto$|;)/;
 /** Cancelled streams a second, and in a burst, before a connection is cut off (rapid reset, CVE-2023-44487). */
 const RESETS_PER_SECOND = 50;
 const RESET_BURST = 1000;
@@ -53,7 +56,7 @@ export interface UnaryServerOptions {
 }
 
 /** `opened` after the handshake; `failed` where there was none in time, or a bad one. */
-export type ConnectionEvent = "opened" | "closed" | "failed";
+type ConnectionEvent = "opened" | "closed" | "failed";
 
 /** A listening gRPC server for unary calls. */
 export interface UnaryServer {
@@ -73,7 +76,12 @@ export interface UnaryServer {
 export async function startUnaryServer(options: UnaryServerOptions): Promise<UnaryServer> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const budget = options.budget ?? new BufferBudget(limits.maxBufferedBytes);
-  const environment: CallEnvironment = { limits, budget, metadata: options.metadata, onEnd: options.onCallEnd };
+  const environment: CallEnvironment = {
+    limits,
+    budget,
+    headers: { ...FIXED_HEADERS, ...options.metadata },
+    onEnd: options.onCallEnd,
+  };
   const { methods, mayCall, onConnection } = options;
   const server = createHttp2Server(options, limits);
   server.on("tlsClientError", () => onConnection?.("failed"));
@@ -100,19 +108,10 @@ export async function startUnaryServer(options: UnaryServerOptions): Promise<Una
     },
     close: (graceMs) => drain(server, sessions, graceMs),
     replaceTls: (next) => {
-      if (options.evidence !== undefined) throw evidenceIsBound();
       const { key, cert, ca } = serverTlsOptions(next);
       if ("setSecureContext" in server) server.setSecureContext({ key, cert, ca, minVersion: "TLSv1.2" });
     },
   };
-}
-
-function evidenceIsBound(): ModelServerError {
-  return new ModelServerError("TLS_MATERIAL_INVALID", {
-    what: "the TLS material cannot be replaced",
-    why: "this server answers with evidence that is bound to its first key",
-    remedy: "start a new replica",
-  });
 }
 
 /** A connection's TLS socket. */
@@ -156,7 +155,7 @@ function createTlsServer(
   const tlsOptions = { ...serverTlsOptions(tls), handshakeTimeout: limits.tlsHandshakeMs };
   if (evidence === undefined) return createSecureServer({ ...options, ...tlsOptions });
   const server = createSecureServer({ ...options, ...attestedTlsOptions(tlsOptions) });
-  answerWithEvidence(server, evidence, tls.cert);
+  answerWithEvidence(server, evidence);
   return server;
 }
 
@@ -179,10 +178,16 @@ function accept(
 /** The HTTP status for what is no gRPC call, or has more headers than the settings allow: nghttp2 only announces that limit. */
 function refusalOf(headers: IncomingHttpHeaders, limits: RpcLimits): number | undefined {
   let headerBytes = 0;
-  for (const [name, value] of Object.entries(headers)) headerBytes += name.length + String(value).length + 32;
+  // Every call comes through here: a loop without pairs costs a third of one with them.
+  for (const name in headers) {
+    const value = headers[name];
+    headerBytes +=
+      name.length + (typeof value === "string" ? value.length : String(value).length) + HEADER_OVERHEAD_BYTES;
+  }
   if (headerBytes > limits.maxHeaderBytes) return 431;
   if (headers[":method"] !== "POST") return 405;
-  return /^application\/grpc(?:$|\+proto$|;)/.test(headers["content-type"] ?? "") ? undefined : 415;
+  const type = headers["content-type"] ?? "";
+  return type === "application/grpc" || GRPC_TYPE.test(type) ? undefined : 415;
 }
 
 async function listen(
