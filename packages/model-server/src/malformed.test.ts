@@ -173,3 +173,50 @@ test("bytes that are not HTTP/2 end only their own connection", async () => {
   await closed;
   assert.equal((await exchange({}, request)).status, "0");
 });
+
+/** A frame of HTTP/2: length, type, flags, stream, payload. */
+function frame(type: number, flags: number, stream: number, payload: Uint8Array): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head.writeUInt8(type, 3);
+  head.writeUInt8(flags, 4);
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+const PREFACE = Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), frame(4, 0, 0, new Uint8Array(0))]);
+
+test("headers that never end (CONTINUATION flood) end the connection, not the server", async () => {
+  const socket = connectTcp(server.address.port, "127.0.0.1");
+  socket.on("error", () => undefined);
+  socket.resume();
+  socket.write(PREFACE);
+  // Literal headers without indexing, each with a name of its own.
+  const header = Buffer.concat([Buffer.from([0, 6]), Buffer.from("x-long"), Buffer.from([100]), Buffer.alloc(100, 97)]);
+  const block = Buffer.concat(Array<Buffer>(100).fill(header));
+  socket.write(frame(1, 0, 1, block));
+  for (let round = 0; round < 200 && !socket.destroyed; round++) {
+    socket.write(frame(9, 0, 1, block));
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  assert.ok(socket.destroyed);
+  assert.equal((await exchange({}, request)).status, "0");
+});
+
+test("a client that reads nothing is cut off, and what it held comes back", async () => {
+  const heldBefore = server.metrics.heldBytes.total;
+  const session = connect(`http://127.0.0.1:${server.address.port}`, { settings: { initialWindowSize: 0 } });
+  session.on("error", () => undefined);
+  const answers = await Promise.all(Array.from({ length: 20 }, () => send(session, {}, request)));
+  assert.ok(answers.every(({ rstCode }) => rstCode === constants.NGHTTP2_CANCEL));
+  session.destroy();
+  assert.equal((await exchange({}, request)).status, "0");
+  assert.equal(server.metrics.heldBytes.total, heldBefore);
+});
+
+test("a thousand idle connections do not keep others from being served", async () => {
+  const sockets = Array.from({ length: 1000 }, () => connectTcp(server.address.port, "127.0.0.1"));
+  for (const socket of sockets) socket.on("error", () => undefined).write(PREFACE);
+  assert.equal((await exchange({}, request)).status, "0");
+  for (const socket of sockets) socket.destroy();
+});

@@ -23,8 +23,8 @@ export type UnaryHandler = (request: Uint8Array, signal: AbortSignal) => Promise
 export interface CallEnvironment {
   readonly limits: RpcLimits;
   readonly budget: BufferBudget;
-  /** Sent with each answer. */
-  readonly metadata: Readonly<Record<string, string>>;
+  /** Sent with each answer: FIXED_HEADERS and the server's own, put together once. */
+  readonly headers: Readonly<Record<string, string | number>>;
   /** Told about every ended call. */
   readonly onEnd?: ((path: string, status: GrpcStatusName, durationMs: number) => void) | undefined;
 }
@@ -35,7 +35,19 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 /** TensorFlow Serving cuts longer status texts. */
 const MAX_STATUS_BYTES = 1024;
 
-const FIXED_HEADERS = { ":status": 200, "content-type": "application/grpc", "grpc-accept-encoding": "identity,gzip" };
+/** Headers that every answer begins with. */
+export const FIXED_HEADERS = {
+  ":status": 200,
+  "content-type": "application/grpc",
+  "grpc-accept-encoding": "identity,gzip",
+};
+
+const WITH_TRAILERS = { waitForTrailers: true };
+const OK_TRAILERS = { "grpc-status": "0" };
+
+function sendOk(this: ServerHttp2Stream): void {
+  this.sendTrailers(OK_TRAILERS);
+}
 
 /** One unary call on one HTTP/2 stream, from its headers to its trailers. */
 export class UnaryCall {
@@ -110,8 +122,8 @@ export class UnaryCall {
     this.#hold(frame.length);
     this.#markAnswered("OK");
     writeGrpcPrefix(frame);
-    this.#stream.on("wantTrailers", () => this.#stream.sendTrailers({ "grpc-status": "0" }));
-    this.#stream.respond({ ...FIXED_HEADERS, ...this.#environment.metadata }, { waitForTrailers: true });
+    this.#stream.on("wantTrailers", sendOk);
+    this.#stream.respond(this.#environment.headers, WITH_TRAILERS);
     this.#stream.end(frame);
   }
 
@@ -121,8 +133,7 @@ export class UnaryCall {
     const { code, text } = statusOf(error);
     this.#markAnswered(code);
     const headers = {
-      ...FIXED_HEADERS,
-      ...this.#environment.metadata,
+      ...this.#environment.headers,
       "grpc-status": String(GRPC_STATUS[code]),
       "grpc-message": encodeGrpcMessage(truncated(text)),
     };
