@@ -1,4 +1,5 @@
 export { crc32c, maskedCrc32c } from "./bundle/crc32c.ts";
+export { type OpHome, supportedOps } from "./coverage.ts";
 export { TensorBundle } from "./bundle/tensor-bundle.ts";
 export { SavedModelError, type SavedModelErrorCode } from "./error.ts";
 export type { MissingOp } from "./lower/lower.ts";

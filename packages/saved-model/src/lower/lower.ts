@@ -50,6 +50,21 @@ export interface Lowered {
   readonly types: ReadonlyMap<string, { readonly dtype: DType; readonly shape: Shape }>;
 }
 
+/** Ops that this file handles: nothing of them is left in the lowered graph. */
+export const GRAPH_OPS = [
+  ...CALL_OPS,
+  "Assert",
+  "Const",
+  "NoOp",
+  "Placeholder",
+  "Print",
+  "PrintV2",
+  "ReadVariableOp",
+  "VarHandleOp",
+  "Variable",
+  "VariableV2",
+] as const;
+
 /** What of a model a part of its graph is lowered against. */
 export interface LoweringContext {
   readonly graph: Graph;
