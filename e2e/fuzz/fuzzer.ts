@@ -50,8 +50,10 @@ export function fuzz(target: Target, coverage: Coverage, options: FuzzOptions): 
   const tokens = tokensOf(coverage.literals);
   const attempt = (input: Uint8Array): boolean => {
     coverage.reset();
-    const reason = tryRun(target, input);
+    const first = timed(target, input);
+    // Before anything is run again, so that a pause of the machine changes no later choice.
     const isNew = coverage.isNew();
+    const reason = judge(target, input, first);
     if (isNew) queue.push(input);
     if (reason !== undefined) findings.push({ input, reason });
     return isNew;
@@ -76,16 +78,16 @@ function choose(queue: readonly Uint8Array[], random: Random): Uint8Array {
 }
 
 /** What is wrong with a run, or `undefined`. */
-function tryRun(target: Target, input: Uint8Array): string | undefined {
-  const firstMs = timed(target, input);
-  if (typeof firstMs === "string") return firstMs;
-  if (firstMs <= MAX_RUN_MS) return undefined;
+function judge(target: Target, input: Uint8Array, first: number | string): string | undefined {
+  if (typeof first === "string") return first;
+  if (first <= MAX_RUN_MS) return undefined;
   // A pause of the machine or of the engine does not come four times.
   const again = Array.from({ length: 3 }, () => timed(target, input)).filter((ms) => typeof ms === "number");
   const ms = Math.min(...again);
   return ms > MAX_RUN_MS ? `it took ${Math.round(ms)} ms` : undefined;
 }
 
+/** Milliseconds, or what came that is no refusal. */
 function timed({ run, isRefusal }: Target, input: Uint8Array): number | string {
   const start = performance.now();
   try {
