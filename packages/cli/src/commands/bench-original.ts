@@ -8,11 +8,11 @@ import {
   predictFrame,
 } from "@cloister/client";
 import type { Tensor } from "@cloister/encoding/tensor";
-import { readFile } from "node:fs/promises";
 import { InvalidArgumentError } from "commander";
 import { EXIT } from "../output/exit-code.ts";
 import { readText } from "../read-document.ts";
 import { parseAddress } from "./client-options.ts";
+import { readBytes } from "./infer-input.ts";
 import { predictionJson } from "./infer-output.ts";
 
 // The command line and output of the original system's resnet_client_grpc.py, so that scripts around it go on working:
@@ -139,7 +139,7 @@ async function tlsOf(ca: string | undefined, crt: string | undefined, key: strin
 /** Random pixels as the original makes them, or a picture, which unlike there is resized properly. */
 async function makeImages({ image, batch }: OriginalSettings): Promise<Tensor> {
   if (image !== undefined && batch === 1) {
-    return imageToTensor(await readFile(image), { width: SIDE, height: SIDE, channels: "rgb", scale: 1 });
+    return imageToTensor(await readBytes(image), { width: SIDE, height: SIDE, channels: "rgb", scale: 1 });
   }
   const shape = [batch, SIDE, SIDE, CHANNELS];
   const data = Float32Array.from({ length: batch * SIDE * SIDE * CHANNELS }, () => Math.floor(Math.random() * 255));

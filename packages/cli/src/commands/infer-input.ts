@@ -55,9 +55,9 @@ export async function inputSlot(client: PredictClient, model: string, flags: Inp
 
 /** The input from whatever the flags name; random values where they name nothing. */
 export async function makeInput(slot: InputSlot, flags: InputFlags): Promise<Tensor> {
-  if (flags.image !== undefined) return imageInput(slot, await readFile(flags.image), flags);
-  if (flags.npy !== undefined) return readNpy(await readFile(flags.npy));
-  if (flags.input !== undefined) return jsonToTensor(JSON.parse(await readText(flags.input)), slot.dtype);
+  if (flags.image !== undefined) return imageInput(slot, await readBytes(flags.image), flags);
+  if (flags.npy !== undefined) return readNpy(await readBytes(flags.npy));
+  if (flags.input !== undefined) return jsonToTensor(await readJson(flags.input), slot.dtype);
   const [first = 1, ...rest] = slot.shape;
   const batch = first === -1 ? (flags.batch ?? 1) : first;
   return randomTensor(slot.dtype, slot.shape.length === 0 ? [] : [batch, ...rest.map(known)]);
@@ -80,6 +80,33 @@ function imageInput(slot: InputSlot, encoded: Uint8Array, { scale, offset }: Inp
     ...(scale !== undefined && { scale }),
     ...(offset !== undefined && { offset }),
   });
+}
+
+/** Reads a file whole. Throws FILE_UNREADABLE. */
+export async function readBytes(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw new InputError(
+      "FILE_UNREADABLE",
+      { what: `${path} was not read`, why: "the file cannot be opened", remedy: "check the path" },
+      { cause },
+    );
+  }
+}
+
+/** JSON only: tensors are too long for a YAML parser. */
+async function readJson(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readText(path)) as unknown;
+  } catch (cause) {
+    if (cause instanceof InputError) throw cause;
+    throw new InputError(
+      "FILE_MALFORMED",
+      { what: `${path} was not read`, why: "it is not JSON", remedy: "correct the file" },
+      { cause },
+    );
+  }
 }
 
 /** An open dimension beside the batch becomes 1. */
