@@ -21,10 +21,10 @@ import { parsePolicy, type Policy, REFUSE_ALL } from "@cloister/policy";
 import { encodeBundleManifest, sealBundle } from "@cloister/protected-files";
 import { readTree, writeTreeAtomically } from "@cloister/protected-files/rim";
 import { openReleaseLog } from "@cloister/release-log/file";
-import type { EnclaveError } from "../errors.ts";
-import { startReplica } from "./replica.ts";
+import type { EnclaveError } from "../packages/enclave/src/errors.ts";
+import { startReplica } from "../packages/enclave/src/replica/replica.ts";
 
-const MODEL = fileURLToPath(new URL("../../../../examples/digits/saved_model", import.meta.url));
+const MODEL = fileURLToPath(new URL("../examples/digits/saved_model", import.meta.url));
 const MRENCLAVE = new Uint8Array(32).fill(0xe1);
 const SERVING_NAME = "grpc.test";
 
