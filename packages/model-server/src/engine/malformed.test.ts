@@ -18,9 +18,11 @@ async function outcome(name: string, files: ModelFiles): Promise<string> {
   const startedAt = performance.now();
   try {
     const servable = await engine.load(files);
-    await servable
-      .run({ signature: "serving_default", inputs, outputs: [...outputs.keys()] })
-      .finally(() => servable.close());
+    try {
+      await servable.run({ signature: "serving_default", inputs, outputs: [...outputs.keys()] });
+    } finally {
+      await servable.close();
+    }
     return "answered";
   } catch (error) {
     if (error instanceof SavedModelError || error instanceof EngineError) return error.code;

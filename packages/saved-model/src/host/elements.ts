@@ -1,4 +1,4 @@
-import type { DType, NumericArray, Tensor } from "@cloister/encoding/tensor";
+import type { DType, Tensor } from "@cloister/encoding/tensor";
 import { newArray } from "../tensor/dtype.ts";
 
 /** A scalar as a map key: byte strings as Latin-1 text, 64-bit integers as bigint, all else as number. */
@@ -23,7 +23,7 @@ export function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
 }
 
-export function fromLatin1(text: string): Uint8Array {
+function fromLatin1(text: string): Uint8Array {
   return new Uint8Array(Buffer.from(text, "latin1"));
 }
 
@@ -42,15 +42,4 @@ export function stringTensor(shape: readonly number[], data: readonly Uint8Array
 
 export function int64Tensor(shape: readonly number[], values: readonly (number | bigint)[]): Tensor {
   return { dtype: "int64", shape, data: BigInt64Array.from(values, BigInt) };
-}
-
-/** Numeric elements `order` of a tensor, as an array of its kind. */
-export function takeNumeric(
-  dtype: Exclude<DType, "string">,
-  from: NumericArray,
-  order: readonly number[],
-): NumericArray {
-  const data = newArray(dtype, order.length);
-  for (const [index, place] of order.entries()) data[index] = from[place] as never;
-  return data;
 }
