@@ -5,8 +5,14 @@ import { test } from "node:test";
 import { startHarness } from "./testing/harness.ts";
 import { connectEnclave, createEnclave, stockProvision } from "./testing/stock-client.ts";
 
+interface Held {
+  /** How many of the sockets the broker still keeps. */
+  readonly open: () => number;
+  readonly letGo: () => void;
+}
+
 /** Opens idle TCP connections, and slow ones that send a byte of a ClientHello now and then. */
-async function hold(port: number, idle: number, slow: number): Promise<() => void> {
+async function hold(port: number, idle: number, slow: number): Promise<Held> {
   const sockets: Socket[] = [];
   for (let i = 0; i < idle + slow; i += 1) {
     const socket = connectTcp(port, "127.0.0.1");
@@ -21,41 +27,37 @@ async function hold(port: number, idle: number, slow: number): Promise<() => voi
       socket.write(hello.subarray(turn % hello.length, (turn % hello.length) + 1));
     turn += 1;
   }, 100);
-  return () => {
-    clearInterval(drip);
-    for (const socket of sockets) socket.destroy();
+  return {
+    open: () => sockets.filter((socket) => socket.readyState === "open").length,
+    letGo: () => {
+      clearInterval(drip);
+      for (const socket of sockets) socket.destroy();
+    },
   };
 }
 
-async function timeOfReleases(harness: Awaited<ReturnType<typeof startHarness>>, count: number): Promise<number> {
-  const enclaves = await Promise.all(Array.from({ length: count }, () => createEnclave(harness.platform)));
-  const startedAt = performance.now();
-  for (const enclave of enclaves) {
+async function release(harness: Awaited<ReturnType<typeof startHarness>>, count: number): Promise<void> {
+  for (let done = 0; done < count; done += 1) {
+    const enclave = await createEnclave(harness.platform);
     assert.ok(await stockProvision(await connectEnclave(harness.server, enclave), "1.9"));
   }
-  return performance.now() - startedAt;
 }
 
-test("200 idle and 50 slow sockets do not delay good clients: they are served as fast as without them", async (t) => {
-  const limits = { connectionsPerAddress: 1000, connections: 1000 };
+// How fast good clients are beside the others is measured in bench/broker.ts. Here it counts that nobody has to go first.
+test("good clients are served while 200 idle and 50 slow sockets stay open", async (t) => {
+  const limits = { connectionsPerAddress: 1000, connections: 1000, handshakeTimeoutMs: 600_000 };
   const harness = await startHarness(t, () => ({ limits }));
-  await timeOfReleases(harness, 10);
-  // By turns, and the best of each, so that another load on the machine does not decide.
-  const [alone, beside]: [number[], number[]] = [[], []];
-  for (let turn = 0; turn < 4; turn += 1) {
-    alone.push(await timeOfReleases(harness, 10));
-    const letGo = await hold(harness.server.port, 200, 50);
-    beside.push(await timeOfReleases(harness, 10));
-    letGo();
-  }
-  const [best, bestBeside] = [Math.min(...alone), Math.min(...beside)];
-  assert.ok(bestBeside < best * 1.5, `10 releases took ${best} ms alone, ${bestBeside} ms beside the sockets`);
+  const held = await hold(harness.server.port, 200, 50);
+  await release(harness, 10);
+  assert.equal(held.open(), 250, "no socket had to be closed first");
+  assert.equal(harness.events.filter(({ type }) => type === "release").length, 10);
+  held.letGo();
 });
 
 test("at the limit the oldest silent connection gives way, and good clients are served", async (t) => {
   const harness = await startHarness(t, () => ({ limits: { connections: 20, connectionsPerAddress: 1000 } }));
-  const letGo = await hold(harness.server.port, 20, 0);
-  await timeOfReleases(harness, 5);
+  const { letGo } = await hold(harness.server.port, 20, 0);
+  await release(harness, 5);
   letGo();
   assert.ok(harness.events.some((event) => event.type === "connection" && event.code === "CONNECTION_LIMIT"));
   assert.equal(harness.events.filter((event) => event.type === "release").length, 5);
@@ -63,8 +65,8 @@ test("at the limit the oldest silent connection gives way, and good clients are 
 
 test("one address cannot hold more than its share, and its own good clients still get through", async (t) => {
   const harness = await startHarness(t, () => ({ limits: { connectionsPerAddress: 10 } }));
-  const letGo = await hold(harness.server.port, 30, 0);
-  await timeOfReleases(harness, 3);
+  const { letGo } = await hold(harness.server.port, 30, 0);
+  await release(harness, 3);
   letGo();
   const dropped = harness.events.filter(
     (event) => event.type === "connection" && event.code === "ADDRESS_LIMIT",
