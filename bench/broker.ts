@@ -1,7 +1,7 @@
 import { constants, createHash, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createServer } from "node:tls";
@@ -34,6 +34,9 @@ const WARM_UP = 64;
 const ROUNDS = 3;
 const MRENCLAVE = new Uint8Array(32).fill(0xe1);
 const FLOOR = "TLS handshake alone";
+const IDLE_SOCKETS = 200;
+const SLOW_SOCKETS = 50;
+const HELLO_BEGINNING = Buffer.from("160301020001000101fc0303", "hex");
 const ANSWER = Buffer.concat([
   Buffer.from("SECRET_PROVISION_RA_TLS_RESPONSE_V1:\0"),
   Buffer.from([0, 0, 0, 16]),
@@ -67,9 +70,42 @@ export async function run(): Promise<BenchRow[]> {
       results.ours.push(await measure(await brokerFor(platform, tls), job));
       results.floor.push(await measure(await floorFor(tls), job));
     }
-    rows.push(...rowsOf(`${concurrency === 1 ? "1 client" : `${concurrency} clients`}${suffix}`, results));
+    rows.push(...rowsOf(`${concurrency === 1 ? "1 client" : `${concurrency} clients`}${suffix}`, results, FLOOR));
   }
+  rows.push(...(await besideSilentSockets(platform, tls, ca)));
   return rows;
+}
+
+/** Good clients while others hold 200 idle sockets and 50 that send a byte of a ClientHello now and then. */
+async function besideSilentSockets(platform: SimulatedPlatform, tls: Identity, ca: string): Promise<BenchRow[]> {
+  const results = { ours: [] as ClientResult[], floor: [] as ClientResult[] };
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const enclaves = await Promise.all(Array.from({ length: WARM_UP + RELEASES }, () => enclave(platform, "P-256")));
+    const job = { ca, concurrency: 16, enclaves, warmUp: WARM_UP };
+    const broker = await brokerFor(platform, tls);
+    const letGo = await holdSockets(broker.port);
+    results.ours.push(await measure(broker, job));
+    letGo();
+    const others = await Promise.all(Array.from({ length: WARM_UP + RELEASES }, () => enclave(platform, "P-256")));
+    results.floor.push(await measure(await brokerFor(platform, tls), { ...job, enclaves: others }));
+  }
+  return rowsOf("16 clients beside 200 idle and 50 slow sockets", results, "the same without those sockets");
+}
+
+async function holdSockets(port: number): Promise<() => void> {
+  const sockets = Array.from({ length: IDLE_SOCKETS + SLOW_SOCKETS }, () => connect(port, "127.0.0.1"));
+  for (const socket of sockets) socket.on("error", () => undefined);
+  await Promise.all(sockets.map((socket) => once(socket, "connect")));
+  let turn = 0;
+  const drip = setInterval(() => {
+    const at = turn % HELLO_BEGINNING.length;
+    for (const socket of sockets.slice(IDLE_SOCKETS)) socket.write(HELLO_BEGINNING.subarray(at, at + 1));
+    turn += 1;
+  }, 100);
+  return () => {
+    clearInterval(drip);
+    for (const socket of sockets) socket.destroy();
+  };
 }
 
 const pemOf = (key: KeyObject): string => key.export({ type: "pkcs8", format: "pem" }) as string;
@@ -158,7 +194,11 @@ async function measure(server: Server, job: Omit<ClientJob, "port">): Promise<Cl
   return result;
 }
 
-function rowsOf(of: string, { ours, floor }: { ours: ClientResult[]; floor: ClientResult[] }): BenchRow[] {
+function rowsOf(
+  of: string,
+  { ours, floor }: { ours: ClientResult[]; floor: ClientResult[] },
+  peerName: string,
+): BenchRow[] {
   const rate = (results: ClientResult[]): number => median(results.map((one) => one.latenciesMs.length / one.seconds));
   const latency = (results: ClientResult[], part: number): number => {
     const all = results.flatMap((one) => [...one.latenciesMs]).sort((a, b) => a - b);
@@ -166,14 +206,14 @@ function rowsOf(of: string, { ours, floor }: { ours: ClientResult[]; floor: Clie
   };
   const rates = { ours: rate(ours), peer: rate(floor) };
   const rows: BenchRow[] = [
-    { case: `releases, ${of}`, unit: "/s", ...rates, peerName: FLOOR, ratio: rates.ours / rates.peer },
+    { case: `releases, ${of}`, unit: "/s", ...rates, peerName, ratio: rates.ours / rates.peer },
   ];
   for (const [name, part] of [
     ["p50", 0.5],
     ["p99", 0.99],
   ] as const) {
     const pair = { ours: latency(ours, part), peer: latency(floor, part) };
-    rows.push({ case: `${name}, ${of}`, unit: "ms", ...pair, peerName: FLOOR, ratio: pair.peer / pair.ours });
+    rows.push({ case: `${name}, ${of}`, unit: "ms", ...pair, peerName, ratio: pair.peer / pair.ours });
   }
   return rows;
 }
