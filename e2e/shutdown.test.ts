@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { readdirSync, readFileSync } from "node:fs";
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -79,8 +79,7 @@ describe("cloister up leaves nothing behind", () => {
   test("and keeps the requester's key to the requester", async () => {
     const { child } = await startKept();
     const key = join(cwd, ".cloister/requester/client-key.pem");
-    const mode = execFileSync("stat", ["-c", "%a", key]).toString().trim();
-    assert.equal(mode, "600");
+    assert.equal((await stat(key)).mode & 0o777, 0o600);
     assert.match(await readFile(key, "utf8"), /^-----BEGIN PRIVATE KEY-----/);
     const ended = once(child, "close");
     child.stdout?.resume();
@@ -89,14 +88,20 @@ describe("cloister up leaves nothing behind", () => {
   });
 });
 
+/** Processes whose parent is `pid`, from the fourth field of their status line (proc(5)). */
 function childrenOf(pid: number): number[] {
-  // ps ends with 1 where there is none.
-  const { stdout } = spawnSync("ps", ["-o", "pid=", "--ppid", String(pid)]);
-  return stdout
-    .toString()
-    .split(/\s+/)
-    .filter((text) => text !== "")
-    .map(Number);
+  const numbers = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return numbers.map(Number).filter((child) => parentOf(child) === pid);
+}
+
+function parentOf(pid: number): number | undefined {
+  try {
+    const line = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // The second field is the command in parentheses, which may hold anything.
+    return Number(line.slice(line.lastIndexOf(")") + 2).split(" ")[1]);
+  } catch {
+    return undefined;
+  }
 }
 
 function isAlive(pid: number): boolean {
