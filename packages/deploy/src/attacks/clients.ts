@@ -9,7 +9,7 @@ import {
 } from "@cloister/broker/certificates";
 import { type ChannelTls, createChannel, PredictClient } from "@cloister/client";
 import { channelOptions } from "../chain/inference.ts";
-import { SERVING_NAME } from "../chain/owner.ts";
+import { privateKeyPem, SERVING_NAME } from "../chain/owner.ts";
 import { type Attack, type AttackContext, codeOf } from "./context.ts";
 
 const CALL_DEADLINE_MS = 5_000;
@@ -45,7 +45,7 @@ export const CLIENT_ATTACKS: readonly Attack[] = [
 function foreignClient(): Pick<ChannelTls, "cert" | "key"> {
   const { authority, key, now } = foreignAuthority();
   const { chain } = issueClientCertificate({ authority, subject: key, now, name: "requester" });
-  return { cert: chain, key: pem(key) };
+  return { cert: chain, key: privateKeyPem(key) };
 }
 
 async function askAs(context: AttackContext, identity: Pick<ChannelTls, "cert" | "key">): Promise<string | null> {
@@ -57,7 +57,7 @@ async function askAs(context: AttackContext, identity: Pick<ChannelTls, "cert" |
 async function askImpostor(context: AttackContext): Promise<string | null> {
   const { authority, key, now } = foreignAuthority();
   const { chain } = issueServerCertificate({ authority, subject: key, now, dnsNames: [SERVING_NAME] });
-  const impostor = await listenTls({ key: pem(key), cert: chain, ALPNProtocols: ["h2"] });
+  const impostor = await listenTls({ key: privateKeyPem(key), cert: chain, ALPNProtocols: ["h2"] });
   try {
     const { tls } = await channelOptions({ address: context.gatewayAddress, requester: context.requester }, 1);
     const { port } = impostor.address() as { port: number };
@@ -86,10 +86,6 @@ async function ask(
 function foreignAuthority(): { authority: CertificateAuthority; key: PrivateKey; now: Date } {
   const now = new Date();
   return { authority: createAuthority({ name: "Foreign CA", now }), key: generatePrivateKey("p256"), now };
-}
-
-function pem(key: PrivateKey): string {
-  return new TextDecoder().decode(key.toPem().reveal());
 }
 
 function listenTls(options: TlsOptions): Promise<Server> {

@@ -12,7 +12,7 @@ import { openReleaseLog } from "@cloister/release-log/file";
 import type { Observe, StepResult } from "./events.ts";
 import type { WorkFolders } from "./folders.ts";
 import type { OwnedModel } from "./model.ts";
-import { type Owner, SERVING_NAME } from "./owner.ts";
+import { type Owner, privateKeyPem, SERVING_NAME } from "./owner.ts";
 import type { SealedModel } from "./seal.ts";
 
 const CERTIFICATE_MAX_AGE_SECONDS = 600;
@@ -57,7 +57,7 @@ export async function brokerStep(options: OwnerBrokerOptions): Promise<StepResul
   const broker = await startBroker({
     host: "127.0.0.1",
     port: options.brokerPort,
-    tls: { key: pemText(owner), cert: owner.brokerTls.chain },
+    tls: { key: privateKeyPem(owner.brokerTls.key), cert: owner.brokerTls.chain },
     policy,
     keys: { secret: () => Promise.resolve(owner.wrapKey) },
     bundles: { bundle: () => Promise.resolve({ manifest: sealed.manifest, ownerKey }) },
@@ -132,10 +132,6 @@ async function describeReleases(log: ReleaseLog): Promise<string[]> {
     );
   }
   return lines;
-}
-
-function pemText({ brokerTls }: Owner): string {
-  return new TextDecoder().decode(brokerTls.key.toPem().reveal());
 }
 
 /** Shows what a person wants to see of the broker's decisions. */

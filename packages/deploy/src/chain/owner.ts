@@ -42,6 +42,11 @@ export interface RequesterFiles {
   readonly key?: string;
 }
 
+/** A private key as a TLS listener takes it. */
+export function privateKeyPem(key: PrivateKey): string {
+  return new TextDecoder().decode(key.toPem().reveal());
+}
+
 /** Makes the owner's authorities and keys. */
 function createOwner(now: Date): Owner {
   const servingAuthority = createAuthority({ name: "Cloister serving CA", now, days: CA_DAYS });
