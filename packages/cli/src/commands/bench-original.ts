@@ -61,7 +61,7 @@ export async function runOriginalBench(words: readonly string[]): Promise<number
     };
     const report = await generateLoad(call, {
       concurrency: connections,
-      requests: loops === 0 ? Infinity : loops * connections,
+      requestsPerLane: loops === 0 ? Infinity : loops,
       warmup: loops === 0 ? 0 : WARMUP_LOOPS,
       signal: stop.signal,
       onCall: ({ lane, loop, latencyMs }) => {

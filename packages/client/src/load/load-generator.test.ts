@@ -41,9 +41,20 @@ test("calls are counted by outcome and replica, never more at once than asked fo
   assert.ok(report.perSecond > 0 && report.latency.p50Ms >= 0.9);
 });
 
+test("each lane makes its own number of calls, however slow it is beside the others", async () => {
+  const loops: string[] = [];
+  await generateLoad((index) => sleep(index === 0 ? 30 : 0, { replica: undefined }), {
+    concurrency: 2,
+    requestsPerLane: 3,
+    onCall: ({ lane, loop }) => loops.push(`${lane}:${loop}`),
+  });
+  assert.deepEqual(loops.toSorted(), ["0:0", "0:1", "0:2", "1:0", "1:1", "1:2"]);
+});
+
 test("a duration ends the load", async () => {
   const report = await generateLoad(() => sleep(5, { replica: "one" }), { durationMs: 60, concurrency: 2 });
-  assert.ok(report.requests >= 4 && report.requests <= 26, `${report.requests}`);
+  // Timers never fire early, so there is a most; a pause of the machine can leave just the first call of each lane.
+  assert.ok(report.requests >= 2 && report.requests <= 26, `${report.requests}`);
   assert.ok(report.durationMs >= 55);
 });
 

@@ -10,8 +10,10 @@ export interface LoadOptions {
    * time at which the schedule wanted the call, so waiting for a free lane is part of it.
    */
   readonly ratePerSecond?: number;
-  /** How many calls in all. With `durationMs` too: whatever ends first. */
+  /** How many calls in all, given to whichever lane is free. With `durationMs` too: whatever ends first. */
   readonly requests?: number;
+  /** How many calls each lane makes at the most, however slow it is beside the others. */
+  readonly requestsPerLane?: number;
   /** No call is begun after this time. */
   readonly durationMs?: number;
   /** Calls before the measurement, which are not counted. Default 0. */
@@ -54,7 +56,7 @@ export async function generateLoad(
   const startedAt = performance.now();
   const schedule = new Schedule(options, startedAt);
   const run = async (_: unknown, lane: number): Promise<void> => {
-    for (let loop = 0; ; loop++) {
+    for (let loop = 0; loop < (options.requestsPerLane ?? Infinity); loop++) {
       const next = schedule.next();
       if (next === undefined) return;
       await waitUntil(next.wantedAt, options.signal);
@@ -80,7 +82,8 @@ class Schedule {
     this.#options = options;
     this.#startedAt = startedAt;
     this.#endsAt = startedAt + (options.durationMs ?? Infinity);
-    this.#limit = options.requests ?? (options.durationMs === undefined ? 0 : Infinity);
+    const isBounded = (options.durationMs ?? options.requestsPerLane) !== undefined;
+    this.#limit = options.requests ?? (isBounded ? Infinity : 0);
   }
 
   next(): { index: number; wantedAt: number | undefined } | undefined {
