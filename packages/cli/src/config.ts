@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { CodedError } from "@cloister/encoding";
 import { parse, YAMLParseError } from "yaml";
 import { z } from "zod";
-import { BrokerConfig } from "./commands/broker-options.ts";
+import { BrokerConfig } from "./commands/broker/options.ts";
 
 export type ConfigErrorCode = "CONFIG_NOT_FOUND" | "CONFIG_INVALID";
 

@@ -1,51 +1,44 @@
 import { Command, CommanderError } from "commander";
-import { enclaveCommand } from "./commands/enclave.ts";
-import { brokerCommand } from "./commands/broker.ts";
-import { certsCommand } from "./commands/certs.ts";
-import { logCommand } from "./commands/log.ts";
-import { policyCommand } from "./commands/policy.ts";
-import { attestCommand } from "./commands/attest.ts";
-import { doctorCommand } from "./commands/doctor.ts";
-import { benchCommand } from "./commands/bench.ts";
-import { originalBenchWords, runOriginalBench } from "./commands/bench-original.ts";
-import { inferCommand } from "./commands/infer.ts";
-import { modelCommand } from "./commands/model.ts";
-import { serveCommand } from "./commands/serve.ts";
-import { sealCommand } from "./commands/seal.ts";
-import { runPfCrypt } from "./commands/seal-pf-crypt.ts";
-import { pfCryptWords } from "./commands/seal-pf-crypt-options.ts";
-import { upCommand } from "./commands/up.ts";
+import { originalBenchWords } from "./commands/bench/original-words.ts";
+import { pfCryptWords } from "./commands/seal/pf-crypt-options.ts";
 import { EXIT } from "./output/exit-code.ts";
 import { reportError } from "./output/report-error.ts";
 
-/** Every command, in the order of the help. Each factory takes a function for the exit code of its action. */
-const COMMANDS = [
-  upCommand,
-  inferCommand,
-  benchCommand,
-  modelCommand,
-  serveCommand,
-  enclaveCommand,
-  sealCommand,
-  brokerCommand,
-  policyCommand,
-  logCommand,
-  certsCommand,
-  attestCommand,
-  doctorCommand,
-];
+type MakeCommand = (setExit: (code: number) => void) => Command;
+
+/**
+ * Every command, in the order of the help, by its name. Each is loaded only where it runs, since the packages behind one take most of
+ * the start. Each factory takes a function for the exit code of its action.
+ */
+const COMMANDS = new Map<string, () => Promise<MakeCommand>>([
+  ["up", async () => (await import("./commands/up/up.ts")).upCommand],
+  ["infer", async () => (await import("./commands/infer/infer.ts")).inferCommand],
+  ["bench", async () => (await import("./commands/bench/bench.ts")).benchCommand],
+  ["model", async () => (await import("./commands/model/model.ts")).modelCommand],
+  ["serve", async () => (await import("./commands/serve/serve.ts")).serveCommand],
+  ["enclave", async () => (await import("./commands/enclave/enclave.ts")).enclaveCommand],
+  ["seal", async () => (await import("./commands/seal/seal.ts")).sealCommand],
+  ["broker", async () => (await import("./commands/broker/broker.ts")).brokerCommand],
+  ["policy", async () => (await import("./commands/policy/policy.ts")).policyCommand],
+  ["log", async () => (await import("./commands/log.ts")).logCommand],
+  ["certs", async () => (await import("./commands/certs.ts")).certsCommand],
+  ["attest", async () => (await import("./commands/attest/attest.ts")).attestCommand],
+  ["doctor", async () => (await import("./commands/doctor/doctor.ts")).doctorCommand],
+]);
 
 const HELP_CODES = new Set(["commander.helpDisplayed", "commander.help", "commander.version"]);
 
-/** The whole command line. `setExit` takes the exit code of the command that ran. */
-function buildProgram(setExit: (code: number) => void): Command {
+/** The command line with the command that it names, or with all where it names none. `setExit` takes the exit code of the one that ran. */
+async function buildProgram(argv: readonly string[], setExit: (code: number) => void): Promise<Command> {
   const program = new Command("cloister")
     .description("Confidential TensorFlow Serving: serve TensorFlow models on machines you do not trust.")
     .version("0.1.0")
     .option("--verbose", "print the stack of unexpected errors")
     .showHelpAfterError("(add --help for the options)")
     .exitOverride();
-  for (const make of COMMANDS) program.addCommand(inherit(program, make(setExit)));
+  const named = COMMANDS.get(argv.find((word) => !word.startsWith("-")) ?? "");
+  const makers = await Promise.all((named === undefined ? [...COMMANDS.values()] : [named]).map((load) => load()));
+  for (const make of makers) program.addCommand(inherit(program, make(setExit)));
   return program;
 }
 
@@ -56,12 +49,9 @@ function buildProgram(setExit: (code: number) => void): Command {
 export async function run(argv: readonly string[]): Promise<number> {
   let code: number = EXIT.done;
   try {
-    // The words behind it follow another tool's grammar, in which `-V` is not the version.
-    const words = pfCryptWords(argv);
-    if (words !== undefined) return await runPfCrypt(words);
-    const benchWords = originalBenchWords(argv);
-    if (benchWords !== undefined) return await runOriginalBench(benchWords);
-    const program = buildProgram((exit) => {
+    const other = await otherGrammar(argv);
+    if (other !== undefined) return await other();
+    const program = await buildProgram(argv, (exit) => {
       code = exit;
     });
     await program.parseAsync(argv, { from: "user" });
@@ -70,6 +60,19 @@ export async function run(argv: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return HELP_CODES.has(error.code) ? EXIT.done : EXIT.usage;
     return reportError(error, argv);
   }
+}
+
+/** What runs a command line that follows another tool's grammar, in which `-V` is not the version and options have one dash. */
+async function otherGrammar(argv: readonly string[]): Promise<(() => Promise<number>) | undefined> {
+  const cryptWords = pfCryptWords(argv);
+  if (cryptWords !== undefined) {
+    const { runPfCrypt } = await import("./commands/seal/pf-crypt.ts");
+    return () => runPfCrypt(cryptWords);
+  }
+  const benchWords = originalBenchWords(argv);
+  if (benchWords === undefined) return undefined;
+  const { runOriginalBench } = await import("./commands/bench/original.ts");
+  return () => runOriginalBench(benchWords);
 }
 
 /** Sub-commands made elsewhere do not inherit settings on their own. */

@@ -19,7 +19,7 @@ import { wholeNumber } from "../flags.ts";
 import { EXIT } from "../output/exit-code.ts";
 import { renderTable } from "../output/table.ts";
 import { openTerminal } from "../output/terminal.ts";
-import { storeOf } from "./broker-options.ts";
+import { storeOf } from "./broker/options.ts";
 import { InputError, readDocument, readText } from "../read-document.ts";
 
 const COUNT = wholeNumber(0, Number.MAX_SAFE_INTEGER);

@@ -1,0 +1,191 @@
+import { X509Certificate } from "node:crypto";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { INTEL_PCS, INTEL_ROOT, type TrustAnchor } from "@cloister/attestation";
+import { createCollateralSource, type CollateralSourceOptions } from "@cloister/attestation/collateral-source";
+import { qcnlService } from "@cloister/attestation/qcnl";
+import { readQcnl } from "@cloister/attestation/read-qcnl";
+import {
+  type KeyProtection,
+  passphraseFromCommand,
+  passphraseFromEnvironment,
+  passphraseFromFile,
+  passphraseProtection,
+  readSecretFile,
+  vaultTransitProtection,
+} from "@cloister/broker";
+import { type BrokerServiceOptions, bundleFolder } from "@cloister/broker/service";
+import { type PostgresSettings, readStoreSettings } from "@cloister/broker/store";
+import { Secret } from "@cloister/encoding";
+import type { Command } from "commander";
+import { z } from "zod";
+import { wholeNumber } from "../../flags.ts";
+import { need, parseDocument, readText } from "../../read-document.ts";
+
+const PORT = z.int().min(0).max(65_535);
+const PATH = z.string().min(1).max(4096);
+
+/** The section `broker` of `cloister.yaml`; every key has a flag of the same name. */
+export const BrokerConfig = z.strictObject({
+  host: z.string().min(1).max(253).optional(),
+  port: PORT.optional(),
+  healthHost: z.string().min(1).max(253).optional(),
+  healthPort: PORT.optional(),
+  stateDir: PATH.optional(),
+  policy: PATH.optional(),
+  keys: PATH.optional(),
+  passphraseFile: PATH.optional(),
+  passphraseEnv: z.string().min(1).max(128).optional(),
+  passphraseCommand: z.array(z.string().max(4096)).min(1).optional(),
+  vaultUrl: z.url().optional(),
+  vaultKey: z.string().min(1).max(128).optional(),
+  vaultMount: z.string().min(1).max(128).optional(),
+  vaultTokenFile: PATH.optional(),
+  vaultCa: PATH.optional(),
+  store: z.string().min(1).max(4096).optional(),
+  storePasswordFile: PATH.optional(),
+  storeCa: PATH.optional(),
+  log: PATH.optional(),
+  name: z.array(z.string().min(1).max(253)).min(1).optional(),
+  certificateDays: z.int().min(1).max(825).optional(),
+  allowTls13: z.boolean().optional(),
+  pccs: z.url().optional(),
+  pccsCa: PATH.optional(),
+  qcnl: PATH.optional(),
+  collateral: PATH.optional(),
+  simulatedAnchor: PATH.optional(),
+  bundles: PATH.optional(),
+  ownerKey: PATH.optional(),
+  clientCa: PATH.optional(),
+});
+
+export type BrokerSettings = z.infer<typeof BrokerConfig>;
+
+/** Options of everything that opens the key store. */
+export function withKeyOptions(command: Command): Command {
+  return command
+    .option("--config <file>", "configuration file (default: cloister.yaml, if there is one)")
+    .option("--state-dir <folder>", "authority, release log and keys (default: broker-state)")
+    .option("--keys <file>", "key store (default: keys.json in the state folder)")
+    .option(
+      "--store <url>",
+      "database that several brokers share, in place of key store and log: postgresql://user@host/db",
+    )
+    .option("--store-password-file <file>", "its password, mode 0600")
+    .option("--store-ca <file>", "authority of its certificate, PEM; needed unless it is on this machine")
+    .option("--passphrase-file <file>", "passphrase of the key store, mode 0600")
+    .option("--passphrase-env <name>", "environment variable with the passphrase; taken out of the environment")
+    .option("--passphrase-command <word...>", "command that prints the passphrase; runs without a shell")
+    .option("--vault-url <url>", "HashiCorp Vault whose transit engine keeps the master key")
+    .option("--vault-key <name>", "name of the transit key")
+    .option("--vault-mount <path>", "path of the transit engine (default: transit)")
+    .option("--vault-token-file <file>", "token for the vault, mode 0600")
+    .option("--vault-ca <file>", "authority of the vault's certificate, PEM");
+}
+
+/** Options of the service alone. */
+export function withServiceOptions(command: Command): Command {
+  const port = wholeNumber(0, 65_535);
+  return command
+    .option("--host <address>", "address to listen on (default: 0.0.0.0)")
+    .option("--port <n>", "port to listen on (default: 4433)", port)
+    .option("--health-host <address>", "address of /livez, /readyz and /metrics (default: 127.0.0.1)")
+    .option("--health-port <n>", "their port (default: 9433)", port)
+    .option("--policy <file>", "release policy, JSON or YAML; read again when it changes and on SIGHUP")
+    .option("--log <file>", "release log (default: release.log in the state folder)")
+    .option("--name <dns...>", "names that enclaves connect to (default: attestation.service.com)")
+    .option("--certificate-days <n>", "life of the broker's own certificate (default: 30)", wholeNumber(1, 825))
+    .option("--allow-tls13", "also speak TLS 1.3, which breaks clients of Gramine 1.8")
+    .option("--pccs <url>", "collateral from that PCCS (default: Intel's service)")
+    .option("--pccs-ca <file>", "authority of its certificate, PEM")
+    .option("--qcnl <file>", "collateral as that sgx_default_qcnl.conf says")
+    .option("--collateral <path>", "collateral from a file or folder, for machines without network")
+    .option("--simulated-anchor <file>", "also trust this SIMULATED platform's root, PEM; a policy has to name it too")
+    .option("--bundles <folder>", "manifests of sealed models, <model>/<version>.json")
+    .option("--owner-key <file>", "public key that they are signed with, PEM")
+    .option("--client-ca <file>", "authority of requesters' certificates, PEM");
+}
+
+export const stateDirOf = ({ stateDir }: BrokerSettings): string => resolve(stateDir ?? "broker-state");
+
+/** The database that several brokers share; undefined without one. */
+export async function storeOf({
+  store,
+  storePasswordFile,
+  storeCa,
+}: BrokerSettings): Promise<PostgresSettings | undefined> {
+  if (store === undefined) return undefined;
+  return readStoreSettings({
+    url: store,
+    ...(storePasswordFile !== undefined && { passwordFile: storePasswordFile }),
+    ...(storeCa !== undefined && { caFile: storeCa }),
+  });
+}
+
+/** What the key store is kept under: exactly one of a passphrase's sources or a vault. */
+export async function protectionOf(settings: BrokerSettings): Promise<KeyProtection> {
+  const { passphraseFile, passphraseEnv, passphraseCommand, vaultUrl } = settings;
+  if (vaultUrl !== undefined) {
+    const { vaultKey, vaultMount, vaultTokenFile, vaultCa } = settings;
+    return vaultTransitProtection({
+      url: vaultUrl,
+      key: need(vaultKey, "--vault-key"),
+      token: new Secret(await readSecretFile(need(vaultTokenFile, "--vault-token-file")), "vault token"),
+      ...(vaultMount !== undefined && { mount: vaultMount }),
+      ...(vaultCa !== undefined && { ca: await readText(vaultCa) }),
+    });
+  }
+  if (passphraseEnv !== undefined) return passphraseProtection(passphraseFromEnvironment(passphraseEnv));
+  if (passphraseCommand !== undefined) {
+    const [program, ...args] = passphraseCommand;
+    return passphraseProtection(await passphraseFromCommand([program ?? "", ...args]));
+  }
+  return passphraseProtection(await passphraseFromFile(need(passphraseFile, "--passphrase-file (or another source)")));
+}
+
+/** Settings of the service, from flags over configuration. */
+export async function serviceOptions(settings: BrokerSettings): Promise<BrokerServiceOptions> {
+  const anchors = await anchorsOf(settings);
+  const store = await storeOf(settings);
+  const [name = "attestation.service.com", ...names] = settings.name ?? [];
+  const { keys, log, bundles, clientCa, certificateDays, allowTls13 } = settings;
+  return {
+    listen: { host: settings.host ?? "0.0.0.0", port: settings.port ?? 4433 },
+    health: { host: settings.healthHost ?? "127.0.0.1", port: settings.healthPort ?? 9433 },
+    stateDir: stateDirOf(settings),
+    protection: await protectionOf(settings),
+    policyFile: need(settings.policy, "--policy"),
+    readPolicy: parseDocument,
+    serverNames: [name, ...names],
+    anchors,
+    collateral: createCollateralSource({ ...(await collateralOf(settings)), anchors, clock: () => new Date() }),
+    ...(store !== undefined && { store }),
+    ...(keys !== undefined && { keysFile: keys }),
+    ...(log !== undefined && { logFile: log }),
+    ...(certificateDays !== undefined && { certificateDays }),
+    ...(allowTls13 !== undefined && { allowTls13 }),
+    ...(clientCa !== undefined && { clientCa: await readText(clientCa) }),
+    ...(bundles !== undefined && {
+      bundles: bundleFolder(resolve(bundles), await readText(need(settings.ownerKey, "--owner-key"))),
+    }),
+  };
+}
+
+/** Intel's root always; a simulated one beside it only where it is named. */
+async function anchorsOf({ simulatedAnchor }: BrokerSettings): Promise<TrustAnchor[]> {
+  if (simulatedAnchor === undefined) return [INTEL_ROOT];
+  const { raw } = new X509Certificate(await readText(simulatedAnchor));
+  return [INTEL_ROOT, { name: "SIMULATED", kind: "simulated", certificate: new Uint8Array(raw) }];
+}
+
+async function collateralOf(
+  settings: BrokerSettings,
+): Promise<Pick<CollateralSourceOptions, "service" | "update" | "retries" | "pauseMs" | "maxAgeMs">> {
+  const { collateral, qcnl, pccs, pccsCa } = settings;
+  if (collateral !== undefined) return { service: { kind: "file", url: pathToFileURL(resolve(collateral)).href } };
+  if (qcnl !== undefined) return qcnlService(await readQcnl(qcnl));
+  if (pccs === undefined) return { service: INTEL_PCS };
+  return {
+    service: { kind: "pccs", url: pccs, ...(pccsCa !== undefined && { tlsAuthority: await readText(pccsCa) }) },
+  };
+}

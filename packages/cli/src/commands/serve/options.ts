@@ -1,0 +1,117 @@
+import { Command, InvalidArgumentError } from "commander";
+import { wholeNumber } from "../../flags.ts";
+
+/** Flags of `tensorflow_model_server` under its names, then our own. */
+export interface ServeFlags {
+  readonly host: string;
+  readonly port: number;
+  readonly rest_api_port: number;
+  readonly rest_api_timeout_in_ms: number;
+  readonly rest_api_enable_cors_support: boolean;
+  readonly model_name: string;
+  readonly model_base_path: string;
+  readonly model_config_file: string;
+  readonly model_config_file_poll_wait_seconds: number;
+  readonly ssl_config_file: string;
+  readonly file_system_poll_wait_seconds: number;
+  readonly max_num_load_retries: number;
+  readonly load_retry_interval_micros: number;
+  readonly allow_version_labels_for_unavailable_models: boolean;
+  readonly enable_model_warmup: boolean;
+  readonly num_request_iterations_for_warmup: number;
+  readonly tensorflow_session_parallelism: number;
+  readonly tensorflow_intra_op_parallelism: number;
+  readonly tensorflow_inter_op_parallelism: number;
+  readonly enable_batching: boolean;
+  readonly batching_parameters_file: string;
+  readonly saved_model_tags: string;
+  readonly monitoring_config_file: string;
+  readonly enable_signature_method_name_check: boolean;
+  readonly enable_grpc_healthcheck_service: boolean;
+  readonly enable_serialization_as_tensor_content: boolean;
+  readonly insecure?: boolean;
+  readonly insecureRest?: boolean;
+  readonly allowClient?: readonly string[];
+  readonly accessLog?: boolean;
+  readonly json?: boolean;
+}
+
+/** Flags of the original that are accepted so that its command lines keep working; each that is given is warned of. */
+export const NO_EFFECT = [
+  "rest_api_num_threads",
+  "num_load_threads",
+  "num_unload_threads",
+  "grpc_channel_arguments",
+  "grpc_max_threads",
+  "flush_filesystem_caches",
+  "remove_unused_fields_from_bundle_metagraph",
+  "tensorflow_session_config_file",
+  "per_process_gpu_memory_fraction",
+  "prefer_tflite_model",
+  "num_tflite_interpreters_per_pool",
+  "num_tflite_pools",
+  "xla_cpu_compilation_enabled",
+  "xla_gpu_compilation_enabled",
+  "mixed_precision",
+  "thread_pool_factory_config_file",
+  "enable_profiler",
+  "skip_initialize_tpu",
+] as const;
+
+const seconds = wholeNumber(0, 1_000_000);
+const count = wholeNumber(0, 1_000_000);
+const port = wholeNumber(0, 65_535);
+
+/** `cloister serve` with its options. A flag that is not known is wrong usage. */
+export function serveOptions(): Command {
+  const command = new Command("serve")
+    .description("Serve TensorFlow models: the flags of tensorflow_model_server, over TLS.")
+    .option("--host <address>", "address to listen on", "0.0.0.0")
+    .option("--port <n>", "gRPC port; 0: any free one", port, 8500)
+    .option("--rest_api_port <n>", "REST port; 0: no REST", port, 0)
+    .option("--rest_api_timeout_in_ms <n>", "how long a REST answer may take", wholeNumber(1, 2 ** 31 - 1), 30_000)
+    .option("--model_name <name>", "name of the model, without a config file", "default")
+    .option("--model_base_path <folder>", "folder with a folder for each version", "")
+    .option("--model_config_file <file>", "ModelServerConfig in protobuf text", "")
+    .option("--model_config_file_poll_wait_seconds <n>", "how often to read it again; 0: never", seconds, 0)
+    .option("--ssl_config_file <file>", "SSLConfig in protobuf text; read again when it changes", "")
+    .option("--file_system_poll_wait_seconds <n>", "how often to look for versions; 0: once", seconds, 1)
+    .option("--max_num_load_retries <n>", "further attempts at a load that failed", count, 5)
+    .option("--load_retry_interval_micros <n>", "pause between them", wholeNumber(0, 1e12), 60_000_000)
+    .option("--num_request_iterations_for_warmup <n>", "how often each warm-up record is sent", count, 0)
+    .option("--tensorflow_session_parallelism <n>", "engine threads; 0: one a core", count, 0)
+    .option("--tensorflow_intra_op_parallelism <n>", "engine threads; 0: one a core", count, 0)
+    .option("--tensorflow_inter_op_parallelism <n>", "has no effect: operators run one after the other", count, 0)
+    .option("--saved_model_tags <tags>", "tags of the graph to load", onlyServe, "serve")
+    .option("--batching_parameters_file <file>", "BatchingParameters in protobuf text; needs --enable_batching", "")
+    .option("--monitoring_config_file <file>", "MonitoringConfig in protobuf text: metrics on the REST port", "")
+    .option("--insecure", "gRPC without TLS, which tensorflow_model_server does unasked")
+    .option("--insecure-rest", "REST without TLS")
+    .option("--allow-client <name...>", "alternative names of client certificates that may call, such as DNS:name")
+    .option("--access-log", "tell about every gRPC call, without its content")
+    .option("--json", "print one JSON object a line");
+  flag(command, "rest_api_enable_cors_support", "let web pages of other origins call", false);
+  flag(command, "allow_version_labels_for_unavailable_models", "new labels may name versions to come", false);
+  flag(command, "enable_batching", "run requests of one shape together", false);
+  flag(command, "enable_model_warmup", "send the warm-up requests of a version before it is served", true);
+  flag(command, "enable_signature_method_name_check", "refuse signatures under another API than theirs", false);
+  flag(command, "enable_grpc_healthcheck_service", "answer grpc.health.v1", true);
+  flag(command, "enable_serialization_as_tensor_content", "answer with tensor_content", false);
+  for (const name of NO_EFFECT) command.option(`--${name} [value]`, "accepted, has no effect");
+  return command;
+}
+
+/** A boolean as the original's command line takes it: `--flag`, `--flag=true`, `--flag=false`. */
+function flag(command: Command, name: string, description: string, byDefault: boolean): void {
+  const parse = (text: string): boolean => {
+    if (text === "true" || text === "1") return true;
+    if (text === "false" || text === "0") return false;
+    throw new InvalidArgumentError("true or false is needed");
+  };
+  command.option(`--${name} [true|false]`, description, parse, byDefault);
+}
+
+function onlyServe(text: string): string {
+  if (text === "serve") return text;
+  throw new InvalidArgumentError("the engine loads the tag serve only");
+}

@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { test, type TestContext } from "node:test";
+import { connect } from "node:tls";
+import { testCertificates } from "@cloister/model-server/testing";
+import { run } from "../../program.ts";
+
+const MODELS = join(import.meta.dirname, "../../../../saved-model/test-models/tfserving");
+const HALF = join(MODELS, "saved_model_half_plus_two_2_versions");
+
+interface ServeEvent {
+  readonly event: string;
+  readonly text?: string;
+  readonly grpc?: { readonly port: number };
+}
+
+interface Serving {
+  readonly process: ChildProcess;
+  /** The next event of that name. */
+  readonly next: (event: string) => Promise<ServeEvent>;
+}
+
+function serve(context: TestContext, ...args: readonly string[]): Serving {
+  const main = join(import.meta.dirname, "../../main.ts");
+  const child = spawn(process.execPath, [main, "serve", "--json", "--port=0", "--host=127.0.0.1", ...args], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  context.after(() => child.kill("SIGKILL"));
+  if (child.stdout === null) throw new Error("the output is piped");
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  const next = async (event: string): Promise<ServeEvent> => {
+    for (;;) {
+      const { value, done } = await lines.next();
+      assert.ok(done !== true, `the server ended before the event ${event}`);
+      const found = JSON.parse(value) as ServeEvent;
+      if (found.event === event) return found;
+    }
+  };
+  return { process: child, next };
+}
+
+async function sslConfig(folder: string, certificates = testCertificates()): Promise<{ path: string; ca: string }> {
+  const quoted = (pem: string): string => `"${pem.replaceAll("\n", "\\n")}"`;
+  const { key, cert } = certificates.server;
+  const path = join(folder, "ssl.cfg");
+  await writeFile(path, `server_key: ${quoted(key)}\nserver_cert: ${quoted(cert)}\n`);
+  return { path, ca: certificates.ca };
+}
+
+function handshake(port: number, ca: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: "127.0.0.1", port, ca, servername: "server.test", ALPNProtocols: ["h2"] }, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on("error", () => resolve(false));
+  });
+}
+
+test("a command line without a model, without TLS, or with a flag that is not known is wrong usage", async () => {
+  assert.equal(await run(["serve", "--insecure"]), 2);
+  assert.equal(await run(["serve", `--model_base_path=${HALF}`]), 2);
+  assert.equal(await run(["serve", "--insecure", `--model_base_path=${HALF}`, "--unknown_flag=1"]), 2);
+  assert.equal(await run(["serve", "--insecure", `--model_base_path=${HALF}`, "--enable_model_warmup=maybe"]), 2);
+  const both = ["--tensorflow_session_parallelism=1", "--tensorflow_intra_op_parallelism=1"];
+  assert.equal(await run(["serve", "--insecure", `--model_base_path=${HALF}`, ...both]), 2);
+});
+
+test("a model that does not load, a bad config file and REST without TLS are refused", async (context) => {
+  const folder = await mkdtemp(join(tmpdir(), "cloister-serve-"));
+  context.after(() => rm(folder, { recursive: true }));
+  const bad = `--model_base_path=${join(MODELS, "bad_half_plus_two")}`;
+  assert.equal(await run(["serve", "--insecure", "--max_num_load_retries=0", "--port=0", bad]), 1);
+  await writeFile(join(folder, "models.config"), "improperly formatted file\n");
+  const file = `--model_config_file=${join(folder, "models.config")}`;
+  assert.equal(await run(["serve", "--insecure", "--port=0", file]), 1);
+  const rest = ["--rest_api_port=1", `--model_base_path=${HALF}`];
+  assert.equal(await run(["serve", "--insecure", "--port=0", ...rest]), 1);
+});
+
+test("it serves over TLS, warns of flags without effect, takes new certificates, and drains at SIGTERM", async (context) => {
+  const folder = await mkdtemp(join(tmpdir(), "cloister-serve-"));
+  context.after(() => rm(folder, { recursive: true }));
+  const first = await sslConfig(folder);
+  const flags = [`--model_base_path=${HALF}`, `--ssl_config_file=${first.path}`, "--grpc_max_threads=4"];
+  const { process: child, next } = serve(context, ...flags);
+  assert.match((await next("warning")).text ?? "", /grpc_max_threads has no effect/);
+  const port = (await next("listening")).grpc?.port ?? assert.fail();
+  assert.equal(await handshake(port, first.ca), true);
+  const second = await sslConfig(folder);
+  await next("tls_replaced");
+  assert.deepEqual([await handshake(port, second.ca), await handshake(port, first.ca)], [true, false]);
+  await writeFile(second.path, "broken");
+  assert.match((await next("warning")).text ?? "", /is not used: TEXT_FORMAT_MALFORMED/);
+  assert.equal(await handshake(port, second.ca), true);
+  child.kill("SIGTERM");
+  const [code] = (await once(child, "exit")) as [number | null];
+  assert.equal(code, 0);
+});
