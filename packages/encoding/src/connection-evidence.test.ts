@@ -9,7 +9,7 @@ import {
   encodeEvidenceResponse,
   LENGTH_PREFIX_BYTES,
 } from "./connection-evidence.ts";
-import { readPrefixedMessage } from "./read-message.ts";
+import { readPrefixedMessage } from "./protobuf/read-message.ts";
 
 const part = (byte: number): Uint8Array => new Uint8Array(32).fill(byte);
 const binding = { nonce: part(1), exporter: part(2), publicKeySha256: part(3) };

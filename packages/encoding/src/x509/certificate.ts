@@ -1,4 +1,4 @@
-import { DER_TAG, readDer, type DerReader } from "../der.ts";
+import { DER_TAG, readDer, type DerReader } from "../der/der.ts";
 import {
   readAlgorithm,
   readExtensions,

@@ -1,5 +1,5 @@
 import { equalBytes, toHex } from "../bytes.ts";
-import { DER_TAG, type DerReader } from "../der.ts";
+import { DER_TAG, type DerReader } from "../der/der.ts";
 import { x509Malformed } from "./malformed.ts";
 
 /** An AlgorithmIdentifier (RFC 5280, 4.1.1.2). `parameters` is the whole DER element, absent where there is none. */

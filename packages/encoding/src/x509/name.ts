@@ -1,5 +1,5 @@
 import { fromUtf8 } from "../bytes.ts";
-import { DER_TAG, type DerReader } from "../der.ts";
+import { DER_TAG, type DerReader } from "../der/der.ts";
 
 export const COMMON_NAME = "2.5.4.3";
 

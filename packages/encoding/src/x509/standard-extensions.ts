@@ -1,4 +1,4 @@
-import { readDer } from "../der.ts";
+import { readDer } from "../der/der.ts";
 import type { Extension } from "./fields.ts";
 import { x509Malformed } from "./malformed.ts";
 

@@ -1,4 +1,4 @@
-import { DER_TAG, type DerReader } from "../der.ts";
+import { DER_TAG, type DerReader } from "../der/der.ts";
 import { x509Malformed } from "./malformed.ts";
 
 const ZULU = 0x5a;

@@ -1,3 +1,0 @@
-/** Protobuf's text format, driven by the descriptors of generated messages: ssl.cfg, model config files and the like. */
-export { readTextFormat } from "./text-format-reader.ts";
-export { writeTextFormat } from "./text-format-writer.ts";
