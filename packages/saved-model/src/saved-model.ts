@@ -8,6 +8,7 @@ import { fault } from "./error.ts";
 import { decodeMetaGraph } from "./graph/decode.ts";
 import { EffectIndex } from "./graph/effects.ts";
 import { type Graph, indexGraph } from "./graph/graph.ts";
+import { liftControlFlow } from "./graph/lift.ts";
 import { restoreVariables, type Variables } from "./graph/restore.ts";
 import { type Initialization, INIT_OP_SIGNATURE, readInitialization } from "./graph/initialization.ts";
 import { lower } from "./lower/lower.ts";
@@ -50,7 +51,7 @@ export interface SavedModel {
  */
 export function readSavedModel(files: ModelFiles, tags: readonly string[] = ["serve"]): SavedModel {
   const metaGraph = decodeMetaGraph(files, tags);
-  const graph = indexGraph(metaGraph.graphDef);
+  const graph = liftControlFlow(indexGraph(metaGraph.graphDef));
   const signatures = new Map<string, Signature>();
   for (const [key, signature] of Object.entries(metaGraph.signatureDef)) {
     if (key !== INIT_OP_SIGNATURE) signatures.set(key, readSignature(key, signature));

@@ -4,19 +4,8 @@ import { OnnxEngine } from "./onnx-engine.ts";
 import { readModelDir } from "./testing/files.ts";
 import { disagreement, modelNames, readRecordedModel } from "./testing/recorded-case.ts";
 
-/** Its loop is a cycle of Switch and Merge nodes. */
-const LOOP_MODEL = "v1_loop";
-
-it("a loop of TensorFlow 1 is refused with the nodes that it ends in", async () => {
-  const { dir } = readRecordedModel(LOOP_MODEL);
-  await assert.rejects(new OnnxEngine({ execution: "inline" }).load(readModelDir(dir)), {
-    code: "UNSUPPORTED_OPS",
-    message: /Exit/,
-  });
-});
-
 describe("recorded SavedModels answer as real TensorFlow does", () => {
-  for (const name of modelNames().filter((each) => each !== LOOP_MODEL)) {
+  for (const name of modelNames()) {
     it(name, async () => {
       const { dir, inputs, outputs } = readRecordedModel(name);
       const servable = await new OnnxEngine({ execution: "inline" }).load(readModelDir(dir));

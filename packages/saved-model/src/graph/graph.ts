@@ -13,7 +13,7 @@ export interface Graph {
   readonly functions: ReadonlyMap<string, FunctionDef>;
 }
 
-/** Indexes a GraphDef. @throws SavedModelError GRAPH_MALFORMED for duplicate names, LIMIT_EXCEEDED */
+/** Indexes a GraphDef as it is written. @throws SavedModelError GRAPH_MALFORMED for duplicate names, LIMIT_EXCEEDED */
 export function indexGraph(graphDef: GraphDef | undefined): Graph {
   const functions = new Map<string, FunctionDef>();
   for (const body of graphDef?.library?.function ?? []) functions.set(body.signature?.name ?? "", body);

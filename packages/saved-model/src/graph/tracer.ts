@@ -97,8 +97,8 @@ export abstract class Tracer<V> {
         throw fault(
           "GRAPH_CYCLE",
           `the node ${top} depends on itself`,
-          "loops are not supported",
-          "export the model without loops",
+          "it is no loop that TensorFlow writes",
+          "export the model again",
         );
       active.add(top);
       stack.push(...missing);

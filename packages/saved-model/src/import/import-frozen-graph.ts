@@ -3,6 +3,7 @@ import { fault } from "../error.ts";
 import { Attributes } from "../graph/attributes.ts";
 import { decodeGraphDef, SAVED_MODEL_FILE } from "../graph/decode.ts";
 import { type Graph, indexGraph, isControl, parseGraphEdge } from "../graph/graph.ts";
+import { liftControlFlow } from "../graph/lift.ts";
 import { type Feed, lower } from "../lower/lower.ts";
 import type { ModelFiles } from "../model-files.ts";
 import type { Signature, SignatureTensor } from "../saved-model.ts";
@@ -103,7 +104,7 @@ function outputTensors(
 ): SignatureTensor[] {
   const feeds: Feed[] = inputs.map(({ name, dtype, shape }) => ({ name, tensor: name, dtype, shape }));
   const names = outputs.map(tensorName);
-  const context = { graph, variables: new Map(), mutable: new Set<string>() };
+  const context = { graph: liftControlFlow(graph), variables: new Map(), mutable: new Set<string>() };
   const lowered = lower(context, { feeds, given: new Map(), fetches: names, targets: [] });
   return names.map((name) => {
     const fetch = lowered.fetches.get(name);

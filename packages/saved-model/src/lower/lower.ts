@@ -145,7 +145,7 @@ class LoweringTracer extends Tracer<Value> {
     return { name: standIn.name, dtype: "string", shape: undefined };
   }
 
-  /** A loop of TensorFlow 1 is a cycle of nodes; nothing of it is looked at. */
+  /** A loop of TensorFlow 1 that could not be lifted is a cycle of nodes; nothing of it is looked at. */
   protected override isOpaque({ op }: NodeDef): boolean {
     return op === "Exit" || op === "RefExit";
   }
@@ -217,7 +217,7 @@ class LoweringTracer extends Tracer<Value> {
     const operands = (resource === undefined ? inputs : inputs.slice(1)).map((value) =>
       value.kind === "list" ? value : this.#asTensor(value),
     );
-    if (this.isOpaque(node)) throw new Unlowerable("loops of TensorFlow 1 are not supported");
+    if (this.isOpaque(node)) throw new Unlowerable("a loop of an unknown form");
     if (!isSupported(node.op))
       throw new Unlowerable(node.op === "Placeholder" ? "it is not fed" : "the op is not supported");
     // Nothing is known about an operand that is missing: the result is missing too, but it is not this op's fault.
