@@ -35,6 +35,8 @@ const Config = z.strictObject({
     })
     .optional(),
   broker: BrokerConfig.optional(),
+  /** Read by the commands that need it: their package has its schema. */
+  kubernetes: z.record(z.string(), z.unknown()).optional(),
 });
 
 export type Config = z.infer<typeof Config>;

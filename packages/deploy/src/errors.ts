@@ -7,7 +7,8 @@ export type DeployErrorCode =
   | "MODEL_NOT_FOUND"
   | "MODEL_NOT_RUNNABLE"
   | "WORK_FOLDER_NOT_OURS"
-  | "WORK_FOLDER_IN_USE";
+  | "WORK_FOLDER_IN_USE"
+  | "KUBERNETES_SETTINGS_INVALID";
 
 /** The one error class of this package. */
 export class DeployError extends CodedError<DeployErrorCode> {}

@@ -1,0 +1,55 @@
+import { readFile } from "node:fs/promises";
+import { type KubernetesSettings, PRESETS, type PresetName, readSettings } from "@cloister/deploy/kubernetes";
+import { decodeManifest, measureSimulated } from "@cloister/enclave";
+import { fromUtf8, toHex } from "@cloister/encoding";
+import { type Command, Option } from "commander";
+import { readConfig } from "../../config.ts";
+import { need } from "../../read-document.ts";
+
+/** Flags of every command about a deployment. They go over the section `kubernetes` of the configuration. */
+export interface DeployFlags {
+  readonly config?: string;
+  readonly preset?: PresetName;
+  readonly namespace?: string;
+  readonly name?: string;
+  readonly image?: string;
+  readonly measurement?: string;
+  readonly enclaveManifest?: string;
+  readonly json?: boolean;
+}
+
+/** What objects are made of. */
+export interface DeployInput {
+  readonly settings: KubernetesSettings;
+  readonly enclaveManifest: string;
+}
+
+export function withDeployOptions(command: Command): Command {
+  return command
+    .option("--config <file>", "configuration (default: cloister.yaml, if there is one)")
+    .addOption(new Option("--preset <name>", "kind of cluster").choices([...PRESETS]))
+    .option("--namespace <name>", "namespace (default: cloister)")
+    .option("--name <name>", "name of the deployment (default: serving)")
+    .option("--image <reference>", "image of the replica, by digest")
+    .option("--enclave-manifest <file>", "the replica's measured manifest, canonical JSON")
+    .option("--measurement <hex>", "MRENCLAVE or MRTD (default with the simulation: of the manifest)")
+    .option("--json", "print JSON");
+}
+
+/** Settings out of flags and configuration. Throws CONFIG_*, KUBERNETES_SETTINGS_INVALID, MANIFEST_INVALID, OPTION_MISSING. */
+export async function deployInput(flags: DeployFlags): Promise<DeployInput> {
+  const { config, json: _json, enclaveManifest, measurement, preset, namespace, name, image } = flags;
+  const section = (await readConfig(config)).kubernetes ?? {};
+  const given = Object.entries({ preset, namespace, name, image }).filter(([, value]) => value !== undefined);
+  const bytes = await readFile(need(enclaveManifest, "--enclave-manifest"));
+  const manifest = decodeManifest(new Uint8Array(bytes));
+  const settings = readSettings({
+    // A simulated platform measures the manifest itself.
+    measurement: toHex(measureSimulated(manifest)),
+    model: manifest.config.model,
+    ...section,
+    ...Object.fromEntries(given),
+    ...(measurement !== undefined && { measurement }),
+  });
+  return { settings, enclaveManifest: fromUtf8(new Uint8Array(bytes)) ?? "" };
+}
