@@ -16,6 +16,7 @@ const COMMANDS = new Map<string, () => Promise<MakeCommand>>([
   ["bench", async () => (await import("./commands/bench/bench.ts")).benchCommand],
   ["model", async () => (await import("./commands/model/model.ts")).modelCommand],
   ["serve", async () => (await import("./commands/serve/serve.ts")).serveCommand],
+  ["engine", async () => (await import("./commands/engine.ts")).engineCommand],
   ["enclave", async () => (await import("./commands/enclave/enclave.ts")).enclaveCommand],
   ["seal", async () => (await import("./commands/seal/seal.ts")).sealCommand],
   ["broker", async () => (await import("./commands/broker/broker.ts")).brokerCommand],

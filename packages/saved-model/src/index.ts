@@ -9,7 +9,9 @@ export type { HostStep, OnnxStep, Step } from "./partition.ts";
 export { HostRefusal } from "./host/call.ts";
 export { ModelState } from "./host/state.ts";
 export {
+  isStateful,
   readSavedModel,
+  readSignatures,
   requireSignature,
   type SavedModel,
   type Signature,

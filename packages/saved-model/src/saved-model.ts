@@ -52,14 +52,25 @@ export interface SavedModel {
 export function readSavedModel(files: ModelFiles, tags: readonly string[] = ["serve"]): SavedModel {
   const metaGraph = decodeMetaGraph(files, tags);
   const graph = liftControlFlow(indexGraph(metaGraph.graphDef));
-  const signatures = new Map<string, Signature>();
-  for (const [key, signature] of Object.entries(metaGraph.signatureDef)) {
-    if (key !== INIT_OP_SIGNATURE) signatures.set(key, readSignature(key, signature));
-  }
+  const signatures = signaturesOf(metaGraph);
   const initialization = readInitialization(metaGraph);
   const variables = restoreVariables(graph, metaGraph, files);
   const model = { metaGraph, graph, variables, mutable: new Set<string>(), initialization, signatures };
   return { ...model, mutable: assignedVariables(model) };
+}
+
+/**
+ * Reads the signatures of a SavedModel, and nothing else of it.
+ *
+ * @throws SavedModelError
+ */
+export function readSignatures(files: ModelFiles, tags: readonly string[] = ["serve"]): ReadonlyMap<string, Signature> {
+  return signaturesOf(decodeMetaGraph(files, tags));
+}
+
+function signaturesOf({ signatureDef }: MetaGraphDef): ReadonlyMap<string, Signature> {
+  const own = Object.entries(signatureDef).filter(([key]) => key !== INIT_OP_SIGNATURE);
+  return new Map(own.map(([key, signature]) => [key, readSignature(key, signature)]));
 }
 
 /** Variables that no longer hold what the checkpoint says once the model runs. */
@@ -76,6 +87,12 @@ function assignedVariables(model: SavedModel): ReadonlySet<string> {
   for (const names of fetches) trace(names, []);
   trace([], targets);
   return assigned;
+}
+
+/** Whether requests can change variables or tables of the model, so that one answer depends on those before. */
+export function isStateful({ graph, signatures }: SavedModel): boolean {
+  const names = [...signatures.values()].flatMap(({ outputs }) => [...outputs.values()].map(({ name }) => name));
+  return new EffectIndex(graph).isReached(names);
 }
 
 /** The signature of that name. @throws SavedModelError SIGNATURE_NOT_FOUND */

@@ -5,15 +5,19 @@ import { CodedError } from "@cloister/encoding";
  * - INPUT_INVALID: dtype, element count or shape that the graph refuses (INVALID_ARGUMENT over gRPC).
  * - UNSUPPORTED_OPS: the signature needs ops that the engine lacks.
  * - QUEUE_FULL: too many waiting requests (UNAVAILABLE). CANCELLED: the signal fired. CLOSED: the servable was closed.
+ * - ENGINE_MISSING: the engine is not installed, or not for this system.
+ * - INSTALL_FAILED: the download of an engine could not be unpacked.
  * - LOAD_FAILED: the native engine refused the lowered graph. ENGINE_FAILED: its thread died.
  */
 export type EngineErrorCode =
   | "CANCELLED"
   | "CLOSED"
   | "ENGINE_FAILED"
+  | "ENGINE_MISSING"
   | "INPUT_INVALID"
   | "INPUT_MISSING"
   | "INPUT_UNKNOWN"
+  | "INSTALL_FAILED"
   | "LOAD_FAILED"
   | "OUTPUT_UNKNOWN"
   | "QUEUE_FULL"

@@ -7,11 +7,11 @@ import { ExampleSchema } from "@cloister/encoding/gen/tensorflow/core/example/ex
 import { FeatureSchema } from "@cloister/encoding/gen/tensorflow/core/example/feature_pb";
 import type { Tensor } from "@cloister/encoding/tensor";
 import { importFrozenGraph, type ModelFiles } from "@cloister/saved-model";
-import { OnnxEngine } from "./onnx-engine.ts";
+import { engineUnderTest } from "./testing/engine-under-test.ts";
 import { readModelDir } from "./testing/files.ts";
 
 const MODELS = join(import.meta.dirname, "../../../saved-model/test-models");
-const engine = new OnnxEngine();
+const engine = engineUnderTest();
 
 const model = (path: string): ModelFiles => readModelDir(join(MODELS, path));
 const floats = (shape: readonly number[], ...values: number[]): Tensor => ({
@@ -123,7 +123,7 @@ describe("models of TensorFlow Serving", () => {
 
   for (const execution of ["inline", "worker"] as const) {
     it(`the counter counts over requests (${execution})`, async () => {
-      const servable = await new OnnxEngine({ execution }).load(model("tfserving/saved_model_counter/00000123"));
+      const servable = await engineUnderTest(execution).load(model("tfserving/saved_model_counter/00000123"));
       const ask = async (signature: string, inputs: Record<string, Tensor> = {}): Promise<unknown> => {
         const request = { signature, inputs: new Map(Object.entries(inputs)), outputs: ["output"] };
         return (await servable.run(request)).get("output")?.data[0];

@@ -8,6 +8,8 @@ export interface OnnxEngineOptions {
   readonly threads?: number;
   /** Busy waiting of those threads, default off. */
   readonly allowSpinning?: boolean;
+  /** Threads that each hold a copy of the model and run a request at a time, default 1. */
+  readonly lanes?: number;
   /** Requests of a model that may wait, default 256; more are refused with QUEUE_FULL. */
   readonly maxQueue?: number;
   /**
@@ -26,14 +28,15 @@ export class OnnxEngine implements Engine {
   readonly #options: Required<OnnxEngineOptions>;
 
   constructor(options: OnnxEngineOptions = {}) {
-    this.#options = { threads: 0, allowSpinning: false, maxQueue: 256, execution: "auto", ...options };
+    this.#options = { threads: 0, allowSpinning: false, lanes: 1, maxQueue: 256, execution: "auto", ...options };
   }
 
   async load(files: ModelFiles): Promise<Servable> {
-    const { execution, maxQueue, threads, allowSpinning } = this.#options;
+    const { execution, lanes, maxQueue, threads, allowSpinning } = this.#options;
     const bytes = [...files.values()].reduce((sum, file) => sum + file.length, 0);
     const isInline = execution === "inline" || (execution === "auto" && bytes <= MAX_INLINE_BYTES);
-    const options = { threads: isInline ? 1 : threads, allowSpinning };
-    return isInline ? LocalServable.load(files, options) : WorkerServable.load(files, options, maxQueue);
+    return isInline
+      ? LocalServable.load(files, { threads: 1, allowSpinning })
+      : WorkerServable.load(files, { threads, allowSpinning, lanes, maxQueue });
   }
 }

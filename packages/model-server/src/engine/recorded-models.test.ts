@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { OnnxEngine } from "./onnx-engine.ts";
+import { engineUnderTest } from "./testing/engine-under-test.ts";
 import { readModelDir } from "./testing/files.ts";
 import { disagreement, modelNames, readRecordedModel } from "./testing/recorded-case.ts";
 
@@ -8,7 +8,7 @@ describe("recorded SavedModels answer as real TensorFlow does", () => {
   for (const name of modelNames()) {
     it(name, async () => {
       const { dir, inputs, outputs } = readRecordedModel(name);
-      const servable = await new OnnxEngine({ execution: "inline" }).load(readModelDir(dir));
+      const servable = await engineUnderTest("inline").load(readModelDir(dir));
       const answers = await servable.run({ signature: "serving_default", inputs, outputs: [...outputs.keys()] });
       for (const [alias, expected] of outputs)
         assert.equal(disagreement(answers.get(alias), expected), undefined, alias);

@@ -12,8 +12,8 @@ export interface DownloadOptions {
   readonly url: string;
   /** Where the file ends up. It appears there only when it is whole and its digest is accepted. */
   readonly path: string;
-  /** The file of pinned digests, see pins.ts. */
-  readonly pinsPath: string;
+  /** The digest that the file must have; or, where none is known beforehand, the file of pinned digests, see pins.ts. */
+  readonly digest: { readonly sha256: string } | { readonly pinsPath: string };
   /** Called with the bytes that are there and, where the server tells, the total. */
   readonly onProgress?: (receivedBytes: number, totalBytes: number | undefined) => void;
   readonly signal?: AbortSignal;
@@ -35,15 +35,15 @@ export interface Downloaded {
 const MAX_REDIRECTS = 5;
 
 /**
- * Downloads a file, going on where an interrupted download stopped (`PATH.part`). The SHA-256 digest of the first download of a
- * URL is pinned; every later one must have it. TLS protects the first, the pin all others.
+ * Downloads a file, going on where an interrupted download stopped (`PATH.part`). With a file of pins, the SHA-256 digest of the
+ * first download of a URL is pinned; every later one must have it. TLS protects the first, the pin all others.
  *
  * @throws SavedModelError DOWNLOAD_FAILED (what has arrived is kept), DOWNLOAD_DIGEST (nothing is kept), LIMIT_EXCEEDED
  */
 export async function download(options: DownloadOptions): Promise<Downloaded> {
-  const { url, path, pinsPath } = options;
+  const { url, path, digest } = options;
   const partPath = `${path}.part`;
-  const pins = await readPins(pinsPath);
+  const pins = "sha256" in digest ? new Map([[url, digest.sha256]]) : await readPins(digest.pinsPath);
   await mkdir(dirname(path), { recursive: true });
   await receive(options, partPath);
   const { size: bytes } = await stat(partPath);
@@ -55,7 +55,7 @@ export async function download(options: DownloadOptions): Promise<Downloaded> {
     throw error;
   }
   const isFirstUse = !pins.has(url);
-  if (isFirstUse) await writePins(pinsPath, new Map([...pins, [url, sha256]]));
+  if (isFirstUse && "pinsPath" in digest) await writePins(digest.pinsPath, new Map([...pins, [url, sha256]]));
   await rename(partPath, path);
   return { sha256, bytes, isFirstUse };
 }

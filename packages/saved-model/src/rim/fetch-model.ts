@@ -33,7 +33,7 @@ export interface FetchedModel extends Downloaded {
 export async function fetchModel(
   name: string,
   dir: string,
-  options: Omit<DownloadOptions, "url" | "path" | "pinsPath"> & {
+  options: Omit<DownloadOptions, "url" | "path" | "digest"> & {
     readonly sources?: Readonly<Record<string, ModelSource>>;
   } = {},
 ): Promise<FetchedModel> {
@@ -49,6 +49,6 @@ export async function fetchModel(
     );
   }
   const path = join(dir, `${name}.pb`);
-  const downloaded = await download({ ...rest, url: source.url, path, pinsPath: join(dir, "pins.txt") });
+  const downloaded = await download({ ...rest, url: source.url, path, digest: { pinsPath: join(dir, "pins.txt") } });
   return { ...downloaded, source, path, graphDef: new Uint8Array(await readFile(path)) };
 }

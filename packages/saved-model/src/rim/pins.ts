@@ -49,6 +49,6 @@ export function checkPin(pins: Pins, url: string, sha256: string): void {
     "DOWNLOAD_DIGEST",
     `${url} has changed`,
     `its SHA-256 is ${sha256}, pinned is ${pinned}`,
-    "do not use it; if the change is wanted, remove the line from the file of pins",
+    "do not use it; if the change is wanted and a file of pins holds it, remove its line there",
   );
 }

@@ -1,4 +1,5 @@
-import { Command, InvalidArgumentError } from "commander";
+import { ENGINE_NAMES, type EngineName } from "@cloister/model-server/engine";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { wholeNumber } from "../../flags.ts";
 
 /** Flags of `tensorflow_model_server` under its names, then our own. */
@@ -22,6 +23,10 @@ export interface ServeFlags {
   readonly tensorflow_session_parallelism: number;
   readonly tensorflow_intra_op_parallelism: number;
   readonly tensorflow_inter_op_parallelism: number;
+  readonly engine: EngineName;
+  readonly engineLanes: number;
+  readonly engineQueue: number;
+  readonly engineSpinning?: boolean;
   readonly enable_batching: boolean;
   readonly batching_parameters_file: string;
   readonly saved_model_tags: string;
@@ -82,6 +87,14 @@ export function serveOptions(): Command {
     .option("--tensorflow_session_parallelism <n>", "engine threads; 0: one a core", count, 0)
     .option("--tensorflow_intra_op_parallelism <n>", "engine threads; 0: one a core", count, 0)
     .option("--tensorflow_inter_op_parallelism <n>", "has no effect: operators run one after the other", count, 0)
+    .addOption(
+      new Option("--engine <name>", "what runs the models; auto: onnx, and tensorflow where it is needed and installed")
+        .choices(ENGINE_NAMES)
+        .default("auto"),
+    )
+    .option("--engine-lanes <n>", "requests of a model that run at a time", wholeNumber(1, 256), 1)
+    .option("--engine-queue <n>", "requests of a model that may wait for it", wholeNumber(1, 1_000_000), 256)
+    .option("--engine-spinning", "engine threads wait busily: faster alone on a machine, slower on a shared one")
     .option("--saved_model_tags <tags>", "tags of the graph to load", onlyServe, "serve")
     .option("--batching_parameters_file <file>", "BatchingParameters in protobuf text; needs --enable_batching", "")
     .option("--monitoring_config_file <file>", "MonitoringConfig in protobuf text: metrics on the REST port", "")

@@ -1,5 +1,6 @@
 import { isCodedError } from "@cloister/encoding";
 import type { LifecycleEvent } from "@cloister/model-server";
+import type { EngineFallback } from "@cloister/model-server/engine";
 
 interface Address {
   readonly host: string;
@@ -13,6 +14,7 @@ export interface ServeLog {
   readonly listening: (grpc: Address, rest: Address | undefined) => void;
   readonly call: (path: string, status: string, durationMs: number) => void;
   readonly lifecycle: (event: LifecycleEvent) => void;
+  readonly fallback: (fallback: EngineFallback) => void;
 }
 
 export function serveLog(isJson: boolean): ServeLog {
@@ -31,6 +33,8 @@ export function serveLog(isJson: boolean): ServeLog {
       const ms = Math.round(durationMs * 1000) / 1000;
       line("call", `${path} ${status} ${ms} ms`, { path, status, ms });
     },
+    fallback: ({ from, to, reason }) =>
+      line("engine_fallback", `a model is loaded by ${to}: ${from} cannot run it: ${reason}`, { from, to, reason }),
     lifecycle: (event) => line(event.event, lifecycleText(event), lifecycleFields(event)),
   };
 }

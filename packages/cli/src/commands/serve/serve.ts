@@ -14,7 +14,7 @@ import {
   type ServedModel,
   startModelServer,
 } from "@cloister/model-server";
-import { OnnxEngine } from "@cloister/model-server/engine";
+import { chooseEngine, type Engine } from "@cloister/model-server/engine";
 import { type Command, CommanderError } from "commander";
 import { EXIT } from "../../output/exit-code.ts";
 import { NO_EFFECT, type ServeFlags, serveOptions } from "./options.ts";
@@ -72,7 +72,6 @@ async function serve(flags: ServeFlags, command: Command): Promise<number> {
 
 async function optionsOf(flags: ServeFlags, log: ServeLog): Promise<ModelServerOptions> {
   const { host, port } = flags;
-  const threads = flags.tensorflow_session_parallelism || flags.tensorflow_intra_op_parallelism;
   const metricsPath = await readOptional(flags.monitoring_config_file, readMonitoringConfig);
   const tls = await readOptional(flags.ssl_config_file, readSslConfig);
   return {
@@ -81,7 +80,7 @@ async function optionsOf(flags: ServeFlags, log: ServeLog): Promise<ModelServerO
     ...(tls !== undefined ? { tls } : { insecure: true }),
     models: [],
     folders: await foldersOf(flags),
-    engine: new OnnxEngine({ threads }),
+    engine: engineOf(flags, log),
     outputEncoding: flags.enable_serialization_as_tensor_content ? "content" : "values",
     warmup: { isEnabled: flags.enable_model_warmup, iterations: flags.num_request_iterations_for_warmup },
     ...(flags.enable_batching && {
@@ -103,6 +102,16 @@ async function optionsOf(flags: ServeFlags, log: ServeLog): Promise<ModelServerO
     ...(flags.accessLog === true && { onCallEnd: log.call }),
     onLifecycle: log.lifecycle,
   };
+}
+
+function engineOf(flags: ServeFlags, log: ServeLog): Engine {
+  return chooseEngine(flags.engine, {
+    threads: flags.tensorflow_session_parallelism || flags.tensorflow_intra_op_parallelism,
+    lanes: flags.engineLanes,
+    maxQueue: flags.engineQueue,
+    allowSpinning: flags.engineSpinning === true,
+    onFallback: log.fallback,
+  });
 }
 
 async function foldersOf(flags: ServeFlags): Promise<ServedFolders> {

@@ -1,7 +1,8 @@
 import type { Tensor } from "@cloister/encoding/tensor";
 import { HostRefusal, type HostStep, type ModelState, type Program } from "@cloister/saved-model";
-import { engineError } from "./failure.ts";
-import { copyTensor } from "./protocol.ts";
+import { copyTensor } from "../copy-tensor.ts";
+import { engineError } from "../failure.ts";
+
 import { OnnxSession, type SessionOptions } from "./session.ts";
 
 type CompiledStep = HostStep | { readonly kind: "onnx"; readonly session: OnnxSession };

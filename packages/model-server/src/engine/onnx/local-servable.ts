@@ -2,6 +2,7 @@ import type { Tensor } from "@cloister/encoding/tensor";
 import {
   describeMissing,
   initializationProgram,
+  isStateful,
   ModelState,
   readSavedModel,
   type SavedModel,
@@ -12,8 +13,8 @@ import {
 } from "@cloister/saved-model";
 import type { ModelFiles } from "@cloister/saved-model";
 import type { RunRequest, Servable, SignatureInfo, TensorInfo } from "../engine.ts";
-import type { EngineError } from "../error.ts";
-import { engineError } from "./failure.ts";
+import { checkRequest, requireSignature } from "../check-request.ts";
+import { closed, engineError } from "../failure.ts";
 import { CompiledProgram } from "./compiled-program.ts";
 import type { SessionOptions } from "./session.ts";
 
@@ -60,17 +61,14 @@ export class LocalServable implements Servable {
     return servable;
   }
 
+  /** Whether requests can change the model's state. */
+  get isStateful(): boolean {
+    return isStateful(this.#model);
+  }
+
   async run({ signature: key, inputs, outputs }: RunRequest): Promise<Map<string, Tensor>> {
     if (this.#isClosed) throw closed();
-    const signature = this.signatures.get(key);
-    if (!signature) {
-      throw engineError(
-        "SIGNATURE_NOT_FOUND",
-        `the model has no signature ${key}`,
-        "the request names it",
-        "ask for the model's metadata",
-      );
-    }
+    const signature = requireSignature(this.signatures, key);
     const reason = this.unsupported.get(key);
     if (reason !== undefined) {
       throw engineError(
@@ -119,15 +117,6 @@ export class LocalServable implements Servable {
   }
 }
 
-export function closed(): EngineError {
-  return engineError(
-    "CLOSED",
-    "the model version is being unloaded",
-    "the server stops or replaces it",
-    "send the request again",
-  );
-}
-
 /** Fills tables and sets variables as the model's own initialisation does. */
 async function initialize(model: SavedModel, state: ModelState, options: SessionOptions): Promise<void> {
   const program = initializationProgram(model);
@@ -156,33 +145,6 @@ function nothingRuns(model: SavedModel, unsupported: ReadonlyMap<string, string>
     why: model.signatures.size === 0 ? "it has none" : reasons,
     remedy: "export a model without these ops, or serve it with TensorFlow",
   });
-}
-
-/** The request's aliases and dtypes against the signature. Shapes are left to the graph, as TensorFlow Serving does. */
-function checkRequest(signature: SignatureInfo, inputs: ReadonlyMap<string, Tensor>, outputs: readonly string[]): void {
-  for (const alias of inputs.keys()) {
-    if (!signature.inputs.has(alias)) {
-      throw engineError("INPUT_UNKNOWN", `the signature has no input ${alias}`, "the request gives it", "leave it out");
-    }
-  }
-  for (const [alias, info] of signature.inputs) {
-    const tensor = inputs.get(alias);
-    if (!tensor) throw engineError("INPUT_MISSING", `the input ${alias} is missing`, "the signature has it", "send it");
-    if (tensor.dtype !== info.dtype) {
-      const why = `it is ${tensor.dtype}, the signature says ${info.dtype}`;
-      throw engineError("INPUT_INVALID", `the input ${alias} has the wrong dtype`, why, "convert it");
-    }
-  }
-  for (const alias of outputs) {
-    if (!signature.outputs.has(alias)) {
-      throw engineError(
-        "OUTPUT_UNKNOWN",
-        `the signature has no output ${alias}`,
-        "the request asks for it",
-        "leave it out",
-      );
-    }
-  }
 }
 
 /** Programs are compiled for the declared shapes; a request that differs from them takes one that relies on nothing. */

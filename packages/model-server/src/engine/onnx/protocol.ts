@@ -1,7 +1,8 @@
 import type { Tensor } from "@cloister/encoding/tensor";
 import type { ModelFiles } from "@cloister/saved-model";
+import { copyTensor } from "../copy-tensor.ts";
 import type { SignatureInfo } from "../engine.ts";
-import type { Failure } from "./failure.ts";
+import type { Failure } from "../failure.ts";
 import type { SessionOptions } from "./session.ts";
 
 /** What the worker thread starts with. */
@@ -27,6 +28,8 @@ export type WorkerReply =
       readonly kind: "loaded";
       readonly signatures: ReadonlyMap<string, SignatureInfo>;
       readonly unsupported: ReadonlyMap<string, string>;
+      /** Requests change variables or tables of the model. */
+      readonly isStateful: boolean;
     }
   | { readonly kind: "load-failed"; readonly failure: Failure }
   | { readonly kind: "done"; readonly id: number; readonly outputs: Map<string, Tensor> }
@@ -45,9 +48,4 @@ export function ownBuffers(tensors: ReadonlyMap<string, Tensor>): ArrayBuffer[] 
  */
 export function copyTensors(tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
   return new Map([...tensors].map(([alias, tensor]) => [alias, copyTensor(tensor)]));
-}
-
-/** Strings are copied one by one: each is a view, and a view crosses threads together with everything around it. */
-export function copyTensor({ dtype, shape, data }: Tensor): Tensor {
-  return { dtype, shape, data: "buffer" in data ? data.slice() : data.map((bytes) => bytes.slice()) };
 }

@@ -2,7 +2,7 @@ import { elementCount, type Tensor } from "@cloister/encoding/tensor";
 import type { OnnxStep } from "@cloister/saved-model";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { asTensorData, holds, ortType } from "./dtypes.ts";
-import { engineError } from "./failure.ts";
+import { engineError } from "../failure.ts";
 
 export interface SessionOptions {
   /** Threads inside one operator; 0 lets ONNX Runtime take one per core. */

@@ -7,6 +7,9 @@ import { OnnxEngine } from "../onnx-engine.ts";
 import { readModelDir } from "../testing/files.ts";
 
 const DIGITS = readModelDir(join(import.meta.dirname, "../../../../../examples/digits/saved_model"));
+const COUNTER = readModelDir(
+  join(import.meta.dirname, "../../../../saved-model/test-models/tfserving/saved_model_counter/00000123"),
+);
 
 const images = (count: number): Tensor => ({
   dtype: "float",
@@ -101,6 +104,30 @@ describe("a model in a worker thread", () => {
       name: "SavedModelError",
       code: "PROTO_MALFORMED",
     });
+  });
+
+  it("computes on two threads at a time with two lanes, the same bits on each", async () => {
+    const other = await new OnnxEngine({ execution: "worker", lanes: 2, threads: 1, maxQueue: 4 }).load(DIGITS);
+    const requests = Array.from({ length: 10 }, () =>
+      other.run({ signature: "serving_default", inputs: new Map([["input", images(500)]]), outputs: ["predict"] }),
+    );
+    const settled = await Promise.allSettled(requests);
+    // Two in each lane, four wait.
+    assert.equal(settled.filter(({ status }) => status === "fulfilled").length, 8);
+    const answers = settled.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+    for (const answer of answers) assert.deepEqual(answer, answers[0]);
+    await other.close();
+  });
+
+  it("keeps a model that requests change in one lane", async () => {
+    const counter = await new OnnxEngine({ execution: "worker", lanes: 2 }).load(COUNTER);
+    const ask = (signature: string) => counter.run({ signature, inputs: new Map(), outputs: ["output"] });
+    const counts = await Promise.all(Array.from({ length: 6 }, () => ask("incr_counter")));
+    assert.deepEqual(
+      counts.map((answer) => answer.get("output")?.data[0]),
+      [1, 2, 3, 4, 5, 6],
+    );
+    await counter.close();
   });
 
   it("answers what runs and refuses what waits when it is closed", async () => {

@@ -2,7 +2,7 @@
 
 import { parentPort, workerData } from "node:worker_threads";
 import { collectGarbage } from "./collect-garbage.ts";
-import { toFailure } from "./failure.ts";
+import { toFailure } from "../failure.ts";
 import { LocalServable } from "./local-servable.ts";
 import { ownBuffers, type WorkerReply, type WorkerRequest, type WorkerStart } from "./protocol.ts";
 
@@ -38,7 +38,8 @@ try {
   port.on("message", (message: WorkerRequest) => {
     last = last.then(() => serve(servable, message));
   });
-  reply({ kind: "loaded", signatures: servable.signatures, unsupported: servable.unsupported });
+  const { signatures, unsupported, isStateful } = servable;
+  reply({ kind: "loaded", signatures, unsupported, isStateful });
 } catch (error) {
   reply({ kind: "load-failed", failure: toFailure(error) });
 }

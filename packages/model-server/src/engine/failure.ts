@@ -1,6 +1,6 @@
 import { SavedModelError } from "@cloister/saved-model";
 import type { Explanation } from "@cloister/encoding";
-import { EngineError, type EngineErrorCode } from "../error.ts";
+import { EngineError, type EngineErrorCode } from "./error.ts";
 
 /** An `EngineError` from its three sentences. */
 export function engineError(
@@ -11,6 +11,19 @@ export function engineError(
   cause?: unknown,
 ): EngineError {
   return new EngineError(code, { what, why, remedy }, cause === undefined ? undefined : { cause });
+}
+
+export function closed(): EngineError {
+  return engineError(
+    "CLOSED",
+    "the model version is being unloaded",
+    "the server stops or replaces it",
+    "send the request again",
+  );
+}
+
+export function cancelled(): EngineError {
+  return engineError("CANCELLED", "the request was cancelled", "the caller gave it up", "nothing has to be done");
 }
 
 /** An error in a form that crosses threads. */
