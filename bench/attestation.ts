@@ -2,7 +2,7 @@ import { createPublicKey, verify } from "node:crypto";
 import { toHex } from "@cloister/encoding";
 import { appraise, createVerifier, type Collateral } from "@cloister/attestation";
 import { verify as peerVerify, type Collateral as PeerCollateral } from "@phala/dcap-qvl";
-import { appraiseCore } from "../packages/attestation/src/appraise-core.ts";
+import { appraiseOne } from "../packages/attestation/src/appraise-core.ts";
 import { derEcdsaSignature } from "../packages/attestation/src/ecdsa-signature.ts";
 import { Memory } from "../packages/attestation/src/memory.ts";
 import { NodeCrypto } from "../packages/attestation/src/node-crypto.ts";
@@ -64,9 +64,9 @@ function measure(tee: string, bundle: DcapBundle): BenchRow[] {
   const verifier = createVerifier({ anchors });
   const coldMemory = new Memory(64);
   const warmMemory = new Memory(64);
-  const coldFloor = floor(appraiseCore(coldMemory, evidence, collateral, anchors, time));
-  new NodeCrypto().run(appraiseCore(warmMemory, evidence, collateral, anchors, time));
-  const warmFloor = floor(appraiseCore(warmMemory, evidence, collateral, anchors, time));
+  const coldFloor = floor(appraiseOne(coldMemory, evidence, collateral, anchors, time));
+  new NodeCrypto().run(appraiseOne(warmMemory, evidence, collateral, anchors, time));
+  const warmFloor = floor(appraiseOne(warmMemory, evidence, collateral, anchors, time));
   const peerCollateral = toPeer(collateral);
   const nowSeconds = time.getTime() / 1000;
 

@@ -16,6 +16,7 @@ import { refusal } from "./errors.ts";
 import { makeClaims } from "./make-claims.ts";
 import type { Memory } from "./memory.ts";
 import { parseQuote, type Quote } from "./quote/quote.ts";
+import type { SignatureData } from "./quote/signature-data.ts";
 import { verifySignature, type Steps } from "./steps.ts";
 import { evaluateSgx, evaluateTdx } from "./tcb/evaluate.ts";
 import { checkQeIdentity, verifyQeReport } from "./tcb/quoting-enclave.ts";
@@ -41,27 +42,70 @@ const SIGNER_ROLES: readonly Role[] = ["tcb-signer", "root"];
 /** Uncompressed point: the attestation key in a quote is x and y only. */
 const UNCOMPRESSED_POINT = 0x04;
 
+/** Everything that the quotes of one machine have in common, verified. */
+interface VerifiedPlatform {
+  /** The PCK chain as the quote carries it. */
+  readonly chainText: Uint8Array;
+  readonly anchor: LoadedAnchor;
+  readonly rootCrl: VerifiedCrl;
+  readonly pck: PckChain;
+  readonly pckCrl: VerifiedCrl;
+  readonly tcbInfo: VerifiedDocument<TcbInfo>;
+  readonly qeIdentity: VerifiedDocument<QeIdentity>;
+}
+
 /**
  * The appraisal (dcap.md C.5), step by step in that order, so that codes are stable. One time for everything. What the
  * memory holds was verified before; dates and revocation are always looked at again.
  *
- * Returns claims, or throws `AttestationError`. Nothing else happens: no input is changed, nothing is fetched.
+ * Returns the claims of each quote, or throws `AttestationError`. Nothing else happens: no input is changed, nothing is
+ * fetched.
  */
 export function* appraiseCore(
   memory: Memory,
-  evidence: Evidence,
+  evidences: readonly Evidence[],
   served: Collateral,
   trusted: readonly TrustAnchor[],
   now: Date,
-): Steps<VerifiedClaims> {
+): Steps<VerifiedClaims[]> {
   if (Number.isNaN(now.getTime())) throw refusal("TIME_INVALID");
   // Copies: what is checked must be what is returned, whatever the caller does with its objects meanwhile.
   const time = new Date(now);
   const anchors = trusted.map(copyAnchor);
-  const quote = parseQuote(evidence.quote.slice());
+  const quotes = evidences.map(({ quote }) => quote.slice());
   const collateral = copyCollateral(served);
 
-  const unverifiedChain = parseChain("PCK_CHAIN", withoutFinalNul(quote.signatureData.pckChain));
+  const claims: VerifiedClaims[] = [];
+  let platform: VerifiedPlatform | undefined;
+  for (const bytes of quotes) {
+    const quote = parseQuote(bytes);
+    const isKnown = platform !== undefined && equalBytes(platform.chainText, quote.signatureData.pckChain);
+    if (platform === undefined || !isKnown) platform = yield* verifyPlatform(memory, quote, collateral, anchors, time);
+    claims.push(yield* verifyQuote(memory, quote, platform));
+  }
+  return claims;
+}
+
+/** The claims of one quote. */
+export function* appraiseOne(
+  memory: Memory,
+  evidence: Evidence,
+  ...rest: [served: Collateral, trusted: readonly TrustAnchor[], now: Date]
+): Steps<VerifiedClaims> {
+  const [claims] = yield* appraiseCore(memory, [evidence], ...rest);
+  if (claims === undefined) throw new TypeError("one quote has one set of claims");
+  return claims;
+}
+
+function* verifyPlatform(
+  memory: Memory,
+  quote: Quote,
+  collateral: Collateral,
+  anchors: readonly TrustAnchor[],
+  time: Date,
+): Steps<VerifiedPlatform> {
+  const chainText = quote.signatureData.pckChain;
+  const unverifiedChain = parseChain("PCK_CHAIN", withoutFinalNul(chainText));
   const anchor = yield* chooseAnchor(memory, anchors, unverifiedChain.at(-1));
   checkAnchorTime(anchor, time);
 
@@ -92,16 +136,21 @@ export function* appraiseCore(
     collateral.qeIdentityIssuerChain,
     readQeIdentity,
   );
+  return { chainText, anchor, rootCrl, pck, pckCrl, tcbInfo, qeIdentity };
+}
+
+function* verifyQuote(memory: Memory, quote: Quote, platform: VerifiedPlatform): Steps<VerifiedClaims> {
+  const { pck, tcbInfo, qeIdentity } = platform;
   checkMatch(quote, pck.extension, tcbInfo.document, qeIdentity.document);
 
-  yield* verifyQeReport(quote.signatureData, pck.leaf);
+  yield* recallQeReport(memory, quote.signatureData, pck.leaf);
   const qeLevel = checkQeIdentity(quote.signatureData.qeReport, qeIdentity.document);
   yield* verifyQuoteSignature(quote);
   const tcb =
     quote.body.tee === "sgx"
       ? evaluateSgx(tcbInfo.document, pck.extension, qeLevel)
       : evaluateTdx(tcbInfo.document, pck.extension, qeLevel, quote.body.report);
-  return makeClaims({ quote, anchor, pck, rootCrl, pckCrl, tcbInfo, qeIdentity, tcb });
+  return makeClaims({ quote, ...platform, tcb });
 }
 
 /** A verified document with the chain of its signer. */
@@ -148,6 +197,16 @@ function* recallPckChain(
     // Two items exist in certificates of the Platform CA, and in all of them.
     if ((extension.flags === undefined) !== isProcessorCa(ca)) throw refusal("PCK_EXTENSION_MALFORMED");
     return { chain, leaf, ca, extension };
+  });
+}
+
+/** A quoting enclave keeps its attestation key, so the quotes of a machine carry the same report of it for months. */
+function* recallQeReport(memory: Memory, data: SignatureData, pck: Certificate): Steps<void> {
+  const { qeReport, qeReportSignature, attestationKey, qeAuthData } = data;
+  const inputs = [pck.publicKey, qeReport.raw, qeReportSignature, attestationKey, qeAuthData];
+  yield* memory.recall("qe-report", inputs, function* () {
+    yield* verifyQeReport(data, pck);
+    return true;
   });
 }
 

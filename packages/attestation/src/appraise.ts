@@ -1,4 +1,4 @@
-import { appraiseCore, type Evidence } from "./appraise-core.ts";
+import { appraiseOne, type Evidence } from "./appraise-core.ts";
 import type { VerifiedClaims } from "./claims.ts";
 import type { Collateral } from "./collateral.ts";
 import { Memory } from "./memory.ts";
@@ -27,5 +27,5 @@ export function appraise(
   anchors: readonly TrustAnchor[],
   time: Date,
 ): VerifiedClaims {
-  return crypto.run(appraiseCore(new Memory(MEMORY_ENTRIES), evidence, collateral, anchors, time));
+  return crypto.run(appraiseOne(new Memory(MEMORY_ENTRIES), evidence, collateral, anchors, time));
 }

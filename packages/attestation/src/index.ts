@@ -34,6 +34,7 @@ export { createProductionVerifier, createVerifier, type Verifier, type VerifierO
 export { INTEL_ROOT, type TrustAnchor } from "./trust-anchor.ts";
 export {
   appraiseRaTls,
+  appraiseRaTlsAsync,
   appraiseRaTlsWith,
   createRaTlsCertificate,
   parseRaTlsCertificate,

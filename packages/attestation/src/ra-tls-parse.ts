@@ -1,5 +1,5 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
-import { equalBytes } from "@cloister/encoding";
+import { equalBytes, fromHex } from "@cloister/encoding";
 import { parseCertificate, type Certificate } from "@cloister/encoding/x509";
 import { refusal } from "./errors.ts";
 import {
@@ -20,6 +20,12 @@ const KEY_USAGE = "2.5.29.15";
 const KNOWN_CRITICAL: ReadonlySet<string> = new Set([BASIC_CONSTRAINTS, KEY_USAGE]);
 
 export type RaTlsKeyType = "p256" | "p384" | "rsa3072";
+
+/** SubjectPublicKeyInfo of the named curves up to the coordinates of an uncompressed point (RFC 5480). */
+const EC_SPKIS = [
+  { keyType: "p256", length: 91, prefix: bytes("3059301306072a8648ce3d020106082a8648ce3d03010703420004") },
+  { keyType: "p384", length: 120, prefix: bytes("3076301006072a8648ce3d020106052b8104002203620004") },
+] as const;
 
 /** An RA-TLS certificate as written: syntax was checked, no signature, no quote and no binding. */
 export interface RaTlsEvidence {
@@ -44,13 +50,13 @@ export interface RaTlsEvidence {
 export function parseRaTlsCertificate(der: Uint8Array): RaTlsEvidence {
   const certificate = parse(der);
   const { spki } = certificate;
-  const publicKey = importKey(spki);
+  const { publicKey, keyType } = importKey(spki);
   const quotes = readQuotes(certificate);
   if (quotes.legacyQuote === undefined && quotes.evidence === undefined) throw refusal("RA_TLS_EVIDENCE_MISSING");
   for (const quote of [quotes.legacyQuote, quotes.evidence?.quote]) {
     if (quote !== undefined && quote.length < MIN_QUOTE_BYTES) throw refusal("RA_TLS_EVIDENCE_MALFORMED");
   }
-  return { certificate, keyType: keyTypeOf(publicKey), publicKey, spki, ...quotes };
+  return { certificate, keyType, publicKey, spki, ...quotes };
 }
 
 function parse(der: Uint8Array): Certificate {
@@ -80,22 +86,29 @@ function readQuotes({ extensions }: Certificate): Pick<RaTlsEvidence, "legacyQuo
 }
 
 /** The key, only where its encoding is the usual one: a second encoding of the same key would have another hash. */
-function importKey(spki: Uint8Array): KeyObject {
-  let key: KeyObject;
+function importKey(spki: Uint8Array): Pick<RaTlsEvidence, "publicKey" | "keyType"> {
+  let publicKey: KeyObject;
   try {
-    key = createPublicKey({ key: Buffer.from(spki), type: "spki", format: "der" });
+    publicKey = createPublicKey({ key: Buffer.from(spki), type: "spki", format: "der" });
   } catch (cause) {
     throw refusal("RA_TLS_KEY_NOT_ALLOWED", cause);
   }
-  if (!equalBytes(key.export({ type: "spki", format: "der" }), spki)) throw refusal("RA_TLS_KEY_NOT_ALLOWED");
-  return key;
+  const curve = EC_SPKIS.find(({ prefix, length }) => {
+    return spki.length === length && equalBytes(spki.subarray(0, prefix.length), prefix);
+  });
+  if (curve !== undefined) return { publicKey, keyType: curve.keyType };
+  if (!isUsualRsa(publicKey, spki)) throw refusal("RA_TLS_KEY_NOT_ALLOWED");
+  return { publicKey, keyType: "rsa3072" };
 }
 
-function keyTypeOf(key: KeyObject): RaTlsKeyType {
+/** Asking a key for its encoding costs as much as a signature check, so it is done for the keys of old clients only. */
+function isUsualRsa(key: KeyObject, spki: Uint8Array): boolean {
   const details = key.asymmetricKeyDetails;
-  if (key.asymmetricKeyType === "ec" && details?.namedCurve === "prime256v1") return "p256";
-  if (key.asymmetricKeyType === "ec" && details?.namedCurve === "secp384r1") return "p384";
   const isRsa = key.asymmetricKeyType === "rsa" && details?.modulusLength === RSA_BITS;
-  if (isRsa && details.publicExponent === RSA_EXPONENT) return "rsa3072";
-  throw refusal("RA_TLS_KEY_NOT_ALLOWED");
+  const isAllowed = isRsa && details.publicExponent === RSA_EXPONENT;
+  return isAllowed && equalBytes(key.export({ type: "spki", format: "der" }), spki);
+}
+
+function bytes(hex: string): Uint8Array {
+  return fromHex(hex) ?? /* unreachable */ new Uint8Array();
 }

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual, verify } from "node:crypto";
-import { equalBytes, toHex } from "@cloister/encoding";
+import { isDeepStrictEqual } from "node:util";
+import { equalBytes } from "@cloister/encoding";
 import type { VerifiedClaims } from "./claims.ts";
 import type { Collateral } from "./collateral.ts";
 import { refusal } from "./errors.ts";
@@ -82,8 +83,19 @@ export function appraiseRaTlsWith(
   options: RaTlsAppraisalOptions = {},
 ): VerifiedPeer {
   const peer = readPeer(certificate, time, options);
-  const claims = bindings(peer).map(({ quote }) => verifier.appraise({ quote }, collateral, time));
-  return conclude(peer, claims);
+  return conclude(peer, verifier.appraiseAll(bindings(peer), collateral, time));
+}
+
+/** As `appraiseRaTlsWith`, with the quotes' signatures checked on Node's thread pool: see `Verifier.appraiseAsync`. */
+export async function appraiseRaTlsAsync(
+  verifier: Verifier,
+  certificate: Uint8Array | RaTlsEvidence,
+  collateral: Collateral,
+  time: Date,
+  options: RaTlsAppraisalOptions = {},
+): Promise<VerifiedPeer> {
+  const peer = readPeer(certificate, time, options);
+  return conclude(peer, await verifier.appraiseAllAsync(bindings(peer), collateral, time));
 }
 
 /** Asks a verifier elsewhere about a quote. `bound` is what the quote's report data hold the SHA-256 of. */
@@ -122,7 +134,7 @@ function conclude(peer: RaTlsEvidence, verified: readonly VerifiedClaims[]): Ver
   }
   const [first, second = first] = verified;
   if (first === undefined || second === undefined) throw refusal("RA_TLS_EVIDENCE_MISSING");
-  if (identity(first) !== identity(second)) throw refusal("RA_TLS_QUOTES_DISAGREE");
+  if (!isDeepStrictEqual(identity(first), identity(second))) throw refusal("RA_TLS_QUOTES_DISAGREE");
   return verifiedPeerOf(peer, first);
 }
 
@@ -138,8 +150,7 @@ function checkCertificate(
   if (!(time <= certificate.notAfter)) throw refusal("RA_TLS_EXPIRED");
   if (!equalBytes(certificate.issuer.raw, certificate.subject.raw)) throw refusal("RA_TLS_SELF_SIGNATURE_INVALID");
   const digest = SIGNATURE_DIGESTS[keyType].get(certificate.signatureAlgorithm.oid);
-  const key = { key: publicKey, dsaEncoding: "der" as const };
-  const signed = digest !== undefined && verify(digest, certificate.tbs, key, certificate.signature);
+  const signed = digest !== undefined && verify(digest, certificate.tbs, publicKey, certificate.signature);
   if (!signed) throw refusal("RA_TLS_SELF_SIGNATURE_INVALID");
 }
 
@@ -163,15 +174,11 @@ function bindings({ evidence, legacyQuote, spki }: RaTlsEvidence): { quote: Uint
   ];
 }
 
-/** Everything that policy may decide by, as text: two quotes in one certificate must agree on it. */
-function identity(claims: VerifiedClaims): string {
+/** Everything that policy may decide by: two quotes in one certificate must agree on it. */
+function identity(claims: VerifiedClaims): object {
   const { reportData: _differs, checked: _log, dates, ...claimed } = claims;
   // A service's tokens have dates of their own.
-  const rest = claims.verifier === "maa" ? claimed : { ...claimed, dates };
-  return JSON.stringify(rest, (_key, value: unknown) => {
-    if (value instanceof Uint8Array) return toHex(value);
-    return typeof value === "bigint" ? value.toString() : value;
-  });
+  return claims.verifier === "maa" ? claimed : { ...claimed, dates };
 }
 
 function verifiedPeerOf(

@@ -47,6 +47,53 @@ test("an appraisal on the thread pool lets others go on, and what they do to its
   assert.ok(turns > 0);
 });
 
+test("a remembered quoting enclave does not vouch for another key, and a key not for another quote", () => {
+  const { quote, collateral, anchors, time } = loadCase(SGX);
+  const verifier = createVerifier({ anchors });
+  verifier.appraise({ quote }, collateral, time);
+  // dcap.md C.1: signature at 436, attestation key at 500, quoting enclave's report at 564, its signature at 948.
+  for (const [offset, code] of [
+    [436, "QUOTE_SIGNATURE_INVALID"],
+    [500, "QE_REPORT_DATA_MISMATCH"],
+    [564, "QE_REPORT_SIGNATURE_INVALID"],
+    [948, "QE_REPORT_SIGNATURE_INVALID"],
+  ] as const) {
+    const changed = quote.slice();
+    changed[offset] = (changed[offset] ?? 0) ^ 1;
+    assert.equal(
+      outcomeOf(() => verifier.appraise({ quote: changed }, collateral, time)),
+      code,
+    );
+  }
+});
+
+test("several quotes have the claims that each of them has alone, and the first that fails decides", async () => {
+  const { quote, collateral, anchors, time } = loadCase(SGX);
+  const verifier = createVerifier({ anchors });
+  const claims = appraise({ quote }, collateral, anchors, time);
+  const forged = quote.slice();
+  forged[436] = (forged[436] ?? 0) ^ 1;
+  const quotes = [{ quote }, { quote }];
+  assert.deepEqual(verifier.appraiseAll(quotes, collateral, time), [claims, claims]);
+  assert.deepEqual(await verifier.appraiseAllAsync(quotes, collateral, time), [claims, claims]);
+  const mixed = [{ quote }, { quote: forged }, { quote: new Uint8Array(8) }];
+  assert.throws(() => verifier.appraiseAll(mixed, collateral, time), { code: "QUOTE_SIGNATURE_INVALID" });
+  await assert.rejects(verifier.appraiseAllAsync(mixed, collateral, time), { code: "QUOTE_SIGNATURE_INVALID" });
+});
+
+test("quotes of two platforms under one verifier are each held against their own chain", () => {
+  const [first, second] = [SGX, "syn-rev-pck"].map(loadCase);
+  assert.ok(first !== undefined && second !== undefined);
+  const verifier = createVerifier({ anchors: [...first.anchors, ...second.anchors] });
+  const both = [{ quote: first.quote }, { quote: second.quote }];
+  const alone = outcomeOf(() => verifier.appraise({ quote: second.quote }, first.collateral, first.time));
+  assert.notEqual(alone, "accepted");
+  assert.equal(
+    outcomeOf(() => verifier.appraiseAll(both, first.collateral, first.time)),
+    alone,
+  );
+});
+
 test("what is remembered expires all the same", () => {
   const { quote, collateral, anchors, time } = loadCase(SGX);
   const verifier = createVerifier({ anchors });

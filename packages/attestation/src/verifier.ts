@@ -1,4 +1,4 @@
-import { appraiseCore, type Evidence } from "./appraise-core.ts";
+import { appraiseCore, appraiseOne, type Evidence } from "./appraise-core.ts";
 import type { VerifiedClaims } from "./claims.ts";
 import type { Collateral } from "./collateral.ts";
 import { refusal } from "./errors.ts";
@@ -22,6 +22,10 @@ export interface Verifier {
    * goes on between two of the steps. Rejects with `AttestationError` where `appraise` throws it.
    */
   appraiseAsync(evidence: Evidence, collateral: Collateral, time: Date): Promise<VerifiedClaims>;
+  /** Several quotes: what those of one machine have in common is looked at once. The claims are in the same order. */
+  appraiseAll(evidences: readonly Evidence[], collateral: Collateral, time: Date): VerifiedClaims[];
+  /** The same as `appraiseAsync` does it. */
+  appraiseAllAsync(evidences: readonly Evidence[], collateral: Collateral, time: Date): Promise<VerifiedClaims[]>;
 }
 
 const DEFAULT_REMEMBERED = 1024;
@@ -37,10 +41,16 @@ export function createVerifier(options: VerifierOptions): Verifier {
   return {
     anchors,
     appraise: (evidence, collateral, time) => {
-      return crypto.run(appraiseCore(memory, evidence, collateral, anchors, time));
+      return crypto.run(appraiseOne(memory, evidence, collateral, anchors, time));
     },
     appraiseAsync: async (evidence, collateral, time) => {
-      return await crypto.runAsync(appraiseCore(memory, evidence, collateral, anchors, time));
+      return await crypto.runAsync(appraiseOne(memory, evidence, collateral, anchors, time));
+    },
+    appraiseAll: (evidences, collateral, time) => {
+      return crypto.run(appraiseCore(memory, evidences, collateral, anchors, time));
+    },
+    appraiseAllAsync: async (evidences, collateral, time) => {
+      return await crypto.runAsync(appraiseCore(memory, evidences, collateral, anchors, time));
     },
   };
 }

@@ -1,5 +1,5 @@
 import type { webcrypto } from "node:crypto";
-import { appraiseCore, type Evidence } from "./appraise-core.ts";
+import { appraiseOne, type Evidence } from "./appraise-core.ts";
 import type { VerifiedClaims } from "./claims.ts";
 import type { Collateral } from "./collateral.ts";
 import { Memory } from "./memory.ts";
@@ -21,7 +21,7 @@ export async function appraiseAsync(
   time: Date,
   subtle: SubtleCrypto = globalThis.crypto.subtle,
 ): Promise<VerifiedClaims> {
-  return await run(subtle, appraiseCore(new Memory(MEMORY_ENTRIES), evidence, collateral, anchors, time));
+  return await run(subtle, appraiseOne(new Memory(MEMORY_ENTRIES), evidence, collateral, anchors, time));
 }
 
 async function run<T>(subtle: SubtleCrypto, steps: Steps<T>): Promise<T> {
