@@ -24,6 +24,7 @@ const claims = (isvSvn: number): PolicyClaims => ({
   tee: "sgx",
   simulated: false,
   anchorSha256: "11".repeat(32),
+  service: null,
   debug: false,
   sgx: { mrenclave: "e1".repeat(32), mrsigner: "51".repeat(32), isvProdId: 0, isvSvn },
   tdx: null,

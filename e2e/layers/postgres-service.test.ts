@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createHash, createPublicKey, generateKeyPairSync } from "node:crypto";
+import { createPublicKey, generateKeyPairSync } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,8 +10,8 @@ import { passphraseFromFile, passphraseProtection } from "@cloister/broker";
 import { type BrokerError, provision } from "@cloister/broker/client";
 import { type BrokerService, startBrokerService } from "@cloister/broker/service";
 import { readStoreSettings } from "@cloister/broker/store";
-import { toHex } from "@cloister/encoding";
 import { buildCsr } from "@cloister/encoding/x509-builder";
+import { servingSecrets, sgxIdentity, testPolicyDocument } from "../../packages/broker/src/testing/policy.ts";
 import { createEnclave, MRENCLAVE } from "../../packages/broker/src/testing/stock-client.ts";
 import { runCli } from "../support/cli.ts";
 import { startPostgres } from "../support/postgres.ts";
@@ -23,23 +23,8 @@ const serving = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const csr = buildCsr({ subject: [["CN", "replica"]], ...serving });
 
 function policyText(platform: SimulatedPlatform, mrenclave: Uint8Array): string {
-  const anchorSha256 = createHash("sha256").update(platform.trustAnchor.certificate).digest("hex");
-  return JSON.stringify({
-    schema: "cloister-policy/1",
-    production: false,
-    workloads: [
-      {
-        name: "digits",
-        identities: [{ tee: "sgx", mrenclave: toHex(mrenclave) }],
-        platforms: [{ kind: "simulated", anchorSha256 }],
-        secrets: {
-          keyId: "digits/1",
-          model: { name: "digits", version: 1, minimumGeneration: 1 },
-          serving: { dnsNames: ["replica.test"] },
-        },
-      },
-    ],
-  });
+  const overrides = { identities: [sgxIdentity(mrenclave)], secrets: servingSecrets(1) };
+  return JSON.stringify(testPolicyDocument(platform, overrides));
 }
 
 async function setUp(t: TestContext) {

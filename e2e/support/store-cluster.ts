@@ -10,9 +10,10 @@ import { type BrokerEvent, KeyStore, passphraseProtection } from "@cloister/brok
 import { createAuthority, generatePrivateKey, issueServerCertificate } from "@cloister/broker/certificates";
 import { type Provisioned, provision } from "@cloister/broker/client";
 import { openPostgresStore, type SharedLog } from "@cloister/broker/store";
-import { fromUtf8, Secret, toHex } from "@cloister/encoding";
+import { fromUtf8, Secret } from "@cloister/encoding";
 import { buildCsr } from "@cloister/encoding/x509-builder";
-import { parsePolicy, type Policy } from "@cloister/policy";
+import type { Policy } from "@cloister/policy";
+import { servingSecrets, sgxIdentity, testPolicy } from "../../packages/broker/src/testing/policy.ts";
 import { createEnclave, type EnclaveIdentity, MRENCLAVE } from "../../packages/broker/src/testing/stock-client.ts";
 import { startPostgres, type TestDatabase } from "./postgres.ts";
 import type { StoreBrokerConfig } from "./store-broker.ts";
@@ -56,7 +57,8 @@ export async function startStoreCluster(t: TestContext): Promise<StoreCluster> {
   const platform = createSimulatedPlatform({ now });
   const authority = createAuthority({ name: "shared brokers", now });
   const config = brokerConfig({ database, signingKey: signing.privateKey, platform, authority, now });
-  const policy = (mrenclave: Uint8Array = MRENCLAVE): Policy => testPolicy(platform, mrenclave);
+  const policy = (mrenclave: Uint8Array = MRENCLAVE): Policy =>
+    testPolicy(platform, { identities: [sgxIdentity(mrenclave)], secrets: servingSecrets(3) });
   await policies.activate(policy());
   const serving = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const csr = buildCsr({ subject: [["CN", "replica"]], ...serving });
@@ -91,26 +93,6 @@ export async function startStoreCluster(t: TestContext): Promise<StoreCluster> {
 function keySha256(privateKey: KeyObject): string {
   const spki = createPublicKey(privateKey).export({ type: "spki", format: "der" });
   return createHash("sha256").update(spki).digest("hex");
-}
-
-function testPolicy(platform: SimulatedPlatform, mrenclave: Uint8Array): Policy {
-  const anchorSha256 = createHash("sha256").update(platform.trustAnchor.certificate).digest("hex");
-  return parsePolicy({
-    schema: "cloister-policy/1",
-    production: false,
-    workloads: [
-      {
-        name: "digits",
-        identities: [{ tee: "sgx", mrenclave: toHex(mrenclave) }],
-        platforms: [{ kind: "simulated", anchorSha256 }],
-        secrets: {
-          keyId: "digits/1",
-          model: { name: "digits", version: 1, minimumGeneration: 3 },
-          serving: { dnsNames: ["replica.test"] },
-        },
-      },
-    ],
-  });
 }
 
 function brokerConfig(parts: {

@@ -1,30 +1,27 @@
-import { AttestationError } from "@cloister/attestation";
-import { parseRaTlsCertificate, type RaTlsKeyType, type VerifiedPeer } from "@cloister/attestation/ra-tls";
-import { equalBytes } from "@cloister/encoding";
-import { type Allowed, evaluate, type Policy, policyClaimsSha256, toPolicyClaims } from "@cloister/policy";
+import type { VerifiedPeer } from "@cloister/attestation/ra-tls";
+import { type Allowed, policyClaimsSha256, toPolicyClaims } from "@cloister/policy";
 import { type LogEntry, type LogProof, type ReleaseLog, ReleaseLogError } from "@cloister/release-log";
-import type { Appraise, BrokerOptions, KeySource, KeyVersion, PublishedBundle, ServingCa } from "./options.ts";
-import { asRefusal, denied, orRefuse, Refusal } from "./refusal.ts";
+import {
+  type ActivePolicy,
+  type AppraisalContext,
+  appraisePeer,
+  decide,
+  type Presentation,
+  type Presented,
+  verifiersFor,
+} from "./appraisal.ts";
+import type { BrokerOptions, KeySource, KeyVersion, PublishedBundle, ServingCa } from "./options.ts";
+import { asRefusal, joined, orRefuse, Refusal } from "./refusal.ts";
 import type { ReplayGuard } from "./replay-guard.ts";
 import { encodeSecret } from "./wire/secret-encoding.ts";
 
-const MS_PER_SECOND = 1000;
 /** Name of the workload's own key. */
 const KEY_NAME = "key";
 
-/** A policy with the digest that names it in the log. */
-export interface ActivePolicy {
-  readonly policy: Policy;
-  readonly sha256: string;
-}
-
-export interface AdmissionContext extends Pick<BrokerOptions, "keys" | "bundles" | "collateral"> {
+export interface AdmissionContext extends AppraisalContext, Pick<BrokerOptions, "keys" | "bundles"> {
   readonly servingCa: ServingCa | undefined;
   readonly log: ReleaseLog;
-  readonly appraise: Appraise;
-  readonly clock: () => Date;
   readonly guard: ReplayGuard;
-  readonly currentPolicy: () => ActivePolicy;
 }
 
 /** A release that is in the log and may go out. */
@@ -56,17 +53,6 @@ interface ReleasedSecret {
   readonly bytes: Uint8Array;
 }
 
-/** What a peer shows. */
-export interface Presentation {
-  readonly certificate: Uint8Array | undefined;
-  /** Over the native protocol: evidence has to be for this channel and this key, and all secrets go out as they are. */
-  readonly native?: {
-    readonly binding: Uint8Array;
-    /** SubjectPublicKeyInfo of the certificate request. */
-    readonly csrSpki: Uint8Array | undefined;
-  };
-}
-
 /** What is known at the point of refusal. */
 interface Progress {
   peer?: VerifiedPeer;
@@ -88,11 +74,8 @@ export async function admit(presentation: Presentation, context: AdmissionContex
 }
 
 async function release(presentation: Presentation, context: AdmissionContext, progress: Progress): Promise<Admitted> {
-  const presented = await appraisePeer(presentation, context);
+  const { presented, active, decision } = await judge(presentation, context, progress);
   const { peer } = presented;
-  progress.peer = peer;
-  const active = context.currentPolicy();
-  const decision = decide(active.policy, presented, context.clock());
   progress.decision = decision;
   const guarded = !decision.conditions.certificate.allowRenewal;
   if (guarded && !context.guard.reserve(peer.publicKeySha256)) throw new Refusal(["CERTIFICATE_REPLAYED"]);
@@ -113,6 +96,28 @@ async function release(presentation: Presentation, context: AdmissionContext, pr
   }
 }
 
+interface Judged {
+  readonly presented: Presented;
+  readonly active: ActivePolicy;
+  readonly decision: Allowed;
+}
+
+/** Verifies in each way that the policy names until its claims are allowed. Throws the reasons of all. */
+async function judge(presentation: Presentation, context: AdmissionContext, progress: Progress): Promise<Judged> {
+  const refusals: Refusal[] = [];
+  for (const verifier of verifiersFor(context.currentPolicy().policy)) {
+    try {
+      const presented = await appraisePeer(presentation, verifier, context);
+      progress.peer = presented.peer;
+      const active = context.currentPolicy();
+      return { presented, active, decision: decide(active.policy, presented, context.clock()) };
+    } catch (error) {
+      refusals.push(asRefusal(error, "INTERNAL_ERROR"));
+    }
+  }
+  throw joined(refusals);
+}
+
 /** Other brokers may write the same log: one of them may have served the key, or replaced the policy, a moment ago. */
 async function appendRelease(entry: LogEntry, guarded: boolean, { log }: AdmissionContext): Promise<LogProof> {
   try {
@@ -122,58 +127,6 @@ async function appendRelease(entry: LogEntry, guarded: boolean, { log }: Admissi
     if (code === "LOG_ALREADY_RELEASED") throw new Refusal(["CERTIFICATE_REPLAYED"], [], error);
     if (code === "LOG_POLICY_SUPERSEDED") throw new Refusal(["POLICY_CHANGED"], [], error);
     throw asRefusal(error, "LOG_UNAVAILABLE");
-  }
-}
-
-/** The verified peer with what its certificate says about itself. */
-interface Presented {
-  readonly peer: VerifiedPeer;
-  readonly notBefore: Date;
-  readonly keyType: RaTlsKeyType;
-}
-
-async function appraisePeer({ certificate, native }: Presentation, context: AdmissionContext): Promise<Presented> {
-  if (certificate === undefined) throw new Refusal(["CERTIFICATE_MISSING"]);
-  const evidence = await orRefuse("INTERNAL_ERROR", () => parseRaTlsCertificate(certificate));
-  const quote = evidence.evidence?.quote ?? evidence.legacyQuote;
-  if (quote === undefined) throw new Refusal(["RA_TLS_EVIDENCE_MISSING"]);
-  const collateral = await orRefuse("COLLATERAL_UNAVAILABLE", () => context.collateral(quote));
-  const { policy } = context.currentPolicy();
-  // Whether the workload that matches allows it is decided after the claims are known.
-  const allowLegacyRsa = policy.workloads.some((workload) => workload.certificate.allowLegacyRsa);
-  if (native?.csrSpki !== undefined && !equalBytes(native.csrSpki, evidence.spki)) {
-    throw new Refusal(["CSR_KEY_MISMATCH"]);
-  }
-  const peer = appraiseFor(native?.binding, (nonce) =>
-    context.appraise(evidence, collateral, context.clock(), { allowLegacyRsa, ...nonce }),
-  );
-  return { peer, notBefore: evidence.certificate.notBefore, keyType: evidence.keyType };
-}
-
-/** The policy over the claims, then the workload's conditions on the certificate. Throws a refusal. */
-function decide(policy: Policy, { peer, notBefore, keyType }: Presented, at: Date): Allowed {
-  const decision = evaluate(policy, peer.claims, at);
-  if (!decision.allowed) throw denied(decision.denials);
-  const rule = decision.conditions.certificate;
-  if (keyType === "rsa3072" && !rule.allowLegacyRsa) throw new Refusal(["RA_TLS_KEY_NOT_ALLOWED"]);
-  const ageMs = at.getTime() - notBefore.getTime();
-  // Not `>`: an age that is not a number is too old.
-  const isFresh = rule.maximumAgeSeconds === null || ageMs <= rule.maximumAgeSeconds * MS_PER_SECOND;
-  if (!isFresh) throw new Refusal(["CERTIFICATE_TOO_OLD"]);
-  return decision;
-}
-
-/** Evidence that was made for another channel has a code of its own: somebody replays it. */
-function appraiseFor(
-  binding: Uint8Array | undefined,
-  appraise: (nonce: { nonce?: Uint8Array }) => VerifiedPeer,
-): VerifiedPeer {
-  if (binding === undefined) return appraise({});
-  try {
-    return appraise({ nonce: binding });
-  } catch (error) {
-    const isReplay = error instanceof AttestationError && error.code === "RA_TLS_NONCE_MISMATCH";
-    throw isReplay ? new Refusal(["CHANNEL_BINDING_MISMATCH"], [], error) : error;
   }
 }
 

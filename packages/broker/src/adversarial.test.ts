@@ -6,7 +6,8 @@ import { connect as connectTls } from "node:tls";
 import { createSimulatedPlatform } from "@cloister/attestation/simulated";
 import { buildCertificate } from "@cloister/encoding/x509-builder";
 import type { BrokerEvent } from "./events.ts";
-import { type Harness, logged, startHarness, testPolicy, WRAP_KEY } from "./testing/harness.ts";
+import { type Harness, logged, startHarness, WRAP_KEY } from "./testing/harness.ts";
+import { testPolicy } from "./testing/policy.ts";
 import {
   connectEnclave,
   createEnclave,

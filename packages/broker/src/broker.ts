@@ -1,13 +1,12 @@
-import { createVerifier, type TrustAnchor } from "@cloister/attestation";
-import { appraiseRaTlsWith } from "@cloister/attestation/ra-tls";
 import { parsePolicy, type Policy, PolicyError, policySha256 } from "@cloister/policy";
 import type { ReleaseLog } from "@cloister/release-log";
-import type { ActivePolicy } from "./admission.ts";
+import type { ActivePolicy } from "./appraisal.ts";
 import type { BrokerEvent } from "./events.ts";
 import { listen } from "./listener.ts";
-import type { Appraise, Broker, BrokerLimits, BrokerOptions } from "./options.ts";
+import type { Broker, BrokerLimits, BrokerOptions } from "./options.ts";
 import { ReplayGuard } from "./replay-guard.ts";
 import { serveSession, type SessionContext } from "./session.ts";
+import { rememberingVerifier, serviceClients } from "./verifiers.ts";
 import { WorkQueue } from "./work-queue.ts";
 
 /** Fit for a cluster of some hundred replicas that all start at once. */
@@ -39,6 +38,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     collateral: options.collateral,
     log: options.log,
     appraise: options.appraise ?? rememberingVerifier(options.anchors),
+    askService: options.askService ?? serviceClients(clock),
     clock,
     guard: await rememberReleases(options.log),
     currentPolicy: () => active,
@@ -86,12 +86,6 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 
 function activate(policy: Policy): ActivePolicy {
   return { policy, sha256: policySha256(policy) };
-}
-
-/** Verifies collateral once and the evidence each time: dates and revocation are looked at on every appraisal. */
-function rememberingVerifier(anchors: readonly TrustAnchor[]): Appraise {
-  const verifier = createVerifier({ anchors });
-  return (evidence, collateral, time, options) => appraiseRaTlsWith(verifier, evidence, collateral, time, options);
 }
 
 async function rememberReleases(log: ReleaseLog): Promise<ReplayGuard> {

@@ -13,6 +13,7 @@ export { BrokerError, type BrokerErrorCode } from "./broker-error.ts";
 export type { AlarmCode, BrokerEvent, ConnectionCode, RefusalFacts, ReleaseFacts } from "./events.ts";
 export type {
   Appraise,
+  AskService,
   Broker,
   BrokerLimits,
   BrokerOptions,

@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import { parseCsr, subjectPublicKeyInfo } from "@cloister/encoding/x509-builder";
-import type { Admitted, Presentation } from "./admission.ts";
+import type { Admitted } from "./admission.ts";
+import type { Presentation } from "./appraisal.ts";
 import { BrokerError } from "./broker-error.ts";
 import type { ServingCa } from "./options.ts";
 import type { ByteStream } from "./wire/byte-stream.ts";

@@ -14,7 +14,8 @@ import { provisionNative } from "./client/provision.ts";
 import type { NativeProvisioned, NativeProvisionOptions } from "./client/provisioned.ts";
 import type { BrokerOptions, KeySource } from "./options.ts";
 import { createTestAuthority } from "./testing/authority.ts";
-import { type Harness, logged, servingSecrets, startHarness, testPolicy, WRAP_KEY } from "./testing/harness.ts";
+import { type Harness, logged, startHarness, WRAP_KEY } from "./testing/harness.ts";
+import { servingSecrets, testPolicy } from "./testing/policy.ts";
 import { MRENCLAVE } from "./testing/stock-client.ts";
 import { ByteStream } from "./wire/byte-stream.ts";
 import { encodeJsonFrame, readJsonFrame } from "./wire/json-frame.ts";
@@ -54,7 +55,7 @@ function certificateFor(platform: SimulatedPlatform, keyPair: KeyPair, nonce?: U
 const start = (t: TestContext, changes: Partial<BrokerOptions> = {}): Promise<Harness> =>
   startHarness(t, (platform) => ({
     policy: testPolicy(platform, {
-      secrets: { ...servingSecrets, additional: [{ name: "labels", keyId: "digits/labels" }], leaseSeconds: 600 },
+      secrets: { ...servingSecrets(3), additional: [{ name: "labels", keyId: "digits/labels" }], leaseSeconds: 600 },
     }),
     keys,
     bundles: {

@@ -1,7 +1,7 @@
 import type { Collateral, TrustAnchor } from "@cloister/attestation";
 import type { RaTlsAppraisalOptions, RaTlsEvidence, VerifiedPeer } from "@cloister/attestation/ra-tls";
 import type { Secret } from "@cloister/encoding";
-import type { Policy, ServingRule } from "@cloister/policy";
+import type { Policy, ServiceRule, ServingRule } from "@cloister/policy";
 import type { ReleaseLog } from "@cloister/release-log";
 import type { BrokerEvent } from "./events.ts";
 
@@ -74,6 +74,8 @@ export interface BrokerOptions {
   readonly onEvent?: (event: BrokerEvent) => void;
   /** The verifier; one that remembers collateral unless a test puts another in its place. */
   readonly appraise?: Appraise;
+  /** Asks the attestation services that the policy names; over the network unless a test puts another in its place. */
+  readonly askService?: AskService;
 }
 
 export type Appraise = (
@@ -81,7 +83,14 @@ export type Appraise = (
   collateral: Collateral,
   time: Date,
   options: RaTlsAppraisalOptions,
-) => VerifiedPeer;
+) => Promise<VerifiedPeer>;
+
+export type AskService = (
+  service: ServiceRule,
+  certificate: RaTlsEvidence,
+  time: Date,
+  options: RaTlsAppraisalOptions,
+) => Promise<VerifiedPeer>;
 
 export interface Broker {
   readonly address: { readonly host: string; readonly port: number };

@@ -59,6 +59,18 @@ export function asRefusal(error: unknown, code: OwnRefusalCode): Refusal {
   return error instanceof AttestationError ? new Refusal([error.code], [], error) : new Refusal([code], [], error);
 }
 
+/** Several reasons as one, each code once. At least one has to be given. */
+export function joined(refusals: readonly Refusal[]): Refusal {
+  const [first, ...others] = refusals;
+  if (first !== undefined && others.length === 0) return first;
+  const codes = new Set(refusals.flatMap((refusal) => refusal.codes));
+  return new Refusal(
+    [...codes],
+    refusals.flatMap(({ denials }) => denials),
+    first,
+  );
+}
+
 /** The policy's denials, with each code once and the deciding one first. */
 export function denied(denials: readonly Denial[]): Refusal {
   return new Refusal([...new Set(denials.map((denial) => denial.code))], denials);

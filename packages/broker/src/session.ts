@@ -1,6 +1,7 @@
 import type { TLSSocket } from "node:tls";
 import { equalBytes } from "@cloister/encoding";
-import { type AdmissionContext, type Admitted, admit, type Presentation, type Refused } from "./admission.ts";
+import { type AdmissionContext, type Admitted, admit, type Refused } from "./admission.ts";
+import type { Presentation } from "./appraisal.ts";
 import { BrokerError } from "./broker-error.ts";
 import type { Connection } from "./connection-table.ts";
 import type { BrokerEvent } from "./events.ts";

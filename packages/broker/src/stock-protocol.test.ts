@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { logged, PASSPHRASE, servingSecrets, startHarness, testPolicy, WRAP_KEY } from "./testing/harness.ts";
+import { logged, PASSPHRASE, startHarness, WRAP_KEY } from "./testing/harness.ts";
+import { servingSecrets, testPolicy } from "./testing/policy.ts";
 import { connectEnclave, createEnclave, receive, stockProvision } from "./testing/stock-client.ts";
 
 const REQUEST = "SECRET_PROVISION_RA_TLS_REQUEST_V1\0";
@@ -77,7 +78,7 @@ test("a request that comes one byte a record is served", async (t) => {
 
 test("a stock client takes its key and leaves, also where the workload offers a follow-up", async (t) => {
   const { server, platform, events } = await startHarness(t, (platform) => ({
-    policy: testPolicy(platform, { secrets: servingSecrets }),
+    policy: testPolicy(platform, { secrets: servingSecrets(3) }),
     bundles: { bundle: () => Promise.resolve({ manifest: Buffer.from("m"), ownerKey: Buffer.from("k") }) },
   }));
   const socket = await connectEnclave(server, await createEnclave(platform));

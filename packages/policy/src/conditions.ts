@@ -1,5 +1,6 @@
 import type { Denial } from "./decision.ts";
-import type { PlatformRule, Workload } from "./policy.ts";
+import { checkPlatform, isServiceRule } from "./platform.ts";
+import type { Workload } from "./policy.ts";
 import type { PolicyClaims } from "./policy-claims.ts";
 
 const MS_PER_DAY = 86_400_000;
@@ -17,35 +18,15 @@ export function checkConditions(workload: Workload, claims: PolicyClaims, at: Da
   ];
 }
 
-function checkPlatform(platforms: readonly PlatformRule[], claims: PolicyClaims, rule: string): Denial[] {
-  const isAllowed = platforms.some((platform) =>
-    platform.kind === "simulated"
-      ? claims.simulated && platform.anchorSha256 === claims.anchorSha256
-      : !claims.simulated,
-  );
-  if (isAllowed) return [];
-  const simulatedAllowed = platforms.some((platform) => platform.kind === "simulated");
-  const expected = platforms
-    .map((platform) => (platform.kind === "intel" ? "intel" : `simulated ${platform.anchorSha256}`))
-    .join(", ");
-  return [
-    {
-      code: claims.simulated && !simulatedAllowed ? "SIMULATED_NOT_ALLOWED" : "ANCHOR_NOT_ALLOWED",
-      rule,
-      claim: "anchorSha256",
-      expected,
-      got: claims.simulated ? `simulated ${claims.anchorSha256}` : `intel ${claims.anchorSha256}`,
-    },
-  ];
-}
-
 function checkDebug(workload: Workload, claims: PolicyClaims, rule: string): Denial[] {
   return claims.debug && !workload.debug
     ? [{ code: "DEBUG_ENCLAVE", rule, claim: "debug", expected: "false", got: "true" }]
     : [];
 }
 
-function checkTcb({ tcb }: Workload, claims: PolicyClaims, at: Date, rule: string): Denial[] {
+function checkTcb({ tcb, platforms }: Workload, claims: PolicyClaims, at: Date, rule: string): Denial[] {
+  // Who names a service takes its word for the TCB. The claims have to be that service's all the same: see checkPlatform.
+  if (platforms.some(isServiceRule)) return checkExpiry(claims, at, rule);
   const denials: Denial[] = [];
   if (!tcb.statuses.some((status) => status === claims.tcbStatus)) {
     denials.push({

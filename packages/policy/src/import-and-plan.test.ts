@@ -17,6 +17,7 @@ const claims = (isvSvn: number, mrenclave = "e1"): PolicyClaims => ({
   tee: "sgx",
   simulated: false,
   anchorSha256: "11".repeat(32),
+  service: null,
   debug: false,
   sgx: { mrenclave: mrenclave.repeat(32), mrsigner: "51".repeat(32), isvProdId: 0, isvSvn },
   tdx: null,

@@ -2,6 +2,7 @@ export type { Allowed, Decision, Denial, DenialCode, Denied } from "./decision.t
 export { policySha256 } from "./digest.ts";
 export { evaluate, replay } from "./evaluate.ts";
 export { parsePolicy, REFUSE_ALL } from "./parse.ts";
+export { isServiceRule } from "./platform.ts";
 export {
   type CertificateRule,
   type Identity,
@@ -12,6 +13,7 @@ export {
   POLICY_SCHEMA,
   type SecretEncoding,
   type SecretsRule,
+  type ServiceRule,
   type ServingRule,
   type SgxIdentity,
   type TcbRule,

@@ -24,6 +24,9 @@ const withWorkload = (change: Record<string, unknown>): unknown => {
 
 const sgx = (identity: Record<string, unknown>): unknown => withWorkload({ identities: [{ tee: "sgx", ...identity }] });
 
+const AZURE = "https://shared.cus.attest.azure.net";
+const service = (...platforms: Record<string, unknown>[]): unknown => withWorkload({ platforms });
+
 const cases: [string, unknown, string][] = [
   ["nothing", undefined, "POLICY_MALFORMED"],
   ["null", null, "POLICY_MALFORMED"],
@@ -50,6 +53,26 @@ const cases: [string, unknown, string][] = [
   ["no platform", withWorkload({ platforms: [] }), "POLICY_MALFORMED"],
   ["an unknown platform", withWorkload({ platforms: [{ kind: "any" }] }), "POLICY_MALFORMED"],
   ["a simulated platform without anchor", withWorkload({ platforms: [{ kind: "simulated" }] }), "POLICY_MALFORMED"],
+  ["a service without address", service({ kind: "maa" }), "POLICY_MALFORMED"],
+  ["a service elsewhere", service({ kind: "maa", url: "https://attest.azure.net.evil.test" }), "POLICY_MALFORMED"],
+  ["a service without TLS", service({ kind: "maa", url: "http://shared.cus.attest.azure.net" }), "POLICY_MALFORMED"],
+  ["a service with a path", service({ kind: "maa", url: `${AZURE}/x` }), "POLICY_MALFORMED"],
+  ["a service beside Intel", service({ kind: "maa", url: AZURE }, { kind: "intel" }), "POLICY_MALFORMED"],
+  [
+    "rules for a TCB that a service judges",
+    withWorkload({ platforms: [{ kind: "maa", url: AZURE }], tcb: { minimumEvaluationDataNumber: 17 } }),
+    "POLICY_MALFORMED",
+  ],
+  [
+    "a trust domain before a service",
+    withWorkload({ platforms: [{ kind: "maa", url: AZURE }], identities: [{ tee: "tdx", mrtd: "d0".repeat(48) }] }),
+    "POLICY_MALFORMED",
+  ],
+  [
+    "a simulated service in production",
+    service({ kind: "simulated-maa", url: "https://127.0.0.1:8443" }),
+    "POLICY_SIMULATED_IN_PRODUCTION",
+  ],
   ["the status Revoked", withWorkload({ tcb: { statuses: ["Revoked"] } }), "POLICY_MALFORMED"],
   ["no status", withWorkload({ tcb: { statuses: [] } }), "POLICY_MALFORMED"],
   ["an advisory in short", withWorkload({ tcb: { acceptedAdvisories: ["SA-615"] } }), "POLICY_MALFORMED"],

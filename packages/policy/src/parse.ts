@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { isSimulatedRule } from "./platform.ts";
 import { type Policy, POLICY_SCHEMA, type Workload } from "./policy.ts";
 import { PolicyError, type PolicyErrorCode } from "./policy-error.ts";
 import { policySchema } from "./schema.ts";
@@ -57,7 +58,7 @@ function refuseDuplicates(workloads: readonly Workload[]): void {
 }
 
 function checkProduction(workload: Workload): void {
-  if (workload.platforms.some((platform) => platform.kind === "simulated")) {
+  if (workload.platforms.some(isSimulatedRule)) {
     throw refuse(
       "POLICY_SIMULATED_IN_PRODUCTION",
       workload.name,

@@ -11,6 +11,8 @@ export type PolicyClaims = {
   readonly tee: "sgx" | "tdx";
   readonly simulated: boolean;
   readonly anchorSha256: string;
+  /** Address of the attestation service that vouches; null where the broker verified the quote itself. */
+  readonly service: string | null;
   readonly debug: boolean;
   readonly sgx: {
     readonly mrenclave: string;
@@ -36,6 +38,7 @@ export function toPolicyClaims(claims: VerifiedClaims): PolicyClaims {
     tee: claims.tee,
     simulated: claims.simulated,
     anchorSha256: claims.anchorSha256.toLowerCase(),
+    service: claims.verifier === "maa" ? claims.anchor : null,
     debug: claims.debug,
     sgx:
       sgx === undefined

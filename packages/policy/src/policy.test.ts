@@ -11,6 +11,7 @@ const claims: PolicyClaims = {
   tee: "sgx",
   simulated: false,
   anchorSha256: HEX("11", 32),
+  service: null,
   debug: false,
   sgx: { mrenclave: HEX("e1", 32), mrsigner: HEX("51", 32), isvProdId: 7, isvSvn: 3 },
   tdx: null,
@@ -192,4 +193,46 @@ test("the digest of a policy follows its meaning, not its spelling", () => {
   const upper = policyWith({ identities: [{ mrenclave: HEX("E1", 32), tee: "sgx" }], debug: false });
   assert.equal(policySha256(policyWith({})), policySha256(upper));
   assert.notEqual(policySha256(policyWith({})), policySha256(policyWith({ fmspcs: ["00606a000000"] })));
+});
+
+const AZURE = "https://shared.cus.attest.azure.net";
+/** What a service vouches for: it does not tell about the TCB. */
+const vouched: Partial<PolicyClaims> = {
+  service: AZURE,
+  tcbStatus: "NotReported",
+  evaluationDataNumber: 0,
+};
+
+test("a workload that names an attestation service takes its word for the TCB, and nobody else's", () => {
+  const platforms = [{ kind: "maa", url: AZURE }];
+  assert.deepEqual(codes({ platforms }, vouched), []);
+  assert.deepEqual(codes({ platforms }), ["ANCHOR_NOT_ALLOWED"]);
+  assert.deepEqual(codes({ platforms }, { ...vouched, service: "https://other.attest.azure.net" }), [
+    "ANCHOR_NOT_ALLOWED",
+  ]);
+  assert.deepEqual(codes({ platforms }, { ...vouched, simulated: true }), ["SIMULATED_NOT_ALLOWED"]);
+  assert.deepEqual(codes({ platforms }, { ...vouched, earliestExpiry: "2026-05-31T23:59:59.000Z" }), [
+    "COLLATERAL_EXPIRED",
+  ]);
+  assert.deepEqual(codes({ platforms, debug: false }, { ...vouched, debug: true }), ["DEBUG_ENCLAVE"]);
+  assert.deepEqual(codes({ platforms, fmspcs: ["00906ea10000"] }, vouched), ["FMSPC_NOT_ALLOWED"]);
+});
+
+test("a service's word does not count where none is named, and the denial says whose it was", () => {
+  assert.deepEqual(codes({}, vouched), ["ANCHOR_NOT_ALLOWED", "TCB_STATUS_NOT_ALLOWED"]);
+  const decision = replay(policyWith({}), { ...claims, ...vouched }, AT);
+  assert.deepEqual(decision.allowed ? undefined : decision.denials[0], {
+    code: "ANCHOR_NOT_ALLOWED",
+    rule: "workloads.digits.platforms",
+    claim: "service",
+    expected: "intel",
+    got: `maa ${AZURE}`,
+  });
+});
+
+test("a simulated service is for policies that are not for production, and for simulated claims", () => {
+  const url = "https://127.0.0.1:8443";
+  const platforms = [{ kind: "simulated-maa", url }];
+  assert.deepEqual(codes({ platforms }, { ...vouched, service: url, simulated: true }, AT, false), []);
+  assert.deepEqual(codes({ platforms }, { ...vouched, service: url }, AT, false), ["ANCHOR_NOT_ALLOWED"]);
 });

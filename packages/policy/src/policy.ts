@@ -18,7 +18,7 @@ export interface Workload {
   readonly name: string;
   /** What runs: any one of these has to match. */
   readonly identities: readonly Identity[];
-  /** Under which trust anchors the evidence has to stand: any one of these. */
+  /** Under which trust anchors the evidence has to stand: any one of these. Attestation services stand alone. */
   readonly platforms: readonly PlatformRule[];
   readonly tcb: TcbRule;
   /** Whether a debug enclave, whose memory its host can read, is accepted. */
@@ -55,7 +55,18 @@ export interface TdxIdentity {
 export type PlatformRule =
   | { readonly kind: "intel" }
   /** A simulated TEE protects nothing. It is accepted only by the SHA-256 of its generated root certificate. */
-  | { readonly kind: "simulated"; readonly anchorSha256: string };
+  | { readonly kind: "simulated"; readonly anchorSha256: string }
+  | ServiceRule;
+
+/**
+ * Microsoft Azure Attestation at that address vouches for the quote. It judges the TCB by its own policy and does not tell how,
+ * so `tcb` of such a workload has to be left out. `simulated-maa` is a stand-in for tests, which vouches for simulated
+ * platforms.
+ */
+export interface ServiceRule {
+  readonly kind: "maa" | "simulated-maa";
+  readonly url: string;
+}
 
 export interface TcbRule {
   readonly statuses: readonly TcbStatusName[];

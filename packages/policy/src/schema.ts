@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isServiceRule } from "./platform.ts";
 import { POLICY_SCHEMA } from "./policy.ts";
 
 const MAX_WORKLOADS = 1000;
@@ -53,6 +54,9 @@ const sgxIdentity = z
     "either mrenclave, or all of mrsigner, isvProdId and minimumIsvSvn",
   );
 
+/** Clouds that have the service: public, US government, China. */
+const AZURE_ATTESTATION = /^https:\/\/(?:[a-z0-9-]{1,63}\.){1,4}attest\.azure\.(?:net|us|cn)$/;
+
 const tdxIdentity = z.strictObject({
   tee: z.literal("tdx"),
   mrtd: hex(48),
@@ -62,6 +66,19 @@ const tdxIdentity = z.strictObject({
 const platform = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("intel") }),
   z.strictObject({ kind: z.literal("simulated"), anchorSha256: hex(32) }),
+  z.strictObject({
+    kind: z.literal("maa"),
+    url: z
+      .string()
+      .regex(AZURE_ATTESTATION, "https:// and a host below attest.azure.net, .us or .cn, nothing after it"),
+  }),
+  z.strictObject({
+    kind: z.literal("simulated-maa"),
+    url: z
+      .string()
+      .max(300)
+      .regex(/^https:\/\/[a-z0-9.-]+(?::[1-9]\d{0,4})?$/, "https:// and a host, nothing after it"),
+  }),
 ]);
 
 const tcb = z.strictObject({
@@ -138,23 +155,36 @@ const secrets = z
 
 const instant = z.iso.datetime();
 
-const workload = z.strictObject({
-  name,
-  identities: z
-    .array(z.discriminatedUnion("tee", [sgxIdentity, tdxIdentity]))
-    .min(1)
-    .max(MAX_LIST),
-  platforms: z.array(platform).min(1).max(100),
-  tcb: tcb.prefault({}),
-  debug: z.boolean().default(false),
-  fmspcs: z.array(hex(6)).min(1).max(MAX_LIST).nullable().default(null),
-  ppids: z.array(hex(16)).min(1).max(MAX_LIST).nullable().default(null),
-  validity: z
-    .strictObject({ notBefore: instant.nullable().default(null), notAfter: instant.nullable().default(null) })
-    .prefault({}),
-  certificate: certificate.prefault({}),
-  secrets,
-});
+const UNJUDGED_TCB = JSON.stringify(tcb.parse({}));
+
+const workload = z
+  .strictObject({
+    name,
+    identities: z
+      .array(z.discriminatedUnion("tee", [sgxIdentity, tdxIdentity]))
+      .min(1)
+      .max(MAX_LIST),
+    platforms: z.array(platform).min(1).max(100),
+    tcb: tcb.prefault({}),
+    debug: z.boolean().default(false),
+    fmspcs: z.array(hex(6)).min(1).max(MAX_LIST).nullable().default(null),
+    ppids: z.array(hex(16)).min(1).max(MAX_LIST).nullable().default(null),
+    validity: z
+      .strictObject({ notBefore: instant.nullable().default(null), notAfter: instant.nullable().default(null) })
+      .prefault({}),
+    certificate: certificate.prefault({}),
+    secrets,
+  })
+  .superRefine(({ platforms, identities, tcb: rule }, context) => {
+    if (!platforms.some(isServiceRule)) return;
+    const refuse = (path: string, message: string): void => context.addIssue({ code: "custom", path: [path], message });
+    // Rules of a workload hold for every enclave that it takes; of these, some would not be looked at for some.
+    if (!platforms.every(isServiceRule))
+      refuse("platforms", "attestation services and other platforms go in two workloads");
+    if (JSON.stringify(rule) !== UNJUDGED_TCB)
+      refuse("tcb", "an attestation service judges the TCB itself; leave it out");
+    if (identities.some(({ tee }) => tee !== "sgx")) refuse("identities", "an attestation service takes SGX only");
+  });
 
 /** Strict form of a policy: unknown keys are refused everywhere, and what is left out takes the refusing default. */
 export const policySchema = z.strictObject({

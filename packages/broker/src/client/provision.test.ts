@@ -5,7 +5,8 @@ import { type TestContext, test } from "node:test";
 import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { buildCsr } from "@cloister/encoding/x509-builder";
 import { createTestAuthority } from "../testing/authority.ts";
-import { type Harness, servingSecrets, startHarness, testPolicy, WRAP_KEY } from "../testing/harness.ts";
+import { type Harness, startHarness, WRAP_KEY } from "../testing/harness.ts";
+import { servingSecrets, testPolicy } from "../testing/policy.ts";
 import { createEnclave, type EnclaveIdentity } from "../testing/stock-client.ts";
 import { encodeRefusal, encodeResponse } from "../wire/gramine.ts";
 import { encodeJsonFrame } from "../wire/json-frame.ts";
@@ -20,7 +21,7 @@ const csr = buildCsr({ subject: [["CN", "replica"]], ...serving });
 
 const servingBroker = (t: TestContext): Promise<Harness> =>
   startHarness(t, (platform) => ({
-    policy: testPolicy(platform, { secrets: servingSecrets }),
+    policy: testPolicy(platform, { secrets: servingSecrets(3) }),
     bundles: { bundle: () => Promise.resolve({ manifest, ownerKey }) },
   }));
 

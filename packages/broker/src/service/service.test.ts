@@ -1,17 +1,18 @@
 import assert from "node:assert/strict";
-import { createHash, createPublicKey } from "node:crypto";
+import { createPublicKey } from "node:crypto";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { connect } from "node:tls";
 import { createSimulatedPlatform } from "@cloister/attestation/simulated";
-import { Secret, toHex } from "@cloister/encoding";
+import { Secret } from "@cloister/encoding";
 import { verifyReleaseLogFile } from "@cloister/release-log/file";
 import type { BrokerEvent } from "../events.ts";
 import { KeyStore } from "../keys/key-store.ts";
 import type { KeyProtection } from "../keys/protection.ts";
-import { connectEnclave, createEnclave, MRENCLAVE, stockProvision } from "../testing/stock-client.ts";
+import { testPolicyDocument } from "../testing/policy.ts";
+import { connectEnclave, createEnclave, stockProvision } from "../testing/stock-client.ts";
 import { type BrokerService, type BrokerServiceOptions, logOrigin, startBrokerService } from "./index.ts";
 
 const DAY_MS = 86_400_000;
@@ -36,21 +37,10 @@ async function setUp(t: TestContext): Promise<Setup> {
   t.after(() => rm(folder, { recursive: true }));
   const platform = createSimulatedPlatform({ now: new Date() });
   const policyFile = join(folder, "policy.json");
-  const workload = {
-    name: "digits",
-    identities: [{ tee: "sgx", mrenclave: toHex(MRENCLAVE) }],
-    platforms: [
-      {
-        kind: "simulated",
-        anchorSha256: createHash("sha256").update(platform.trustAnchor.certificate).digest("hex"),
-      },
-    ],
-    secrets: { keyId: "models/digits/1" },
-  };
   const writePolicy = (overrides: Record<string, unknown> = {}): Promise<void> =>
     writeFile(
       policyFile,
-      JSON.stringify({ schema: "cloister-policy/1", production: false, workloads: [{ ...workload, ...overrides }] }),
+      JSON.stringify(testPolicyDocument(platform, { secrets: { keyId: "models/digits/1" }, ...overrides })),
     );
   await writePolicy();
   const stateDir = join(folder, "state");

@@ -3,7 +3,8 @@ import { createSimulatedPlatform } from "@cloister/attestation/simulated";
 import { openReleaseLog } from "@cloister/release-log/file";
 import { startBroker } from "../broker.ts";
 import { createTestAuthority } from "./authority.ts";
-import { testKeys, testPolicy } from "./harness.ts";
+import { testKeys } from "./harness.ts";
+import { testPolicy } from "./policy.ts";
 import { createEnclave } from "./stock-client.ts";
 
 // A broker in a process of its own, for tests that kill it. Prints one JSON line: what a client needs, and enclaves to be,

@@ -1,11 +1,10 @@
-import { createHash, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { createSimulatedPlatform, type SimulatedPlatform } from "@cloister/attestation/simulated";
-import { Secret, toHex } from "@cloister/encoding";
-import { parsePolicy, type Policy } from "@cloister/policy";
+import { Secret } from "@cloister/encoding";
 import type { LogEntry, ReleaseLog } from "@cloister/release-log";
 import { type FileReleaseLog, openReleaseLog } from "@cloister/release-log/file";
 import { startBroker } from "../broker.ts";
@@ -13,7 +12,7 @@ import { BrokerError } from "../broker-error.ts";
 import type { BrokerEvent } from "../events.ts";
 import type { Broker, BrokerOptions, KeySource } from "../options.ts";
 import { createTestAuthority, type TestAuthority, testServingCa } from "./authority.ts";
-import { MRENCLAVE } from "./stock-client.ts";
+import { testPolicy } from "./policy.ts";
 
 export const WRAP_KEY: Uint8Array = Uint8Array.from({ length: 16 }, (_, i) => i + 1);
 export const PASSPHRASE = "correct horse battery staple";
@@ -27,36 +26,12 @@ export const testKeys: KeySource = {
   },
 };
 
-/** The one workload that most tests need, with members of it replaced. */
-export function testPolicy(platform: SimulatedPlatform, overrides: Record<string, unknown> = {}): Policy {
-  const anchorSha256 = createHash("sha256").update(platform.trustAnchor.certificate).digest("hex");
-  return parsePolicy({
-    schema: "cloister-policy/1",
-    production: false,
-    workloads: [
-      {
-        name: "digits",
-        identities: [{ tee: "sgx", mrenclave: toHex(MRENCLAVE) }],
-        platforms: [{ kind: "simulated", anchorSha256 }],
-        secrets: { keyId: "digits/1" },
-        ...overrides,
-      },
-    ],
-  });
-}
-
 /** All entries of a log. */
 export async function logged(log: ReleaseLog): Promise<LogEntry[]> {
   const entries: LogEntry[] = [];
   for await (const { entry } of log.entries()) entries.push(entry);
   return entries;
 }
-
-export const servingSecrets = {
-  keyId: "digits/1",
-  model: { name: "digits", version: 1, minimumGeneration: 3 },
-  serving: { dnsNames: ["replica.test"] },
-};
 
 export interface Harness {
   readonly broker: Broker;

@@ -1,4 +1,11 @@
-import type { ImportedPolicy, PlannedEffect, Policy, PolicyChange, Workload } from "@cloister/policy";
+import {
+  type ImportedPolicy,
+  isServiceRule,
+  type PlannedEffect,
+  type Policy,
+  type PolicyChange,
+  type Workload,
+} from "@cloister/policy";
 import { renderTable } from "../../output/table.ts";
 import type { Terminal } from "../../output/terminal.ts";
 
@@ -20,8 +27,8 @@ function rowOf({ name, identities, platforms, tcb, secrets }: Workload): string[
   return [
     name,
     String(identities.length),
-    platforms.map(({ kind }) => (kind === "simulated" ? "SIMULATED" : kind)).join(", "),
-    tcb.statuses.join(", "),
+    platforms.map(({ kind }) => kind.replace("simulated", "SIMULATED")).join(", "),
+    platforms.some(isServiceRule) ? "as the service judges" : tcb.statuses.join(", "),
     keyId,
     model === null ? "" : `${model.name} ${model.version}, generation ${model.minimumGeneration} or later`,
   ];
