@@ -27,16 +27,9 @@ export function checkPlatform(platforms: readonly PlatformRule[], claims: Policy
 }
 
 function isUnder(platform: PlatformRule, { simulated, service, anchorSha256 }: PolicyClaims): boolean {
-  switch (platform.kind) {
-    case "intel":
-      return !simulated && service === null;
-    case "simulated":
-      return simulated && service === null && platform.anchorSha256 === anchorSha256;
-    case "maa":
-      return !simulated && service === platform.url;
-    case "simulated-maa":
-      return simulated && service === platform.url;
-  }
+  if (simulated !== isSimulatedRule(platform)) return false;
+  if (isServiceRule(platform)) return service === platform.url;
+  return service === null && (platform.kind === "intel" || platform.anchorSha256 === anchorSha256);
 }
 
 function platformText(platform: PlatformRule): string {
