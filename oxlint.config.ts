@@ -85,7 +85,8 @@ export default defineConfig({
       rules: restrict(name, false),
     })),
     {
-      files: ["**/*.test.ts"],
+      // Suites that several test files run live in a folder `testing`.
+      files: ["**/*.test.ts", "**/testing/*behaviour.ts"],
       rules: {
         "typescript/no-floating-promises": "off",
         "typescript/no-non-null-assertion": "off",

@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ConfigError, parseConfig, readConfig } from "./config.ts";
+import { UP_SECTION } from "./commands/up/options.ts";
+import { ConfigError, parseSection, readSection } from "./config.ts";
 
 const isInvalid = (error: unknown): boolean => error instanceof ConfigError && error.code === "CONFIG_INVALID";
 
 test("an empty configuration is the default", () => {
-  assert.deepEqual(parseConfig(""), {});
+  assert.equal(parseSection("", UP_SECTION), undefined);
 });
 
 test("known keys are read", () => {
-  assert.deepEqual(parseConfig("up:\n  replicas: 3\n  tls: one-way\n"), { up: { replicas: 3, tls: "one-way" } });
+  assert.deepEqual(parseSection("up:\n  replicas: 3\n  tls: one-way\n", UP_SECTION), { replicas: 3, tls: "one-way" });
 });
 
 for (const [why, text] of [
@@ -22,12 +23,12 @@ for (const [why, text] of [
   ["an alias bomb", "a: &a [1,1]\nb: &b [*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b]\n"],
 ] as const) {
   test(`${why} is refused`, () => {
-    assert.throws(() => parseConfig(text), isInvalid);
+    assert.throws(() => parseSection(text, UP_SECTION), isInvalid);
   });
 }
 
 test("a configuration that was named has to exist", async () => {
-  await assert.rejects(readConfig("no-such-file.yaml"), (error) => {
+  await assert.rejects(readSection("no-such-file.yaml", UP_SECTION), (error) => {
     return error instanceof ConfigError && error.code === "CONFIG_NOT_FOUND";
   });
 });

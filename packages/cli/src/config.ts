@@ -2,7 +2,6 @@ import { readFile } from "node:fs/promises";
 import { CodedError } from "@cloister/encoding";
 import { parse, YAMLParseError } from "yaml";
 import { z } from "zod";
-import { BrokerConfig } from "./commands/broker/options.ts";
 
 export type ConfigErrorCode = "CONFIG_NOT_FOUND" | "CONFIG_INVALID";
 
@@ -10,42 +9,32 @@ export class ConfigError extends CodedError<ConfigErrorCode> {}
 
 const CONFIG_FILE = "cloister.yaml";
 const MAX_CONFIG_BYTES = 1 << 20;
-const PORT = z.int().min(0).max(65_535);
 
-/** `cloister.yaml`. Every key has a flag of the same name that overrides it; docs/reference/configuration.md lists them. */
-const Config = z.strictObject({
-  up: z
-    .strictObject({
-      model: z.string().min(1).optional(),
-      name: z
-        .string()
-        .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/)
-        .optional(),
-      modelVersion: z.int().positive().optional(),
-      modelsDir: z.string().min(1).optional(),
-      workDir: z.string().min(1).optional(),
-      replicas: z.int().min(1).max(64).optional(),
-      tls: z.enum(["one-way", "mutual"]).optional(),
-      port: PORT.optional(),
-      brokerPort: PORT.optional(),
-      gateway: z.enum(["auto", "nginx", "built-in"]).optional(),
-      requests: z.int().min(1).max(10_000_000).optional(),
-      concurrency: z.int().min(1).max(1024).optional(),
-      threads: z.int().min(1).max(256).optional(),
-    })
-    .optional(),
-  broker: BrokerConfig.optional(),
-  /** Read by the commands that need it: their package has its schema. */
-  kubernetes: z.record(z.string(), z.unknown()).optional(),
+/** The sections of `cloister.yaml`; docs/reference/configuration.md lists their keys. */
+const Sections = z.strictObject({
+  up: z.unknown(),
+  broker: z.unknown(),
+  gateway: z.unknown(),
+  kubernetes: z.unknown(),
 });
 
-export type Config = z.infer<typeof Config>;
+type SectionName = keyof z.infer<typeof Sections>;
+
+/** A part of the configuration, by the schema of the command that reads it. Each key has a flag of the same name that overrides it. */
+export interface Section<Settings> {
+  readonly name: SectionName;
+  readonly schema: z.ZodType<Settings>;
+}
 
 /**
- * Reads the configuration file. Without `path` a missing `cloister.yaml` counts as an empty one; a file that was named has to
- * be there. Throws `CONFIG_NOT_FOUND` and `CONFIG_INVALID` (unknown keys included).
+ * Reads one section of the configuration file; other sections are for other commands and only their names are checked. Without `path`
+ * a missing `cloister.yaml` counts as an empty one; a file that was named has to be there. Throws `CONFIG_NOT_FOUND` and
+ * `CONFIG_INVALID` (unknown keys included).
  */
-export async function readConfig(path?: string): Promise<Config> {
+export async function readSection<Settings>(
+  path: string | undefined,
+  section: Section<Settings>,
+): Promise<Settings | undefined> {
   const text = await readFile(path ?? CONFIG_FILE, "utf8").catch((cause: unknown) => {
     if (path === undefined) return undefined;
     throw new ConfigError(
@@ -54,15 +43,23 @@ export async function readConfig(path?: string): Promise<Config> {
       { cause },
     );
   });
-  return text === undefined ? {} : parseConfig(text);
+  return text === undefined ? undefined : parseSection(text, section);
 }
 
-/** Parses the text of a configuration file. Throws `CONFIG_INVALID`. */
-export function parseConfig(text: string): Config {
+/** The section in the text of a configuration file. Throws `CONFIG_INVALID`. */
+export function parseSection<Settings>(text: string, { name, schema }: Section<Settings>): Settings | undefined {
   if (text.length > MAX_CONFIG_BYTES) throw invalid("it is larger than 1 MiB");
-  const parsed = Config.safeParse(parseYaml(text) ?? {});
+  const sections = check(Sections.partial(), parseYaml(text) ?? {}, []);
+  const content = sections[name];
+  return content === undefined ? undefined : check(schema, content, [name]);
+}
+
+function check<Value>(schema: z.ZodType<Value>, value: unknown, at: readonly string[]): Value {
+  const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map((issue) => `${issue.path.join(".") || "top level"}: ${issue.message}`);
+  const problems = parsed.error.issues.map(({ path, message }) => {
+    return `${[...at, ...path].join(".") || "top level"}: ${message}`;
+  });
   throw invalid(problems.join("; "));
 }
 

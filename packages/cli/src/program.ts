@@ -24,6 +24,7 @@ const COMMANDS = new Map<string, () => Promise<MakeCommand>>([
   ["log", async () => (await import("./commands/log.ts")).logCommand],
   ["certs", async () => (await import("./commands/certs.ts")).certsCommand],
   ["attest", async () => (await import("./commands/attest/attest.ts")).attestCommand],
+  ["gateway", async () => (await import("./commands/gateway/gateway.ts")).gatewayCommand],
   ["deploy", async () => (await import("./commands/deploy/deploy.ts")).deployCommand],
   ["doctor", async () => (await import("./commands/doctor/doctor.ts")).doctorCommand],
 ]);

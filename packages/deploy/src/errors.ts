@@ -3,6 +3,8 @@ import { CodedError } from "@cloister/encoding";
 export type DeployErrorCode =
   | "PORT_IN_USE"
   | "NGINX_FAILED"
+  | "NGINX_REFUSED"
+  | "GATEWAY_CONFIG_INVALID"
   | "INTERRUPTED"
   | "MODEL_NOT_FOUND"
   | "MODEL_NOT_RUNNABLE"

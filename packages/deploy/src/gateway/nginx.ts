@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { DeployError } from "../errors.ts";
-import type { Backend, Gateway, GatewayOptions } from "./gateway.ts";
+import { ANY_NAME, DEFAULT_LIMITS, type Gateway, type GatewayOptions, type Route } from "./gateway.ts";
 import { renderNginxConfig } from "./nginx-config.ts";
 
 const run = promisify(execFile);
@@ -35,21 +35,38 @@ export async function findNginx(): Promise<Nginx | undefined> {
   return undefined;
 }
 
+export interface NginxOptions extends GatewayOptions {
+  readonly nginx: Nginx;
+  /** Takes its configuration, pid file and logs. */
+  readonly runDir: string;
+  /** Where it writes a JSON line for each connection that ended. */
+  readonly accessLog?: string;
+}
+
 /**
- * Runs nginx as the gateway. `runDir` takes its configuration, pid file and logs. Throws `NGINX_FAILED` when nginx does not come
- * up (its error log says why) and `PORT_IN_USE` before it is started.
+ * Runs nginx as the gateway. Routes that it does not accept are refused with `NGINX_REFUSED`, and those before stay. Throws
+ * `NGINX_FAILED` when nginx does not come up (its error log says why) and `PORT_IN_USE` before it is started.
  */
-export async function startNginx(options: GatewayOptions & { nginx: Nginx; runDir: string }): Promise<Gateway> {
+export async function startNginx(options: NginxOptions): Promise<Gateway> {
   await mkdir(options.runDir, { recursive: true });
   const listen = { host: options.host, port: await freePort(options) };
   const configFile = join(options.runDir, "nginx.conf");
-  const write = async (backends: readonly Backend[]): Promise<void> => {
-    const streamModule = options.nginx.streamModule;
-    const config = { listen, backends, runDir: options.runDir, ...(streamModule !== undefined && { streamModule }) };
-    await writeFile(`${configFile}.new`, renderNginxConfig(config));
+  const { runDir, nginx, limits = DEFAULT_LIMITS, accessLog } = options;
+  const write = async (routes: readonly Route[]): Promise<void> => {
+    const { streamModule } = nginx;
+    const config = renderNginxConfig({
+      listen,
+      routes,
+      limits,
+      runDir,
+      ...(accessLog !== undefined && { accessLog }),
+      ...(streamModule !== undefined && { streamModule }),
+    });
+    await writeFile(`${configFile}.new`, config);
+    await checkConfig(nginx, runDir, `${configFile}.new`);
     await rename(`${configFile}.new`, configFile);
   };
-  await write([]);
+  await write([{ serverName: ANY_NAME, backends: [] }]);
   const child = spawn(options.nginx.executable, ["-p", options.runDir, "-c", configFile], {
     stdio: "ignore",
     env: {},
@@ -62,8 +79,8 @@ export async function startNginx(options: GatewayOptions & { nginx: Nginx; runDi
   return {
     kind: "nginx",
     address: listen,
-    setBackends: async (backends) => {
-      await write(backends);
+    setRoutes: async (routes) => {
+      await write(routes);
       child.kill("SIGHUP");
     },
     close: async () => {
@@ -71,6 +88,23 @@ export async function startNginx(options: GatewayOptions & { nginx: Nginx; runDi
       await exited;
     },
   };
+}
+
+/** Asks nginx about a configuration before it takes the place of the one in use. */
+async function checkConfig(nginx: Nginx, runDir: string, configFile: string): Promise<void> {
+  try {
+    await run(nginx.executable, ["-t", "-q", "-p", runDir, "-c", configFile], { env: {} });
+  } catch (cause) {
+    throw new DeployError(
+      "NGINX_REFUSED",
+      {
+        what: "nginx did not take the new routes, those before stay",
+        why: "it finds its configuration wrong",
+        remedy: `run nginx -t -c ${configFile} to see where`,
+      },
+      { cause },
+    );
+  }
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -1,12 +1,21 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import { afterEach, describe, test } from "node:test";
 import { DeployError } from "../errors.ts";
-import type { Backend, Gateway } from "./gateway.ts";
+import type { Backend, ConnectionRecord, Gateway } from "./gateway.ts";
 import { startPassthrough } from "./passthrough.ts";
+import { describeGateway } from "./testing/behaviour.ts";
+import { startEchoBackend } from "./testing/echo-backend.ts";
 
 const LOOPBACK = "127.0.0.1";
+
+describeGateway("the built-in gateway, as any gateway", async (limits) => {
+  const ended: ConnectionRecord[] = [];
+  const onConnectionEnd = (record: ConnectionRecord): number => ended.push(record);
+  const gateway = await startPassthrough({ host: LOOPBACK, port: 0, limits, onConnectionEnd });
+  return { gateway, records: async () => ended };
+});
 
 describe("the built-in gateway", () => {
   const cleanup: (() => Promise<unknown>)[] = [];
@@ -14,27 +23,15 @@ describe("the built-in gateway", () => {
     for (const task of cleanup.splice(0).reverse()) await task();
   });
 
-  /** A server that greets with its name and echoes. */
   async function startBackend(id: string): Promise<Backend> {
-    const open = new Set<Socket>();
-    const server: Server = createServer((socket) => {
-      open.add(socket);
-      socket.on("error", () => socket.destroy());
-      socket.write(`${id}\n`);
-      socket.pipe(socket);
-    });
-    server.listen(0, LOOPBACK);
-    await once(server, "listening");
-    cleanup.push(async () => {
-      for (const socket of open) socket.destroy();
-      server.close();
-    });
-    return { id, host: LOOPBACK, port: (server.address() as { port: number }).port };
+    const backend = await startEchoBackend(id);
+    cleanup.push(async () => backend.close());
+    return backend;
   }
 
   async function startGateway(...backends: Backend[]): Promise<Gateway> {
     const gateway = await startPassthrough({ host: LOOPBACK, port: 0 });
-    await gateway.setBackends(backends);
+    await gateway.setRoutes([{ serverName: "*", backends }]);
     cleanup.push(() => gateway.close());
     return gateway;
   }
@@ -75,7 +72,7 @@ describe("the built-in gateway", () => {
     const [a, b] = [await startBackend("a"), await startBackend("b")];
     const gateway = await startGateway(a);
     assert.equal((await dial(gateway)).greeting, "a");
-    await gateway.setBackends([b]);
+    await gateway.setRoutes([{ serverName: "*", backends: [b] }]);
     assert.equal((await dial(gateway)).greeting, "b");
   });
 

@@ -1,108 +1,140 @@
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { once } from "node:events";
+import { createServer, type Server, type Socket } from "node:net";
 import { DeployError } from "../errors.ts";
-import type { Backend, Gateway, GatewayOptions } from "./gateway.ts";
+import { BackendPool } from "./backend-pool.ts";
+import { joinSockets } from "./join-sockets.ts";
+import { readPreamble } from "./preamble.ts";
+import { proxyHeader } from "./proxy-protocol.ts";
+import {
+  type Backend,
+  type ConnectionRecord,
+  DEFAULT_LIMITS,
+  type Gateway,
+  type GatewayLimits,
+  type GatewayOptions,
+  type Route,
+} from "./gateway.ts";
+import { needsServerName, routeFor } from "./routing.ts";
 
-const CONNECT_TIMEOUT_MS = 2_000;
-const MAX_CONNECTIONS = 4_096;
+type Outcome = ConnectionRecord["outcome"];
+
+export interface PassthroughOptions extends GatewayOptions {
+  /** Told once for each connection, when it ends. */
+  readonly onConnectionEnd?: (record: ConnectionRecord) => void;
+}
 
 /**
- * The built-in gateway: TCP passthrough to the backend with the fewest open connections. A backend that does not take the
- * connection is skipped and the next one tried; no byte of the client is lost, since none has been read by then.
- * Throws `PORT_IN_USE`.
+ * The built-in gateway: TCP passthrough to the backend with the fewest open connections among those of the route. A backend that
+ * does not take the connection is skipped and the next one tried; no byte of the client is lost, since what was read to find the
+ * route is sent on first. Throws `PORT_IN_USE`.
  */
-export async function startPassthrough(options: GatewayOptions): Promise<Gateway> {
-  const pool = new BackendPool();
-  const open = new Set<Socket>();
-  const server = createServer({ pauseOnConnect: true, noDelay: true }, (client) => {
-    track(open, client);
-    forward(client, pool, open).catch(() => client.destroy());
-  });
-  server.maxConnections = MAX_CONNECTIONS;
+export async function startPassthrough(options: PassthroughOptions): Promise<Gateway> {
+  const gateway = new Passthrough(options);
+  const server = createServer({ pauseOnConnect: true, noDelay: true }, (client) => gateway.accept(client));
+  server.maxConnections = gateway.limits.maxConnections;
   await listen(server, options);
   const { port } = server.address() as { port: number };
   return {
     kind: "built-in",
     address: { host: options.host, port },
-    setBackends: (backends) => {
-      pool.set(backends);
+    setRoutes: (routes) => {
+      gateway.routes = routes;
       return Promise.resolve();
     },
-    close: () =>
-      new Promise((resolve) => {
+    close: async () => {
+      const closed = new Promise<void>((resolve) => {
         server.close(() => resolve());
-        for (const socket of open) socket.destroy();
-      }),
+      });
+      await Promise.all([closed, gateway.closeAll()]);
+    },
   };
 }
 
-/** Counts open connections per backend and says who is next. */
-class BackendPool {
-  #backends: readonly Backend[] = [];
-  readonly #open = new Map<string, number>();
-  #turn = 0;
+class Passthrough {
+  routes: readonly Route[] = [];
+  readonly limits: GatewayLimits;
+  readonly #onEnd: (record: ConnectionRecord) => void;
+  readonly #pool = new BackendPool();
+  readonly #open = new Set<Socket>();
+  readonly #perAddress = new Map<string, number>();
 
-  set(backends: readonly Backend[]): void {
-    this.#backends = backends;
+  constructor(options: PassthroughOptions) {
+    this.limits = options.limits ?? DEFAULT_LIMITS;
+    this.#onEnd = options.onConnectionEnd ?? (() => undefined);
   }
 
-  /** All backends, fewest open connections first; equals take turns. */
-  inOrder(): Backend[] {
-    this.#turn += 1;
-    const count = this.#backends.length;
-    return this.#backends
-      .map((_, index) => this.#backends[(index + this.#turn) % count])
-      .filter((backend) => backend !== undefined)
-      .sort((a, b) => (this.#open.get(a.id) ?? 0) - (this.#open.get(b.id) ?? 0));
+  accept(client: Socket): void {
+    this.#track(client);
+    this.#forward(client).catch(() => client.destroy());
   }
 
-  opened(backend: Backend): () => void {
-    this.#open.set(backend.id, (this.#open.get(backend.id) ?? 0) + 1);
-    return () => this.#open.set(backend.id, (this.#open.get(backend.id) ?? 1) - 1);
+  async closeAll(): Promise<void> {
+    const closing = [...this.#open].map((socket) => once(socket, "close"));
+    for (const socket of this.#open) socket.destroy();
+    await Promise.all(closing);
   }
-}
 
-async function forward(client: Socket, pool: BackendPool, open: Set<Socket>): Promise<void> {
-  for (const backend of pool.inOrder()) {
-    const release = pool.opened(backend);
-    const upstream = await dial(backend);
-    if (upstream === undefined) {
-      release();
-      continue;
-    }
-    track(open, upstream);
-    upstream.once("close", release);
-    join(client, upstream);
-    return;
-  }
-  client.destroy();
-}
-
-function join(client: Socket, upstream: Socket): void {
-  client.once("close", () => upstream.destroy());
-  upstream.once("close", () => client.destroy());
-  if (client.destroyed) upstream.destroy();
-  client.pipe(upstream).pipe(client);
-}
-
-function dial(backend: Backend): Promise<Socket | undefined> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: backend.host, port: backend.port, noDelay: true });
-    const give = (result: Socket | undefined): void => {
-      clearTimeout(timer);
-      if (result === undefined) socket.destroy();
-      resolve(result);
+  async #forward(client: Socket): Promise<void> {
+    const startedAt = performance.now();
+    const { acceptProxyProtocol } = this.limits;
+    const preamble = await readPreamble(client, { acceptProxyProtocol, wantsServerName: needsServerName(this.routes) });
+    const { serverName } = preamble;
+    const address = preamble.client ?? client.remoteAddress ?? "";
+    const end = (outcome: Outcome, backend?: Backend, bytesFromClient = 0): void => {
+      this.#onEnd({
+        client: address,
+        serverName: serverName ?? "",
+        backend: backend?.id ?? "",
+        outcome,
+        bytesFromClient,
+        bytesToClient: client.bytesWritten,
+        seconds: (performance.now() - startedAt) / 1000,
+      });
+      client.destroy();
     };
-    const timer = setTimeout(() => give(undefined), CONNECT_TIMEOUT_MS);
-    socket.once("connect", () => give(socket));
-    socket.once("error", () => give(undefined));
-  });
-}
+    if (!preamble.isValid || !this.#takePlace(client, address)) return end("refused");
+    const route = routeFor(this.routes, serverName);
+    if (route === undefined) return end("no-route");
+    const upstream = await this.#pool.dial(route.backends, this.limits.connectTimeoutSeconds * 1000);
+    if (upstream === undefined || client.destroyed) {
+      upstream?.socket.destroy();
+      return end("no-backend");
+    }
+    const { socket, backend } = upstream;
+    this.#track(socket);
+    if (this.limits.sendProxyProtocol) socket.write(this.#header(client, address));
+    const proxiedFrom = socket.bytesWritten;
+    socket.once("close", () => end("passed", backend, socket.bytesWritten - proxiedFrom));
+    socket.write(preamble.bytes);
+    joinSockets(client, socket, this.limits);
+  }
 
-/** Keeps a socket in the set while it is open. Its errors end it; there is nobody to tell. */
-function track(open: Set<Socket>, socket: Socket): void {
-  open.add(socket);
-  socket.on("error", () => socket.destroy());
-  socket.once("close", () => open.delete(socket));
+  #header(client: Socket, address: string): Buffer {
+    const { remotePort = 0, localAddress = "", localPort = 0 } = client;
+    return proxyHeader({ host: address, port: remotePort }, { host: localAddress, port: localPort });
+  }
+
+  /** Counts the connection towards its client's limit; false where that is reached. */
+  #takePlace(client: Socket, address: string): boolean {
+    const { maxConnectionsPerAddress } = this.limits;
+    if (maxConnectionsPerAddress === undefined) return true;
+    const count = this.#perAddress.get(address) ?? 0;
+    if (count >= maxConnectionsPerAddress) return false;
+    this.#perAddress.set(address, count + 1);
+    client.once("close", () => {
+      const left = (this.#perAddress.get(address) ?? 1) - 1;
+      if (left === 0) this.#perAddress.delete(address);
+      else this.#perAddress.set(address, left);
+    });
+    return true;
+  }
+
+  /** Keeps a socket in the set while it is open. Its errors end it; there is nobody to tell. */
+  #track(socket: Socket): void {
+    this.#open.add(socket);
+    socket.on("error", () => socket.destroy());
+    socket.once("close", () => this.#open.delete(socket));
+  }
 }
 
 function listen(server: Server, { host, port }: GatewayOptions): Promise<void> {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isCodedError } from "@cloister/encoding";
 import type { RunningReplica } from "@cloister/enclave";
-import type { Gateway } from "../gateway/gateway.ts";
+import { ANY_NAME, type Gateway } from "../gateway/gateway.ts";
 
 const FIRST_RESTART_DELAY_MS = 100;
 const MAX_RESTART_DELAY_MS = 5_000;
@@ -15,7 +15,7 @@ type ClusterEvent =
 
 export interface LocalClusterOptions {
   readonly replicas: number;
-  readonly gateway: Pick<Gateway, "setBackends">;
+  readonly gateway: Pick<Gateway, "setRoutes">;
   /** Starts a replica and resolves when it is READY, so that only admitted replicas ever get traffic. */
   readonly launch: (replicaId: string) => Promise<RunningReplica>;
   readonly onEvent: (event: ClusterEvent) => void;
@@ -104,6 +104,6 @@ class Supervisor implements LocalCluster {
 
   async #publish(): Promise<void> {
     const backends = [...this.running].map(([id, { address }]) => ({ id, host: address.host, port: address.port }));
-    await this.#options.gateway.setBackends(backends);
+    await this.#options.gateway.setRoutes([{ serverName: ANY_NAME, backends }]);
   }
 }

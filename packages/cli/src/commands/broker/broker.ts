@@ -1,11 +1,11 @@
 import { once } from "node:events";
 import { type BrokerService, startBrokerService } from "@cloister/broker/service";
 import { Command } from "commander";
-import { readConfig } from "../../config.ts";
+import { readSection } from "../../config.ts";
 import { wholeNumber } from "../../flags.ts";
 import { EXIT } from "../../output/exit-code.ts";
 import { keysCommand } from "./keys.ts";
-import { type BrokerSettings, serviceOptions, withKeyOptions, withServiceOptions } from "./options.ts";
+import { BROKER_SECTION, type BrokerSettings, serviceOptions, withKeyOptions, withServiceOptions } from "./options.ts";
 
 interface BrokerFlags extends BrokerSettings {
   readonly config?: string;
@@ -31,7 +31,7 @@ function writeLine(value: object): void {
 
 async function serve(flags: BrokerFlags): Promise<number> {
   const { config, graceSeconds, ...given } = flags;
-  const options = await serviceOptions({ ...(await readConfig(config)).broker, ...given });
+  const options = await serviceOptions({ ...(await readSection(config, BROKER_SECTION)), ...given });
   const service = await startBrokerService({ ...options, onEvent: writeLine });
   const time = (): string => new Date().toISOString();
   const simulated = options.anchors.some(({ kind }) => kind === "simulated");

@@ -5,12 +5,12 @@ import { STATE_FILES } from "@cloister/broker/service";
 import { openPostgresStore, type PostgresSettings, type PostgresStore } from "@cloister/broker/store";
 import { Secret } from "@cloister/encoding";
 import { Command } from "commander";
-import { readConfig } from "../../config.ts";
+import { readSection } from "../../config.ts";
 import { wholeNumber } from "../../flags.ts";
 import { EXIT } from "../../output/exit-code.ts";
 import { renderTable } from "../../output/table.ts";
 import { openTerminal } from "../../output/terminal.ts";
-import { type BrokerSettings, protectionOf, stateDirOf, storeOf, withKeyOptions } from "./options.ts";
+import { BROKER_SECTION, type BrokerSettings, protectionOf, stateDirOf, storeOf, withKeyOptions } from "./options.ts";
 
 const DEFAULT_OVERLAP_HOURS = 24;
 const MAX_OVERLAP_HOURS = 87_600;
@@ -78,7 +78,7 @@ interface OpenKeys {
 }
 
 async function openKeys({ config, ...given }: KeysFlags): Promise<OpenKeys> {
-  const settings = { ...(await readConfig(config)).broker, ...given };
+  const settings = { ...(await readSection(config, BROKER_SECTION)), ...given };
   const protection = await protectionOf(settings);
   const database = await storeOf(settings);
   if (database !== undefined) return openSharedKeys(database, protection);

@@ -19,6 +19,7 @@ import { type PostgresSettings, readStoreSettings } from "@cloister/broker/store
 import { Secret } from "@cloister/encoding";
 import type { Command } from "commander";
 import { z } from "zod";
+import type { Section } from "../../config.ts";
 import { wholeNumber } from "../../flags.ts";
 import { need, parseDocument, readText } from "../../read-document.ts";
 
@@ -26,7 +27,7 @@ const PORT = z.int().min(0).max(65_535);
 const PATH = z.string().min(1).max(4096);
 
 /** The section `broker` of `cloister.yaml`; every key has a flag of the same name. */
-export const BrokerConfig = z.strictObject({
+const BrokerConfig = z.strictObject({
   host: z.string().min(1).max(253).optional(),
   port: PORT.optional(),
   healthHost: z.string().min(1).max(253).optional(),
@@ -60,6 +61,8 @@ export const BrokerConfig = z.strictObject({
 });
 
 export type BrokerSettings = z.infer<typeof BrokerConfig>;
+
+export const BROKER_SECTION: Section<BrokerSettings> = { name: "broker", schema: BrokerConfig };
 
 /** Options of everything that opens the key store. */
 export function withKeyOptions(command: Command): Command {

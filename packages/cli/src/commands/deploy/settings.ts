@@ -3,8 +3,15 @@ import { type KubernetesSettings, PRESETS, type PresetName, readSettings } from 
 import { decodeManifest, measureSimulated } from "@cloister/enclave";
 import { fromUtf8, toHex } from "@cloister/encoding";
 import { type Command, Option } from "commander";
-import { readConfig } from "../../config.ts";
+import { z } from "zod";
+import { readSection, type Section } from "../../config.ts";
 import { need } from "../../read-document.ts";
+
+/** Checked whole by `readSettings`, together with the flags. */
+const KUBERNETES_SECTION: Section<Record<string, unknown>> = {
+  name: "kubernetes",
+  schema: z.record(z.string(), z.unknown()),
+};
 
 /** Flags of every command about a deployment. They go over the section `kubernetes` of the configuration. */
 export interface DeployFlags {
@@ -39,7 +46,7 @@ export function withDeployOptions(command: Command): Command {
 /** Settings out of flags and configuration. Throws CONFIG_*, KUBERNETES_SETTINGS_INVALID, MANIFEST_INVALID, OPTION_MISSING. */
 export async function deployInput(flags: DeployFlags): Promise<DeployInput> {
   const { config, json: _json, enclaveManifest, measurement, preset, namespace, name, image } = flags;
-  const section = (await readConfig(config)).kubernetes ?? {};
+  const section = (await readSection(config, KUBERNETES_SECTION)) ?? {};
   const given = Object.entries({ preset, namespace, name, image }).filter(([, value]) => value !== undefined);
   const bytes = await readFile(need(enclaveManifest, "--enclave-manifest"));
   const manifest = decodeManifest(new Uint8Array(bytes));

@@ -19,7 +19,7 @@ import { type Command, CommanderError } from "commander";
 import { EXIT } from "../../output/exit-code.ts";
 import { NO_EFFECT, type ServeFlags, serveOptions } from "./options.ts";
 import { type ServeLog, serveLog } from "./output.ts";
-import { watchText } from "./watch.ts";
+import { watchText } from "../../watch-text.ts";
 
 const TLS_POLL_MS = 2000;
 

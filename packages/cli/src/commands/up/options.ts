@@ -2,28 +2,42 @@ import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type ChainOptions, modelNameOf } from "@cloister/deploy";
-import { type Config, readConfig } from "../../config.ts";
+import { z } from "zod";
+import { readSection, type Section } from "../../config.ts";
+
+const PORT = z.int().min(0).max(65_535);
+
+/** The section `up` of `cloister.yaml`. */
+const UpConfig = z.strictObject({
+  model: z.string().min(1).optional(),
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/)
+    .optional(),
+  modelVersion: z.int().positive().optional(),
+  modelsDir: z.string().min(1).optional(),
+  workDir: z.string().min(1).optional(),
+  replicas: z.int().min(1).max(64).optional(),
+  tls: z.enum(["one-way", "mutual"]).optional(),
+  port: PORT.optional(),
+  brokerPort: PORT.optional(),
+  gateway: z.enum(["auto", "nginx", "built-in"]).optional(),
+  requests: z.int().min(1).max(10_000_000).optional(),
+  concurrency: z.int().min(1).max(1024).optional(),
+  threads: z.int().min(1).max(256).optional(),
+});
+
+type UpConfig = z.infer<typeof UpConfig>;
 
 /** Flags of `cloister up` as commander hands them over: only those that were given. */
-export interface UpFlags {
+export interface UpFlags extends UpConfig {
   readonly config?: string;
-  readonly model?: string;
-  readonly name?: string;
-  readonly modelVersion?: number;
-  readonly modelsDir?: string;
-  readonly workDir?: string;
-  readonly replicas?: number;
-  readonly tls?: "one-way" | "mutual";
-  readonly port?: number;
-  readonly brokerPort?: number;
-  readonly gateway?: "auto" | "nginx" | "built-in";
-  readonly requests?: number;
-  readonly concurrency?: number;
-  readonly threads?: number;
   readonly keep?: boolean;
   readonly attacks?: boolean;
   readonly json?: boolean;
 }
+
+export const UP_SECTION: Section<UpConfig> = { name: "up", schema: UpConfig };
 
 export interface UpSettings {
   readonly chain: ChainOptions;
@@ -42,7 +56,7 @@ const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../../../..");
 
 /** Flags over configuration over defaults. Throws `ConfigError`. */
 export async function upSettings(flags: UpFlags): Promise<UpSettings> {
-  const settings: NonNullable<Config["up"]> = { ...(await readConfig(flags.config)).up, ...flags };
+  const settings: UpConfig = { ...(await readSection(flags.config, UP_SECTION)), ...flags };
   const path = settings.model ?? join(ROOT, "examples/digits/saved_model");
   const replicas = settings.replicas ?? DEFAULT_REPLICAS;
   return {
