@@ -1,3 +1,4 @@
+import { concatBytes } from "@cloister/encoding";
 import { ProtectedFileError } from "./errors.ts";
 import { openGroup } from "./nodes.ts";
 import { openNodeZero, type OpenOptions, PendingEntries } from "./open.ts";
@@ -25,9 +26,9 @@ export async function* openStream(
       const group = groupOf(shape, mht);
       const nodes = await input.take(group.sealedBytes);
       if (nodes === undefined) throw new ProtectedFileError("TRUNCATED");
-      const plaintext = new Uint8Array(group.lengthBytes);
-      pending.add(mht, openGroup(nodes, pending.take(mht), plaintext), shape);
-      yield plaintext;
+      const opened = openGroup(nodes, pending.take(mht), group.lengthBytes);
+      pending.add(mht, opened.mht, shape);
+      yield concatBytes(...opened.plaintext);
     }
     await checkEnd(input, options);
   } finally {

@@ -1,7 +1,7 @@
 import type { Secret } from "@cloister/encoding";
 import { ProtectedFileError } from "./errors.ts";
 import { type Metadata, type MetadataHeader, openMetadata, parseMetadataHeader } from "./metadata.ts";
-import { openGroup } from "./nodes.ts";
+import { gather, openGroup } from "./nodes.ts";
 import { normalisePath } from "./path.ts";
 import { allows, type Tolerance } from "./tolerance.ts";
 import {
@@ -79,8 +79,9 @@ export function openFile(sealed: Uint8Array, options: OpenOptions): Uint8Array {
   for (let mht = 0; mht < shape.mhtNodes; mht += 1) {
     const { offset, lengthBytes, sealedOffset, sealedBytes } = groupOf(shape, mht);
     const nodes = sealed.subarray(sealedOffset, sealedOffset + sealedBytes);
-    const node = openGroup(nodes, entries.take(mht), plaintext.subarray(offset, offset + lengthBytes));
-    entries.add(mht, node, shape);
+    const opened = openGroup(nodes, entries.take(mht), lengthBytes);
+    gather(opened.plaintext, plaintext, offset);
+    entries.add(mht, opened.mht, shape);
   }
   return plaintext;
 }

@@ -1,6 +1,6 @@
 import { ProtectedFileError } from "./errors.ts";
 import type { FormatVersion } from "./metadata.ts";
-import { openDataNodes, openMhtNode } from "./nodes.ts";
+import { gather, openDataNodes, openMhtNode } from "./nodes.ts";
 import { checkSealedLength, type OpenedMetadata, openNodeZero, type OpenOptions } from "./open.ts";
 import type { SealedSource } from "./source.ts";
 import {
@@ -121,7 +121,7 @@ export class ProtectedFileReader {
     const entries = await this.entries(group.mht);
     const sealed = await this.#source.read(dataNodeNumber(first) * NODE_BYTES, count * NODE_BYTES);
     const plaintext = new Uint8Array(stop - from);
-    openDataNodes(sealed, entries.subarray(dataEntryOffset(first % DATA_PER_MHT)), plaintext);
+    gather(openDataNodes(sealed, entries.subarray(dataEntryOffset(first % DATA_PER_MHT)), plaintext.length), plaintext);
     return plaintext.subarray(start - from);
   }
 }

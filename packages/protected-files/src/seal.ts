@@ -1,6 +1,6 @@
 import { concatBytes, type Secret } from "@cloister/encoding";
 import { type FormatVersion, sealMetadata } from "./metadata.ts";
-import { sealGroup } from "./nodes.ts";
+import { gather, sealGroup } from "./nodes.ts";
 import { bindPath } from "./path.ts";
 import { type RandomSource, systemRandom } from "./random.ts";
 import {
@@ -35,10 +35,11 @@ export function sealFile(plaintext: Uint8Array, options: SealOptions): Uint8Arra
   const sealed = new Uint8Array(shape.nodes * NODE_BYTES);
   const finished = new FinishedGroups<Uint8Array>(shape);
   for (const mht of childrenFirst(shape)) {
-    const { offset, lengthBytes, sealedOffset, sealedBytes } = groupOf(shape, mht);
+    const { offset, lengthBytes, sealedOffset } = groupOf(shape, mht);
     const plain = plaintext.subarray(offset, offset + lengthBytes);
-    const nodes = sealed.subarray(sealedOffset, sealedOffset + sealedBytes);
-    finished.add(mht, sealGroup(plain, concatBytes(...finished.takeChildren(mht)), nodes, random));
+    const { entry, nodes } = sealGroup(plain, concatBytes(...finished.takeChildren(mht)), random);
+    gather(nodes, sealed, sealedOffset);
+    finished.add(mht, entry);
   }
   const head = plaintext.subarray(0, HEAD_BYTES);
   const metadata = { boundPath, sizeBytes: plaintext.length, rootEntry: finished.root ?? NO_ROOT, head };

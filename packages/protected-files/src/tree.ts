@@ -109,6 +109,11 @@ export function groupOf(shape: TreeShape, mht: number): Group {
   };
 }
 
+/** MHT nodes in the order in which they stand in the file: every parent before its children. */
+export function allGroups(shape: TreeShape): Iterable<number> {
+  return new Array(shape.mhtNodes).keys();
+}
+
 /**
  * MHT nodes in the order in which a writer can finish them: children before their parent. Depth first, so that at any time at
  * most 32 finished children a level wait for their parent, whatever the size of the file.

@@ -45,7 +45,7 @@ async function killEverywhere(
       const run = spawnSync(execPath, [child, job, String(boundary), input, output], {
         encoding: "utf8",
         env: { ...env, NODE_COMPILE_CACHE: cache },
-        timeout: 20_000,
+        timeout: 120_000,
       });
       crashed = run.signal === "SIGKILL";
       assert.ok(crashed || run.status === 0, run.stderr);

@@ -10,7 +10,6 @@ import { hasErrno } from "./errno.ts";
 import { openFileTo } from "./open-file.ts";
 import { sealFileTo, type WorkOptions } from "./seal-file.ts";
 import { listTree } from "./tree.ts";
-import type { WorkerPool } from "./worker-pool.ts";
 
 // The work of gramine-sgx-pf-crypt's encrypt and decrypt modes: a file, or a directory with everything below it. Where ours
 // differs on purpose: a missing input is an error, nothing is overwritten unasked, no output appears before all of it verified.
@@ -21,7 +20,6 @@ export interface CryptPathOptions extends WorkOptions {
   readonly output: string;
   readonly wrapKey: Secret;
   readonly overwrite?: boolean | undefined;
-  readonly pool?: WorkerPool | undefined;
 }
 
 export interface EncryptPathOptions extends CryptPathOptions {

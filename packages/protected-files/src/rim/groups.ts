@@ -1,8 +1,8 @@
 import type { FileHandle } from "node:fs/promises";
-import { openGroup, sealGroup } from "../nodes.ts";
+import { openGroup, resealGroup, sealGroup } from "../nodes.ts";
 import type { RandomSource } from "../random.ts";
 import { type Group, GROUP_BYTES, SEALED_GROUP_BYTES } from "../tree.ts";
-import { readFully, writeFully } from "./file-io.ts";
+import { readFully, writeParts } from "./file-io.ts";
 
 /** Seals one group from and to somewhere, given the entries of its children, and gives its own entry. */
 export type GroupSealer = (group: Group, children: Uint8Array) => Promise<Uint8Array>;
@@ -10,46 +10,71 @@ export type GroupSealer = (group: Group, children: Uint8Array) => Promise<Uint8A
 /** Opens one group, given its verified entry, from and to somewhere. */
 export type GroupOpener = (group: Group, entry: Uint8Array) => Promise<void>;
 
+/** Encrypts one group anew, given its verified entry and the new entries of its children, and gives its new entry. */
+export type GroupResealer = (group: Group, entry: Uint8Array, children: Uint8Array) => Promise<Uint8Array>;
+
+/** Opens one group, given its verified entry, and gives its plaintext. */
+export type GroupReader = (group: Group, entry: Uint8Array) => Promise<Uint8Array>;
+
 /** Groups under way at a time on this thread: one is read, one encrypted, one written. */
 export const LOCAL_AHEAD = 3;
 
 /** Seals groups from file to file on this thread; reads and writes overlap with the encryption of other groups. */
 export function localSealer(input: FileHandle, output: FileHandle, random: RandomSource): GroupSealer {
-  const buffers = new BufferPool();
-  return (group, children) =>
-    buffers.lend(async (plaintext, sealed) => {
-      const plain = plaintext.subarray(0, group.lengthBytes);
-      const nodes = sealed.subarray(0, group.sealedBytes);
-      await readFully(input, plain, group.offset);
-      const entry = sealGroup(plain, children, nodes, random);
-      await writeFully(output, nodes, group.sealedOffset);
-      return entry;
+  const buffers = new BufferPool(GROUP_BYTES);
+  return async (group, children) => {
+    const { entry, nodes } = await buffers.lend(async (buffer) => {
+      const plaintext = buffer.subarray(0, group.lengthBytes);
+      await readFully(input, plaintext, group.offset);
+      return sealGroup(plaintext, children, random);
     });
+    await writeParts(output, nodes, group.sealedOffset);
+    return entry;
+  };
 }
 
 /** Opens groups from file to file on this thread. Rejects with TREE_NODE_NOT_AUTHENTIC or DATA_NODE_NOT_AUTHENTIC. */
 export function localOpener(input: FileHandle, output: FileHandle): GroupOpener {
-  const buffers = new BufferPool();
-  return (group, entry) =>
-    buffers.lend(async (plaintext, sealed) => {
-      const nodes = sealed.subarray(0, group.sealedBytes);
-      const plain = plaintext.subarray(0, group.lengthBytes);
+  const buffers = new BufferPool(SEALED_GROUP_BYTES);
+  return async (group, entry) => {
+    const { plaintext } = await buffers.lend(async (buffer) => {
+      const nodes = buffer.subarray(0, group.sealedBytes);
       await readFully(input, nodes, group.sealedOffset);
-      openGroup(nodes, entry, plain);
-      await writeFully(output, plain, group.offset);
+      return openGroup(nodes, entry, group.lengthBytes);
     });
+    await writeParts(output, plaintext, group.offset);
+  };
 }
 
-/** Pairs of buffers of one group each, used again instead of collected. */
-class BufferPool {
-  readonly #free: (readonly [Uint8Array, Uint8Array])[] = [];
+/** Encrypts groups anew from file to file on this thread. Rejects as `localOpener`. */
+export function localResealer(input: FileHandle, output: FileHandle, random: RandomSource): GroupResealer {
+  const buffers = new BufferPool(SEALED_GROUP_BYTES);
+  return async (group, entry, children) => {
+    const sealed = await buffers.lend(async (buffer) => {
+      const nodes = buffer.subarray(0, group.sealedBytes);
+      await readFully(input, nodes, group.sealedOffset);
+      return resealGroup(nodes, entry, group.lengthBytes, children, random);
+    });
+    await writeParts(output, sealed.nodes, group.sealedOffset);
+    return sealed.entry;
+  };
+}
 
-  async lend<T>(use: (plaintext: Uint8Array, sealed: Uint8Array) => Promise<T>): Promise<T> {
-    const pair = this.#free.pop() ?? ([new Uint8Array(GROUP_BYTES), new Uint8Array(SEALED_GROUP_BYTES)] as const);
+/** Buffers to read into, used again instead of collected. */
+class BufferPool {
+  readonly #sizeBytes: number;
+  readonly #free: Uint8Array[] = [];
+
+  constructor(sizeBytes: number) {
+    this.#sizeBytes = sizeBytes;
+  }
+
+  async lend<T>(use: (buffer: Uint8Array) => Promise<T>): Promise<T> {
+    const buffer = this.#free.pop() ?? new Uint8Array(this.#sizeBytes);
     try {
-      return await use(pair[0], pair[1]);
+      return await use(buffer);
     } finally {
-      this.#free.push(pair);
+      this.#free.push(buffer);
     }
   }
 }

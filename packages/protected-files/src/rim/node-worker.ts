@@ -1,53 +1,87 @@
-import { readSync, writeSync } from "node:fs";
+import { readSync, writevSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
 import { ProtectedFileError } from "../errors.ts";
-import { openGroup, sealGroup } from "../nodes.ts";
+import { gather, openGroup, resealGroup, type SealedGroup, sealGroup } from "../nodes.ts";
 import { systemRandom } from "../random.ts";
 import { GROUP_BYTES, SEALED_GROUP_BYTES } from "../tree.ts";
-import type { WorkerResult, WorkerTask } from "./worker-messages.ts";
+import { partsAfter } from "./file-io.ts";
+import type { ReadTask, ResealTask, SealTask, WorkerResult, WorkerTask } from "./worker-messages.ts";
 
-// Body of a worker thread: one group at a time, from file to file, in two buffers that are used again.
+// Body of a worker thread: one group at a time, read and written by this thread, in buffers that are used again.
 
-const plaintext = new Uint8Array(GROUP_BYTES);
-const sealed = new Uint8Array(SEALED_GROUP_BYTES);
+const plaintextBuffer = new Uint8Array(GROUP_BYTES);
+const sealedBuffer = new Uint8Array(SEALED_GROUP_BYTES);
 
-function perform(task: WorkerTask): Uint8Array {
-  const { group, inputFd, outputFd } = task;
-  const plain = plaintext.subarray(0, group.lengthBytes);
-  const nodes = sealed.subarray(0, group.sealedBytes);
-  if (task.kind === "open") {
-    readFully(inputFd, nodes, group.sealedOffset);
-    openGroup(nodes, task.entry, plain);
-    writeFully(outputFd, plain, group.offset);
-    return new Uint8Array();
+function perform(task: WorkerTask): Uint8Array<ArrayBuffer> {
+  switch (task.kind) {
+    case "seal":
+      return writeSealed(task, sealGroup(readPlaintext(task), task.children, systemRandom));
+    case "reseal": {
+      const { entry, group, children } = task;
+      return writeSealed(task, resealGroup(readSealed(task), entry, group.lengthBytes, children, systemRandom));
+    }
+    case "open":
+      writeParts(task.outputFd, openTask(task), task.group.offset);
+      return new Uint8Array();
+    case "read":
+      return whole(openTask(task), task.group.lengthBytes);
   }
-  readFully(inputFd, plain, group.offset);
-  const entry = sealGroup(plain, task.children, nodes, systemRandom);
-  writeFully(outputFd, nodes, group.sealedOffset);
+}
+
+function openTask(task: Omit<ReadTask, "kind">): readonly Uint8Array[] {
+  return openGroup(readSealed(task), task.entry, task.group.lengthBytes).plaintext;
+}
+
+function whole(parts: readonly Uint8Array[], lengthBytes: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(lengthBytes);
+  gather(parts, bytes);
+  return bytes;
+}
+
+function writeSealed(
+  { outputFd, group }: SealTask | ResealTask,
+  { entry, nodes }: SealedGroup,
+): Uint8Array<ArrayBuffer> {
+  writeParts(outputFd, nodes, group.sealedOffset);
   return entry;
 }
 
-function readFully(fd: number, into: Uint8Array, offset: number): void {
+function readPlaintext({ inputFd, group }: Pick<WorkerTask, "inputFd" | "group">): Uint8Array {
+  return readFully(inputFd, plaintextBuffer.subarray(0, group.lengthBytes), group.offset);
+}
+
+function readSealed({ inputFd, group }: Pick<WorkerTask, "inputFd" | "group">): Uint8Array {
+  return readFully(inputFd, sealedBuffer.subarray(0, group.sealedBytes), group.sealedOffset);
+}
+
+function readFully(fd: number, into: Uint8Array, offset: number): Uint8Array {
   for (let filled = 0; filled < into.length;) {
     const count = readSync(fd, into, filled, into.length - filled, offset + filled);
     if (count === 0) throw new ProtectedFileError("INPUT_CHANGED");
     filled += count;
   }
+  return into;
 }
 
-function writeFully(fd: number, bytes: Uint8Array, offset: number): void {
-  for (let written = 0; written < bytes.length;) {
-    written += writeSync(fd, bytes, written, bytes.length - written, offset + written);
+function writeParts(fd: number, parts: readonly Uint8Array[], offset: number): void {
+  let at = offset;
+  for (let rest = parts; rest.length > 0;) {
+    const written = writevSync(fd, rest, at);
+    at += written;
+    rest = partsAfter(rest, written);
   }
 }
 
 function resultOf(task: WorkerTask): WorkerResult {
   try {
-    return { id: task.id, entry: perform(task) };
+    return { id: task.id, bytes: perform(task) };
   } catch (error) {
     if (error instanceof ProtectedFileError) return { id: task.id, code: error.code };
     return { id: task.id, message: error instanceof Error ? error.message : String(error) };
   }
 }
 
-parentPort?.on("message", (task: WorkerTask) => parentPort?.postMessage(resultOf(task), []));
+parentPort?.on("message", (task: WorkerTask) => {
+  const result = resultOf(task);
+  parentPort?.postMessage(result, "bytes" in result ? [result.bytes.buffer] : []);
+});

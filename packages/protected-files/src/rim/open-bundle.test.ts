@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { copyFile, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { suite, test } from "node:test";
+import { after, suite, test } from "node:test";
 import { utf8 } from "@cloister/encoding";
 import type { ProtectedFileCode } from "../errors.ts";
 import { generateWrapKey } from "./key-file.ts";
@@ -13,6 +13,7 @@ import { sealBundleTo } from "./seal-bundle.ts";
 import { rejectsCode } from "./test-assert.ts";
 import { inDirectory } from "./test-directory.ts";
 import { readTree, writeTreeAtomically } from "./tree.ts";
+import { WorkerPool } from "./worker-pool.ts";
 
 const owner = generateKeyPairSync("ed25519");
 const wrapKey = generateWrapKey();
@@ -29,7 +30,7 @@ interface Bundle {
   readonly options: OpenBundleToOptions;
 }
 
-async function withBundle(use: (bundle: Bundle) => Promise<void>): Promise<void> {
+async function withSealed(use: (bundle: Bundle) => Promise<void>): Promise<void> {
   await inDirectory(async (dir) => {
     const [plain, sealed, older] = [join(dir, "plain"), join(dir, "sealed"), join(dir, "older")];
     await writeTreeAtomically(plain, files);
@@ -41,78 +42,85 @@ async function withBundle(use: (bundle: Bundle) => Promise<void>): Promise<void>
   });
 }
 
-suite("a sealed directory", () => {
-  test("opens into a directory that others cannot read, with progress to the end", () =>
-    withBundle(async ({ dir, sealed, options }) => {
-      const seen: number[] = [];
-      const onProgress = (done: number, total: number): void => void seen.push(done / total);
-      const manifest = await openBundleTo(sealed, join(dir, "out"), { ...options, onProgress });
-      assert.equal(manifest.generation, 2);
-      assert.equal(seen.at(-1), 1);
-      assert.deepEqual(
-        await readTree(join(dir, "out")),
-        new Map([...files].map(([path, b]) => [path, Buffer.from(b)])),
-      );
-    }));
+const workers = new WorkerPool(2);
+after(() => workers.close());
 
-  const CHANGES: readonly (readonly [string, ProtectedFileCode, string, (bundle: Bundle) => Promise<void>])[] = [
-    ["a file is gone", "BUNDLE_FILE_MISSING", "saved_model.pb", ({ sealed }) => rm(join(sealed, "saved_model.pb"))],
-    ["there is one more", "BUNDLE_FILE_EXTRA", "more", ({ sealed }) => writeFile(join(sealed, "more"), "x")],
-    [
-      "a file has another name",
-      "BUNDLE_FILE_RENAMED",
-      "model.pb",
-      ({ sealed }) => rename(join(sealed, "saved_model.pb"), join(sealed, "model.pb")),
-    ],
-    [
-      "a file stands in for another",
-      "BUNDLE_FILE_SWAPPED",
-      "saved_model.pb",
-      ({ sealed }) => copyFile(join(sealed, "variables/data"), join(sealed, "saved_model.pb")),
-    ],
-    [
-      "a file of an older bundle was put back",
-      "BUNDLE_FILE_OLDER",
-      "variables/data",
-      ({ sealed, older }) => copyFile(join(older, "variables/data"), join(sealed, "variables/data")),
-    ],
-    [
-      "the last byte of a file is another",
-      "BUNDLE_FILE_CHANGED",
-      "variables/data",
-      async ({ sealed }) => {
-        const path = join(sealed, "variables/data");
-        const bytes = await readFile(path);
-        bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
-        await writeFile(path, bytes);
-      },
-    ],
-  ];
-  for (const [what, code, subject, change] of CHANGES) {
-    test(`is refused when ${what}, and leaves no plaintext`, () =>
-      withBundle(async (bundle) => {
-        await change(bundle);
-        const { dir, sealed, options } = bundle;
-        await rejectsCode(verifyBundleIn(sealed, options), code, subject);
-        await rejectsCode(openBundleTo(sealed, join(dir, "out"), options), code, subject);
-        assert.deepEqual((await readdir(dir)).sort(), ["older", "plain", "sealed"]);
+for (const pool of [undefined, workers]) {
+  const withBundle = (use: (bundle: Bundle) => Promise<void>): Promise<void> =>
+    withSealed((bundle) => use({ ...bundle, options: { ...bundle.options, pool } }));
+  suite(`a sealed directory, ${pool === undefined ? "on this thread" : "on two threads"}`, () => {
+    test("opens into a directory that others cannot read, with progress to the end", () =>
+      withBundle(async ({ dir, sealed, options }) => {
+        const seen: number[] = [];
+        const onProgress = (done: number, total: number): void => void seen.push(done / total);
+        const manifest = await openBundleTo(sealed, join(dir, "out"), { ...options, onProgress });
+        assert.equal(manifest.generation, 2);
+        assert.equal(seen.at(-1), 1);
+        assert.deepEqual(
+          await readTree(join(dir, "out")),
+          new Map([...files].map(([path, b]) => [path, Buffer.from(b)])),
+        );
       }));
-  }
 
-  for (const full of [false, true]) {
-    test(`opens under the new key after a re-key, ${full ? "with new bodies" : "with the old bodies"}`, () =>
-      withBundle(async ({ sealed, options }) => {
-        const body = async (): Promise<Buffer> => (await readFile(join(sealed, "variables/data"))).subarray(4096);
-        const before = await body();
-        const newWrapKey = generateWrapKey();
-        const reKey = { ...options, newWrapKey, signingKey: owner.privateKey, generation: 3, full };
-        const manifest = await reKeyBundleIn(sealed, reKey);
-        await verifyBundleIn(sealed, { ...options, manifest, wrapKey: newWrapKey });
-        assert.equal(Buffer.compare(await body(), before) === 0, !full);
-        await rejectsCode(verifyBundleIn(sealed, options), "BUNDLE_FILE_CHANGED", "saved_model.pb");
-      }));
-  }
-});
+    const CHANGES: readonly (readonly [string, ProtectedFileCode, string, (bundle: Bundle) => Promise<void>])[] = [
+      ["a file is gone", "BUNDLE_FILE_MISSING", "saved_model.pb", ({ sealed }) => rm(join(sealed, "saved_model.pb"))],
+      ["there is one more", "BUNDLE_FILE_EXTRA", "more", ({ sealed }) => writeFile(join(sealed, "more"), "x")],
+      [
+        "a file has another name",
+        "BUNDLE_FILE_RENAMED",
+        "model.pb",
+        ({ sealed }) => rename(join(sealed, "saved_model.pb"), join(sealed, "model.pb")),
+      ],
+      [
+        "a file stands in for another",
+        "BUNDLE_FILE_SWAPPED",
+        "saved_model.pb",
+        ({ sealed }) => copyFile(join(sealed, "variables/data"), join(sealed, "saved_model.pb")),
+      ],
+      [
+        "a file of an older bundle was put back",
+        "BUNDLE_FILE_OLDER",
+        "variables/data",
+        ({ sealed, older }) => copyFile(join(older, "variables/data"), join(sealed, "variables/data")),
+      ],
+      [
+        "the last byte of a file is another",
+        "BUNDLE_FILE_CHANGED",
+        "variables/data",
+        async ({ sealed }) => {
+          const path = join(sealed, "variables/data");
+          const bytes = await readFile(path);
+          bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+          await writeFile(path, bytes);
+        },
+      ],
+    ];
+    for (const [what, code, subject, change] of CHANGES) {
+      test(`is refused when ${what}, and leaves no plaintext`, () =>
+        withBundle(async (bundle) => {
+          await change(bundle);
+          const { dir, sealed, options } = bundle;
+          await rejectsCode(verifyBundleIn(sealed, options), code, subject);
+          await rejectsCode(openBundleTo(sealed, join(dir, "out"), options), code, subject);
+          assert.deepEqual((await readdir(dir)).sort(), ["older", "plain", "sealed"]);
+        }));
+    }
+
+    for (const full of [false, true]) {
+      test(`opens under the new key after a re-key, ${full ? "with new bodies" : "with the old bodies"}`, () =>
+        withBundle(async ({ sealed, options }) => {
+          const body = async (): Promise<Buffer> => (await readFile(join(sealed, "variables/data"))).subarray(4096);
+          const before = await body();
+          const newWrapKey = generateWrapKey();
+          const reKey = { ...options, newWrapKey, signingKey: owner.privateKey, generation: 3, full };
+          const manifest = await reKeyBundleIn(sealed, reKey);
+          await verifyBundleIn(sealed, { ...options, manifest, wrapKey: newWrapKey });
+          assert.equal(Buffer.compare(await body(), before) === 0, !full);
+          await rejectsCode(verifyBundleIn(sealed, options), "BUNDLE_FILE_CHANGED", "saved_model.pb");
+        }));
+    }
+  });
+}
 
 suite("the owner's folder of keys", () => {
   test("makes a signing key once", () =>

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdir } from "node:fs/promises";
+import { type FileHandle, mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Secret } from "@cloister/encoding";
 import type { BundleFile, BundleManifest } from "../bundle/manifest.ts";
@@ -12,10 +12,13 @@ import {
 } from "../bundle/open.ts";
 import { ProtectedFileError } from "../errors.ts";
 import { ProtectedFileReader } from "../reader.ts";
+import { allGroups, groupOf } from "../tree.ts";
+import { inOrderAhead } from "./ahead.ts";
 import { writeFileAtomically } from "./atomic-file.ts";
 import { fileSource, readNodeZero, withInput, writeFully } from "./file-io.ts";
 import type { WorkOptions } from "./seal-file.ts";
 import { listTree, makeDirectoryAtomically, type TreeLimits } from "./tree.ts";
+import type { WorkerPool } from "./worker-pool.ts";
 
 export interface OpenBundleToOptions extends CheckManifestOptions, WorkOptions {
   readonly wrapKey: Secret;
@@ -81,7 +84,7 @@ async function readEntry(
   directory: string,
   manifest: BundleManifest,
   entry: BundleFile,
-  { wrapKey }: OpenBundleToOptions,
+  { wrapKey, pool }: OpenBundleToOptions,
   consume: Consume,
 ): Promise<void> {
   await withInput(join(directory, entry.path), async (file, sealedBytes) => {
@@ -89,9 +92,10 @@ async function readEntry(
     const boundPath = checkNodeZero(manifest, entry, node, sealedBytes, wrapKey);
     const hash = createHash("sha256");
     let sizeBytes = 0;
-    for await (const chunk of verifiedChunks(entry.path, async () =>
-      ProtectedFileReader.open(fileSource(file, sealedBytes), { wrapKey, boundPath }),
-    )) {
+    for await (const chunk of verifiedChunks(entry.path, async () => {
+      const reader = await ProtectedFileReader.open(fileSource(file, sealedBytes), { wrapKey, boundPath });
+      return pool === undefined ? reader.chunks() : chunksOn(pool, reader, file);
+    })) {
       hash.update(chunk);
       sizeBytes += chunk.length;
       await consume(chunk);
@@ -103,14 +107,27 @@ async function readEntry(
 /** Any refusal of a file whose node 0 the manifest pins means that the rest of it was changed. */
 async function* verifiedChunks(
   path: string,
-  open: () => Promise<ProtectedFileReader>,
+  open: () => Promise<AsyncIterable<Uint8Array>>,
 ): AsyncGenerator<Uint8Array, void> {
   try {
-    yield* (await open()).chunks();
+    yield* await open();
   } catch (cause) {
     if (!(cause instanceof ProtectedFileError)) throw cause;
     throw new ProtectedFileError("BUNDLE_FILE_CHANGED", { subject: path, cause });
   }
+}
+
+/** As the reader's `chunks`, with the groups decrypted on threads: the next ones while the consumer has one. */
+async function* chunksOn(
+  pool: WorkerPool,
+  reader: ProtectedFileReader,
+  file: FileHandle,
+): AsyncGenerator<Uint8Array, void> {
+  yield reader.head;
+  const { shape } = reader;
+  const read = pool.reader(file.fd);
+  const work = async (mht: number): Promise<Uint8Array> => read(groupOf(shape, mht), await reader.entry(mht));
+  for await (const { result } of inOrderAhead(allGroups(shape), pool.ahead, work)) yield result;
 }
 
 function progressOf(manifest: BundleManifest, { onProgress, signal }: WorkOptions): (bytes: number) => void {

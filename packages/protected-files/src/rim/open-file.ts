@@ -1,17 +1,13 @@
 import type { OpenOptions } from "../open.ts";
 import { ProtectedFileReader } from "../reader.ts";
-import { groupOf } from "../tree.ts";
+import { allGroups, groupOf } from "../tree.ts";
 import { inOrderAhead } from "./ahead.ts";
 import { writeFileAtomically, type WriteOptions } from "./atomic-file.ts";
 import { fileSource, withInput, writeFully } from "./file-io.ts";
 import { LOCAL_AHEAD, localOpener } from "./groups.ts";
 import { Progress, type WorkOptions } from "./seal-file.ts";
-import type { WorkerPool } from "./worker-pool.ts";
 
-export interface OpenFileToOptions extends OpenOptions, WriteOptions, WorkOptions {
-  /** Threads to work on; without one, all happens on the calling thread. The caller closes it. */
-  readonly pool?: WorkerPool | undefined;
-}
+export interface OpenFileToOptions extends OpenOptions, WriteOptions, WorkOptions {}
 
 /** What an opened file was. */
 export interface OpenedFileInfo {
@@ -34,12 +30,11 @@ export async function openFileTo(
     const { shape, boundPath, sizeBytes } = reader;
     return writeFileAtomically(outputPath, options, async (output) => {
       const { pool } = options;
-      const opener = pool === undefined ? localOpener(input, output) : pool.opener(input.fd, output.fd);
-      const ahead = pool === undefined ? LOCAL_AHEAD : pool.ahead;
+      const opener = pool?.opener(input.fd, output.fd) ?? localOpener(input, output);
       const progress = new Progress(sizeBytes, reader.head.length, options);
       await writeFully(output, reader.head, 0);
       const open = async (mht: number): Promise<void> => opener(groupOf(shape, mht), await reader.entry(mht));
-      for await (const { item: mht } of inOrderAhead(Array(shape.mhtNodes).keys(), ahead, open)) {
+      for await (const { item: mht } of inOrderAhead(allGroups(shape), pool?.ahead ?? LOCAL_AHEAD, open)) {
         progress.add(groupOf(shape, mht).lengthBytes);
       }
       return { boundPath, sizeBytes };

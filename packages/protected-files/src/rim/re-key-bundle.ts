@@ -38,7 +38,7 @@ export async function reKeyBundleIn(directory: string, options: ReKeyBundleInOpt
       await copyFile(join(directory, file.path), copy, constants.COPYFILE_FICLONE);
       const boundPath = bundleBoundPath(model, file.path);
       const keys = { wrapKey: options.wrapKey, newWrapKey: options.newWrapKey, boundPath };
-      await (options.full === true ? reEncryptFile(copy, keys) : reKeyFile(copy, keys));
+      await (options.full === true ? reEncryptFile(copy, { ...keys, pool: options.pool }) : reKeyFile(copy, keys));
       done.push({ ...file, ...describeSealed(await withInput(copy, readNodeZero)) });
     }
     return done;

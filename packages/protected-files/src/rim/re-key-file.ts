@@ -2,12 +2,11 @@ import { readFile, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { openNodeZero, type OpenOptions } from "../open.ts";
 import { systemRandom } from "../random.ts";
-import { sealGroup } from "../nodes.ts";
 import { ProtectedFileReader } from "../reader.ts";
 import { reKeyNodeZero, type ReKeyOptions } from "../re-key.ts";
 import { exists, syncDirectory, writeFileAtomically, type WriteOptions } from "./atomic-file.ts";
 import { fileSource, readNodeZero, withInput, withInputForUpdate, writeFully } from "./file-io.ts";
-import { type GroupSealer, LOCAL_AHEAD } from "./groups.ts";
+import { type GroupSealer, LOCAL_AHEAD, localResealer } from "./groups.ts";
 import { type SealedFileInfo, type WorkOptions, writeSealed } from "./seal-file.ts";
 
 /**
@@ -61,19 +60,14 @@ export type ReEncryptOptions = ReKeyOptions & WriteOptions & WorkOptions;
  * the old one; plaintext exists only in memory, a group at a time. Rejects with the codes of `openFile` and `sealFileTo`.
  */
 export async function reEncryptFile(path: string, options: ReEncryptOptions): Promise<SealedFileInfo> {
-  const { random = systemRandom, newWrapKey } = options;
+  const { random = systemRandom, newWrapKey, pool } = options;
   return withInput(path, async (input, sealedBytes) => {
     const reader = await ProtectedFileReader.open(fileSource(input, sealedBytes), options);
     const { shape, head, boundPath: bound, formatVersion } = reader;
     return writeFileAtomically(path, { mode: 0o644, overwrite: true }, (output) => {
-      const sealer: GroupSealer = async (group, children) => {
-        const plaintext = await reader.read(group.offset, group.lengthBytes);
-        const sealed = new Uint8Array(group.sealedBytes);
-        const entry = sealGroup(plaintext, children, sealed, random);
-        await writeFully(output, sealed, group.sealedOffset);
-        return entry;
-      };
-      const plan = { shape, head, sealer, ahead: LOCAL_AHEAD, bound };
+      const reseal = pool?.resealer(input.fd, output.fd) ?? localResealer(input, output, random);
+      const sealer: GroupSealer = async (group, children) => reseal(group, await reader.entry(group.mht), children);
+      const plan = { shape, head, sealer, ahead: pool?.ahead ?? LOCAL_AHEAD, bound };
       const { onProgress, signal } = options;
       return writeSealed(output, plan, {
         wrapKey: newWrapKey,

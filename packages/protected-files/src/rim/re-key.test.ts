@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { readdir, readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { suite, test } from "node:test";
+import { after, suite, test } from "node:test";
 import { openFile } from "../open.ts";
 import { sealFile } from "../seal.ts";
 import { reEncryptFile, reKeyFile, repairReKey } from "./re-key-file.ts";
 import { rejectsCode, throwsCode } from "./test-assert.ts";
 import { inDirectory } from "./test-directory.ts";
 import { vectorKey, vectorPlaintext } from "./test-vectors.ts";
+import { WorkerPool } from "./worker-pool.ts";
 
 const wrapKey = vectorKey("00112233445566778899aabbccddeeff");
 const newWrapKey = vectorKey("ffeeddccbbaa99887766554433221100");
@@ -75,28 +76,33 @@ suite("re-key", () => {
     }));
 });
 
-suite("full re-encryption", () => {
-  test("changes every node, and keeps content, path and format", () =>
-    withSealed("2.0", async (path, before, dir) => {
-      await reEncryptFile(path, options);
-      const after = await read(path);
-      assert.equal(after.length, before.length);
-      for (let at = 0; at < after.length; at += 4096) {
-        assert.notDeepEqual(after.subarray(at, at + 4096), before.subarray(at, at + 4096));
-      }
-      assert.equal(after[8], 2);
-      assert.deepEqual(openFile(after, { wrapKey: newWrapKey, boundPath }), plaintext);
-      assert.deepEqual(await readdir(dir), ["file"]);
-    }));
+const pool = new WorkerPool(2);
+after(() => pool.close());
 
-  test("a damaged file is refused and kept", () =>
-    withSealed("1.0", async (path, before, dir) => {
-      before[4096 * 120] = (before[4096 * 120] ?? 0) ^ 1;
-      await writeFile(path, before);
-      await rejectsCode(reEncryptFile(path, options), "DATA_NODE_NOT_AUTHENTIC");
-      assert.deepEqual(await read(path), before);
-      assert.deepEqual(await readdir(dir), ["file"]);
-      await truncate(path, 4096);
-      await rejectsCode(reEncryptFile(path, options), "TRUNCATED");
-    }));
-});
+for (const threads of [undefined, pool]) {
+  suite(`full re-encryption, ${threads === undefined ? "on this thread" : "on two threads"}`, () => {
+    test("changes every node, and keeps content, path and format", () =>
+      withSealed("2.0", async (path, before, dir) => {
+        await reEncryptFile(path, { ...options, pool: threads });
+        const after = await read(path);
+        assert.equal(after.length, before.length);
+        for (let at = 0; at < after.length; at += 4096) {
+          assert.notDeepEqual(after.subarray(at, at + 4096), before.subarray(at, at + 4096));
+        }
+        assert.equal(after[8], 2);
+        assert.deepEqual(openFile(after, { wrapKey: newWrapKey, boundPath }), plaintext);
+        assert.deepEqual(await readdir(dir), ["file"]);
+      }));
+
+    test("a damaged file is refused and kept", () =>
+      withSealed("1.0", async (path, before, dir) => {
+        before[4096 * 120] = (before[4096 * 120] ?? 0) ^ 1;
+        await writeFile(path, before);
+        await rejectsCode(reEncryptFile(path, { ...options, pool: threads }), "DATA_NODE_NOT_AUTHENTIC");
+        assert.deepEqual(await read(path), before);
+        assert.deepEqual(await readdir(dir), ["file"]);
+        await truncate(path, 4096);
+        await rejectsCode(reEncryptFile(path, { ...options, pool: threads }), "TRUNCATED");
+      }));
+  });
+}

@@ -10,7 +10,6 @@ import type { FormatVersion } from "../metadata.ts";
 import { readNodeZero, withInput } from "./file-io.ts";
 import { sealFileTo, type WorkOptions } from "./seal-file.ts";
 import { listTree, makeDirectoryAtomically, type TreeFile, type TreeLimits } from "./tree.ts";
-import type { WorkerPool } from "./worker-pool.ts";
 
 export interface SealBundleToOptions extends WorkOptions {
   readonly model: ModelVersion;
@@ -20,7 +19,6 @@ export interface SealBundleToOptions extends WorkOptions {
   /** The owner's Ed25519 private key. */
   readonly signingKey: KeyObject;
   readonly formatVersion?: FormatVersion | undefined;
-  readonly pool?: WorkerPool | undefined;
   readonly limits?: TreeLimits | undefined;
   /** Replace a directory that is there. Default false: OUTPUT_EXISTS. */
   readonly replace?: boolean | undefined;

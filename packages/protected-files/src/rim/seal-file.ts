@@ -12,17 +12,16 @@ import { readFully, withInput, writeFully } from "./file-io.ts";
 import { type GroupSealer, LOCAL_AHEAD, localSealer } from "./groups.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
-/** How long work is reported and stopped. */
+/** How long work is done, reported and stopped. */
 export interface WorkOptions {
   /** Called after each group of 384 KiB of plaintext. */
   readonly onProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
-}
-
-export interface SealFileToOptions extends SealOptions, WriteOptions, WorkOptions {
   /** Threads to work on; without one, all happens on the calling thread. The caller closes it. */
   readonly pool?: WorkerPool | undefined;
 }
+
+export interface SealFileToOptions extends SealOptions, WriteOptions, WorkOptions {}
 
 /** What a sealing made. */
 export interface SealedFileInfo {
@@ -50,9 +49,12 @@ export async function sealFileTo(
     await readFully(input, head, 0);
     return writeFileAtomically(outputPath, { mode: 0o644, ...withoutMode(options) }, async (output) => {
       const { pool, random = systemRandom } = options;
-      const sealer = pool === undefined ? localSealer(input, output, random) : pool.sealer(input.fd, output.fd);
-      const ahead = pool === undefined ? LOCAL_AHEAD : pool.ahead;
-      const info = await writeSealed(output, { shape, head, sealer, ahead, bound }, options);
+      const sealer = pool?.sealer(input.fd, output.fd) ?? localSealer(input, output, random);
+      const info = await writeSealed(
+        output,
+        { shape, head, sealer, ahead: pool?.ahead ?? LOCAL_AHEAD, bound },
+        options,
+      );
       if ((await input.stat()).size !== sizeBytes)
         throw new ProtectedFileError("INPUT_CHANGED", { subject: inputPath });
       return info;

@@ -1,30 +1,52 @@
 import type { ProtectedFileCode } from "../errors.ts";
 import type { Group } from "../tree.ts";
 
-/** Work for one group, on files that the main thread keeps open. Entries hold node keys; they stay in
- * this process. */
-export type WorkerTask =
-  | {
-      readonly kind: "seal";
-      readonly id: number;
-      readonly inputFd: number;
-      readonly outputFd: number;
-      readonly group: Group;
-      /** Entries of the child MHT nodes, one after the other. */
-      readonly children: Uint8Array;
-    }
-  | {
-      readonly kind: "open";
-      readonly id: number;
-      readonly inputFd: number;
-      readonly outputFd: number;
-      readonly group: Group;
-      /** Verified entry of the group. */
-      readonly entry: Uint8Array;
-    };
+/** A group to work on, in files that the main thread keeps open. */
+interface GroupTask {
+  readonly id: number;
+  readonly inputFd: number;
+  readonly group: Group;
+}
 
-/** What became of it: the entry (empty for "open"), a code of this package, or the text of another error. */
+/** Seals from the input to the output. */
+export interface SealTask extends GroupTask {
+  readonly kind: "seal";
+  readonly outputFd: number;
+  /** Entries of the child MHT nodes, one after the other. */
+  readonly children: Uint8Array;
+}
+
+/** Opens from the input to the output. */
+export interface OpenTask extends GroupTask {
+  readonly kind: "open";
+  readonly outputFd: number;
+  /** Verified entry of the group. */
+  readonly entry: Uint8Array;
+}
+
+/** Encrypts anew from the input to the output. */
+export interface ResealTask extends GroupTask {
+  readonly kind: "reseal";
+  readonly outputFd: number;
+  readonly entry: Uint8Array;
+  /** New entries of the child MHT nodes. */
+  readonly children: Uint8Array;
+}
+
+/** Opens from the input and hands the plaintext back. */
+export interface ReadTask extends GroupTask {
+  readonly kind: "read";
+  readonly entry: Uint8Array;
+}
+
+/** Work for one group. Entries hold node keys; they stay in this process. */
+export type WorkerTask = SealTask | OpenTask | ResealTask | ReadTask;
+
+/**
+ * What became of it: bytes (the group's new entry of a sealing, the plaintext of a reading, else none), a code of this package,
+ * or the text of another error.
+ */
 export type WorkerResult =
-  | { readonly id: number; readonly entry: Uint8Array }
+  | { readonly id: number; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly id: number; readonly code: ProtectedFileCode }
   | { readonly id: number; readonly message: string };

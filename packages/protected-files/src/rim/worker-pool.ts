@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { ProtectedFileError } from "../errors.ts";
-import type { GroupOpener, GroupSealer } from "./groups.ts";
+import type { GroupOpener, GroupReader, GroupResealer, GroupSealer } from "./groups.ts";
 import type { WorkerResult, WorkerTask } from "./worker-messages.ts";
 
 /** Groups under way for each thread: one at work, one waiting for it. */
@@ -18,12 +18,12 @@ interface Thread {
 
 interface Waiting {
   readonly thread: Thread;
-  readonly resolve: (entry: Uint8Array) => void;
+  readonly resolve: (bytes: Uint8Array) => void;
   readonly reject: (error: Error) => void;
 }
 
 /**
- * Threads that seal and open groups of nodes. Make one, give it to any number of `sealFileTo` and `openFileTo` calls, close it.
+ * Threads that seal and open groups of nodes. Make one, give it to any number of calls that take one, close it.
  * Idle threads do not keep the process alive.
  */
 export class WorkerPool {
@@ -51,6 +51,14 @@ export class WorkerPool {
     return async (group, entry) => {
       await this.#run({ kind: "open", inputFd, outputFd, group, entry });
     };
+  }
+
+  resealer(inputFd: number, outputFd: number): GroupResealer {
+    return (group, entry, children) => this.#run({ kind: "reseal", inputFd, outputFd, group, entry, children });
+  }
+
+  reader(inputFd: number): GroupReader {
+    return (group, entry) => this.#run({ kind: "read", inputFd, group, entry });
   }
 
   /** Stops the threads; work under way fails with WORKER_FAILED. */
@@ -98,7 +106,7 @@ export class WorkerPool {
     this.#waiting.delete(result.id);
     waiting.thread.groups -= 1;
     if (waiting.thread.groups === 0) waiting.thread.worker.unref();
-    if ("entry" in result) waiting.resolve(result.entry);
+    if ("bytes" in result) waiting.resolve(result.bytes);
     else if ("code" in result) waiting.reject(new ProtectedFileError(result.code));
     else waiting.reject(new ProtectedFileError("WORKER_FAILED", { cause: new Error(result.message) }));
   }

@@ -29,20 +29,20 @@ import { EXIT } from "../../output/exit-code.ts";
 import { renderTable } from "../../output/table.ts";
 import { openTerminal, type Terminal } from "../../output/terminal.ts";
 import { progressBar } from "../model/output.ts";
-import { untilInterrupted, withThreads } from "./work.ts";
+import { type ThreadedWork, untilInterrupted, withThreads } from "./work.ts";
 
 export interface ModelFlags {
   readonly name?: string;
   readonly modelVersion: number;
   readonly sealed: string;
   readonly keys: string;
+  readonly threads: number;
   readonly json?: boolean;
 }
 
 export interface SealFlags extends ModelFlags {
   readonly generation?: number;
   readonly format: "1.0" | "2.0";
-  readonly threads: number;
   readonly replace?: boolean;
 }
 
@@ -87,7 +87,9 @@ export async function openModel(flags: OpenFlags): Promise<number> {
   const { folder, options } = await checkOptions(flags, terminal);
   const { replace, output } = flags;
   const manifest = await untilInterrupted((signal) =>
-    openBundleTo(folder, resolve(output), { ...options, replace, signal }),
+    withThreads(workOf(flags, options), (pool) =>
+      openBundleTo(folder, resolve(output), { ...options, replace, pool, signal }),
+    ),
   );
   report(terminal, flags, "opened", manifest);
   return EXIT.done;
@@ -97,8 +99,14 @@ export async function openModel(flags: OpenFlags): Promise<number> {
 export async function verifyModel(flags: BundleFlags): Promise<number> {
   const terminal = openTerminal(flags.json === true);
   const { folder, options } = await checkOptions(flags, terminal);
-  report(terminal, flags, "verified", await verifyBundleIn(folder, options));
+  const manifest = await withThreads(workOf(flags, options), (pool) => verifyBundleIn(folder, { ...options, pool }));
+  report(terminal, flags, "verified", manifest);
   return EXIT.done;
+}
+
+/** How much work a bundle is; its manifest has not been verified yet, but this only decides about threads. */
+export function workOf({ threads }: ModelFlags, { manifest }: OpenBundleToOptions): ThreadedWork {
+  return { threads, sizeBytes: manifest.manifest.files.reduce((sum, file) => sum + file.sizeBytes, 0) };
 }
 
 /** The sealed directory of a model and what to verify it with. */

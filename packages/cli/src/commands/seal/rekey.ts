@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { rename } from "node:fs/promises";
+import { rename, stat } from "node:fs/promises";
 import type { Secret } from "@cloister/encoding";
 import { ANY_PATH, type ReKeyOptions } from "@cloister/protected-files";
 import {
@@ -14,9 +14,10 @@ import {
   writeKeyFile,
 } from "@cloister/protected-files/rim";
 import { EXIT } from "../../output/exit-code.ts";
-import { openTerminal } from "../../output/terminal.ts";
+import { openTerminal, type Terminal } from "../../output/terminal.ts";
 import { progressBar } from "../model/output.ts";
-import { type BundleFlags, checkOptions, report, issueManifest } from "./bundle.ts";
+import { type BundleFlags, checkOptions, issueManifest, report, workOf } from "./bundle.ts";
+import { untilInterrupted, withThreads } from "./work.ts";
 
 export interface ReKeyFlags extends BundleFlags {
   readonly boundPath?: string;
@@ -41,13 +42,27 @@ async function reKeyOne(file: string, flags: ReKeyFlags): Promise<number> {
   const { wrapKey } = await readKeyFile(flags.wrapKey);
   const newWrapKey = await readOrMakeKey(flags.newWrapKey);
   const options: ReKeyOptions = { wrapKey, newWrapKey, boundPath: flags.boundPath ?? ANY_PATH };
-  if (flags.full === true) await reEncryptFile(file, { ...options, onProgress: progressBar(terminal) });
+  if (flags.full === true) await reEncryptOnThreads(file, flags.threads, options, terminal);
   else await reKeyFile(file, options);
   terminal.line(`${file} is under the key in ${flags.newWrapKey}`);
   if (flags.full !== true) terminal.line(NOT_PROTECTED);
   const full = flags.full === true;
   if (flags.json === true) process.stdout.write(`${JSON.stringify({ ok: true, file, full })}\n`);
   return EXIT.done;
+}
+
+async function reEncryptOnThreads(
+  file: string,
+  threads: number,
+  options: ReKeyOptions,
+  terminal: Terminal,
+): Promise<void> {
+  // Only a hint for the threads; a missing file is refused by name later.
+  const sizeBytes = (await stat(file).catch(() => undefined))?.size ?? 0;
+  const onProgress = progressBar(terminal);
+  await untilInterrupted((signal) =>
+    withThreads({ threads, sizeBytes }, (pool) => reEncryptFile(file, { ...options, onProgress, pool, signal })),
+  );
 }
 
 /** The new key is on the disk before anything is sealed under it, and takes the old one's name last. */
@@ -59,7 +74,9 @@ async function reKeyModel(flags: ReKeyFlags): Promise<number> {
   const signingKey = await ownerSigningKey(flags.keys);
   const generation = await takeGeneration(flags.keys, model);
   const { full } = flags;
-  const signed = await reKeyBundleIn(folder, { ...options, newWrapKey, signingKey, generation, full });
+  const signed = await withThreads(workOf(flags, options), (pool) =>
+    reKeyBundleIn(folder, { ...options, newWrapKey, signingKey, generation, full, pool }),
+  );
   await issueManifest(flags, signed);
   await rename(`${keyPath}.next`, keyPath);
   report(terminal, flags, "re-keyed", signed.manifest);

@@ -19,7 +19,6 @@ export function sealCommand(setExit: (code: number) => void): Command {
       wholeNumber(1, Number.MAX_SAFE_INTEGER),
     )
     .addOption(new Option("--format <version>", "format to write").choices(["1.0", "2.0"]).default("1.0"))
-    .option("--threads <n>", "threads for large models", wholeNumber(1, MAX_THREADS), 2)
     .option("--replace", "replace the sealed directory of the same version")
     .action(async (directory: string, flags: SealFlags) => setExit(await bundleModel(directory, flags)));
   withCheck(seal.command("open"))
@@ -74,6 +73,7 @@ function withModel(command: Command): Command {
     .option("--model-version <n>", "version of the model", wholeNumber(0, Number.MAX_SAFE_INTEGER), 1)
     .option("--sealed <folder>", "where sealed models and their manifests are kept", "sealed")
     .option("--keys <folder>", "the owner's keys and generations, kept secret", "keys")
+    .option("--threads <n>", "threads for large models", wholeNumber(1, MAX_THREADS), 2)
     .option("--json", "print one JSON document");
 }
 
