@@ -81,7 +81,10 @@ function resultOf(task: WorkerTask): WorkerResult {
   }
 }
 
-parentPort?.on("message", (task: WorkerTask) => {
-  const result = resultOf(task);
-  parentPort?.postMessage(result, "bytes" in result ? [result.bytes.buffer] : []);
+parentPort?.on("message", (tasks: readonly WorkerTask[]) => {
+  const results = tasks.map(resultOf);
+  parentPort?.postMessage(
+    results,
+    results.flatMap((result) => ("bytes" in result ? [result.bytes.buffer] : [])),
+  );
 });
