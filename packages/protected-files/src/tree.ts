@@ -111,7 +111,7 @@ export function groupOf(shape: TreeShape, mht: number): Group {
 
 /** MHT nodes in the order in which they stand in the file: every parent before its children. */
 export function allGroups(shape: TreeShape): Iterable<number> {
-  return new Array(shape.mhtNodes).keys();
+  return Array(shape.mhtNodes).keys();
 }
 
 /**

@@ -5,7 +5,7 @@ import { gather, openGroup, resealGroup, type SealedGroup, sealGroup } from "../
 import { systemRandom } from "../random.ts";
 import { GROUP_BYTES, SEALED_GROUP_BYTES } from "../tree.ts";
 import { partsAfter } from "./file-io.ts";
-import type { ReadTask, ResealTask, SealTask, WorkerResult, WorkerTask } from "./worker-messages.ts";
+import type { OpenTask, ReadTask, ResealTask, SealTask, WorkerResult, WorkerTask } from "./worker-messages.ts";
 
 // Body of a worker thread: one group at a time, read and written by this thread, in buffers that are used again.
 
@@ -13,22 +13,17 @@ const plaintextBuffer = new Uint8Array(GROUP_BYTES);
 const sealedBuffer = new Uint8Array(SEALED_GROUP_BYTES);
 
 function perform(task: WorkerTask): Uint8Array<ArrayBuffer> {
-  switch (task.kind) {
-    case "seal":
-      return writeSealed(task, sealGroup(readPlaintext(task), task.children, systemRandom));
-    case "reseal": {
-      const { entry, group, children } = task;
-      return writeSealed(task, resealGroup(readSealed(task), entry, group.lengthBytes, children, systemRandom));
-    }
-    case "open":
-      writeParts(task.outputFd, openTask(task), task.group.offset);
-      return new Uint8Array();
-    case "read":
-      return whole(openTask(task), task.group.lengthBytes);
+  if (task.kind === "seal") return writeSealed(task, sealGroup(readPlaintext(task), task.children, systemRandom));
+  const { kind, entry, group } = task;
+  if (kind === "reseal") {
+    return writeSealed(task, resealGroup(readSealed(task), entry, group.lengthBytes, task.children, systemRandom));
   }
+  if (kind === "read") return whole(openTask(task), group.lengthBytes);
+  writeParts(task.outputFd, openTask(task), group.offset);
+  return new Uint8Array();
 }
 
-function openTask(task: Omit<ReadTask, "kind">): readonly Uint8Array[] {
+function openTask(task: ReadTask | OpenTask): readonly Uint8Array[] {
   return openGroup(readSealed(task), task.entry, task.group.lengthBytes).plaintext;
 }
 
