@@ -14,6 +14,7 @@ const MAX_CONFIG_BYTES = 1 << 20;
 const Sections = z.strictObject({
   up: z.unknown(),
   broker: z.unknown(),
+  enclave: z.unknown(),
   gateway: z.unknown(),
   kubernetes: z.unknown(),
 });

@@ -15,6 +15,8 @@ export interface HealthOptions {
   readonly port: number;
   readonly readiness: () => Readiness;
   readonly metrics: () => string;
+  /** What `/status` answers as JSON; absent: there is no such page. */
+  readonly status?: () => object;
 }
 
 export interface HealthListener {
@@ -58,6 +60,9 @@ function answer(method: string | undefined, url: string | undefined, options: He
     }
     case "/metrics":
       return { status: 200, body: options.metrics(), type: "text/plain; version=0.0.4; charset=utf-8" };
+    case "/status":
+      if (options.status === undefined) return { status: 404, body: "" };
+      return { status: 200, body: `${JSON.stringify(options.status())}\n`, type: "application/json" };
     default:
       return { status: 404, body: "" };
   }

@@ -2,17 +2,15 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { toHex } from "@cloister/encoding";
 import {
-  collectTrustedFiles,
   encodeManifest,
   type EnclaveManifest,
   type Installation,
+  replicaManifest,
   type RunningReplica,
 } from "@cloister/enclave";
 import type { WorkFolders } from "./folders.ts";
 import type { OwnedModel } from "./model.ts";
 import { BROKER_NAME, type Owner } from "./owner.ts";
-
-const ENTRYPOINT = "packages/enclave/src/replica/main.ts";
 
 export interface ManifestParts {
   readonly installation: Installation;
@@ -25,10 +23,8 @@ export interface ManifestParts {
 /** Fixes what a replica is, and gives the host a copy. Nothing in it is secret. */
 export async function writeManifest(parts: ManifestParts): Promise<EnclaveManifest> {
   const { owner, model } = parts;
-  const manifest: EnclaveManifest = {
-    format: "cloister-enclave/1",
-    entrypoint: ENTRYPOINT,
-    trustedFiles: await collectTrustedFiles(parts.installation, "@cloister/enclave"),
+  const manifest = await replicaManifest({
+    installation: parts.installation,
     config: {
       model: { name: model.name, version: model.version },
       broker: {
@@ -38,9 +34,7 @@ export async function writeManifest(parts: ManifestParts): Promise<EnclaveManife
       },
       engineThreads: parts.engineThreads,
     },
-    isvProdId: 0,
-    isvSvn: 0,
-  };
+  });
   await writeFile(join(parts.folders.host, "enclave-manifest.json"), encodeManifest(manifest));
   return manifest;
 }

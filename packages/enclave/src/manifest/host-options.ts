@@ -1,18 +1,26 @@
 import { z } from "zod";
 import { EnclaveError } from "../errors.ts";
 
+const MAX_WAIT_SECONDS = 7 * 86_400;
+const ADDRESS = { host: z.string().min(1).max(253) } as const;
+const LISTEN = z.strictObject({ ...ADDRESS, port: z.int().min(0).max(65_535) });
+
 /**
  * What the untrusted host may tell a replica. None of it can weaken the replica: addresses are only where to connect
  * (whom to trust is measured), the sealed folder is verified file by file, the id is a label.
  */
-const HostOptions = z.strictObject({
+export const HostOptions = z.strictObject({
   replicaId: z.string().regex(/^[a-z0-9-]{1,63}$/),
   brokerAddresses: z
-    .array(z.strictObject({ host: z.string().min(1).max(253), port: z.int().min(1).max(65_535) }))
+    .array(z.strictObject({ ...ADDRESS, port: z.int().min(1).max(65_535) }))
     .min(1)
     .max(8),
   sealedDir: z.string().min(1).max(4096),
-  listen: z.strictObject({ host: z.string().min(1).max(253), port: z.int().min(0).max(65_535) }),
+  listen: LISTEN,
+  /** Where liveness, readiness, status and metrics are told over plain HTTP; absent: nowhere. */
+  health: LISTEN.optional(),
+  /** For how long a broker that does not answer is asked again; absent: it is asked once. */
+  waitForBrokerSeconds: z.int().min(0).max(MAX_WAIT_SECONDS).optional(),
 });
 
 export type HostOptions = z.infer<typeof HostOptions>;

@@ -6,7 +6,7 @@ import { EnclaveError } from "../errors.ts";
 const SHA256_HEX = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** What the replica does, fixed by the owner and part of the measurement: the host cannot change the model or the broker. */
-const ReplicaConfig = z.strictObject({
+export const ReplicaConfig = z.strictObject({
   model: z.strictObject({ name: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/), version: z.int().positive() }),
   /**
    * Whom the replica hands its evidence to and takes its keys from. The broker's address may come from the host; its CA and
@@ -18,6 +18,11 @@ const ReplicaConfig = z.strictObject({
     logKey: z.base64().max(1024),
   }),
   engineThreads: z.int().min(1).max(256),
+  /** Secrets of the policy that become keys of encrypted mounts (Gramine). Every other further secret is dropped. */
+  mountKeys: z
+    .array(z.string().regex(/^[A-Za-z0-9_-]{1,64}$/))
+    .max(16)
+    .optional(),
 });
 
 const Manifest = z.strictObject({

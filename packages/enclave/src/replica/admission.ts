@@ -7,6 +7,7 @@ import {
   type ProvisionedServing,
   provisionNative,
 } from "@cloister/broker/client";
+import type { Secret } from "@cloister/encoding";
 import { buildCsr } from "@cloister/encoding/x509-builder";
 import { EnclaveError } from "../errors.ts";
 import type { HostOptions } from "../manifest/host-options.ts";
@@ -53,8 +54,7 @@ export async function askForAdmission(options: AdmissionOptions): Promise<Admiss
     logKey: createPublicKey({ key: Buffer.from(logKey, "base64"), format: "der", type: "spki" }),
     ...(signal !== undefined && { signal }),
   });
-  // A replica has no use for further secrets.
-  for (const secret of secrets.values()) secret.wipe();
+  await installMountKeys(driver, config.mountKeys ?? [], secrets);
   if (model !== null && serving !== null) {
     return { keys, model, serving, leaseSeconds, servingKey: keyPair.privateKey };
   }
@@ -63,6 +63,31 @@ export async function askForAdmission(options: AdmissionOptions): Promise<Admiss
     what: "the replica refused to serve",
     why: "the policy gave it a key, but no model or no serving identity",
     remedy: "add model and serving to the workload's secrets",
+  });
+}
+
+/** Hands the mounts their keys. A replica has no use for further secrets, and none of them stays. */
+async function installMountKeys(
+  driver: PlatformDriver,
+  names: readonly string[],
+  secrets: ReadonlyMap<string, Secret>,
+): Promise<void> {
+  try {
+    for (const name of names) {
+      const key = secrets.get(name);
+      if (key === undefined || driver.installKey === undefined) throw mountKeyMissing(name, key === undefined);
+      await driver.installKey(name, key);
+    }
+  } finally {
+    for (const secret of secrets.values()) secret.wipe();
+  }
+}
+
+function mountKeyMissing(name: string, isNotGiven: boolean): EnclaveError {
+  return new EnclaveError("PLATFORM_KEY_REFUSED", {
+    what: `the encrypted mount under the key ${name} cannot be opened`,
+    why: isNotGiven ? "the policy does not give that secret" : "this platform has no encrypted mounts",
+    remedy: "let the workload's secrets and mountKeys in the manifest name the same keys",
   });
 }
 

@@ -4,7 +4,8 @@ import { decodeManifest } from "../manifest/manifest.ts";
 import { SimulatedDriver } from "../simulated/driver.ts";
 import { type FromReplica, ToReplica } from "../simulated/messages.ts";
 import { jsonLog } from "./log.ts";
-import { type Replica, startReplica } from "./replica.ts";
+import type { Replica } from "./replica.ts";
+import { runReplica } from "./run.ts";
 
 // The entry point of a replica in a SIMULATED TEE. It reads no arguments and no environment: what it is comes in the measured
 // manifest, what the host may choose comes beside it, and both arrive over the channel to the platform.
@@ -19,13 +20,8 @@ async function start(message: Extract<ToReplica, { kind: "start" }>): Promise<vo
   const manifest = decodeManifest(new Uint8Array(Buffer.from(message.manifest, "base64")));
   const hostOptions = acceptHostOptions(message.hostOptions);
   const log = jsonLog({ platform: driver.name, replica: hostOptions.replicaId });
-  log("start", { model: manifest.config.model.name, version: manifest.config.model.version });
-  const onPhase = (name: string, ms: number): void => {
-    log("phase", { name, ms });
-    send({ kind: "phase", name, ms });
-  };
-  replica = await startReplica({ config: manifest.config, hostOptions, driver, onPhase, onLost: giveUp });
-  log("ready", { port: replica.address.port, generation: replica.generation });
+  const onPhase = (name: string, ms: number): void => send({ kind: "phase", name, ms });
+  replica = await runReplica({ config: manifest.config, hostOptions, driver, log, onPhase, onLost: giveUp });
   send({ kind: "ready", ...replica.address, generation: replica.generation });
 }
 

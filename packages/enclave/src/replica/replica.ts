@@ -10,12 +10,19 @@ import type { ReplicaConfig } from "../manifest/manifest.ts";
 import type { PlatformDriver } from "../platform/driver.ts";
 import { type Admission, askForAdmission } from "./admission.ts";
 import { keepLease } from "./lease.ts";
+import { withPatience } from "./patience.ts";
+
+const MS_PER_SECOND = 1000;
 
 export interface ReplicaOptions {
   readonly config: ReplicaConfig;
   readonly hostOptions: HostOptions;
   readonly driver: PlatformDriver;
   readonly onPhase: (name: string, ms: number) => void;
+  /** The broker could not be asked, and will be again. */
+  readonly onRetry?: (code: string, pauseMs: number) => void;
+  /** Ends the waiting for a broker. */
+  readonly signal?: AbortSignal;
   /** The replica's lease is over. It serves nothing any more when this is called. */
   readonly onLost: (error: EnclaveError) => void;
 }
@@ -37,7 +44,13 @@ export interface Replica {
 export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   const { config, hostOptions, driver, onPhase, onLost } = options;
   const phase = phaseClock(onPhase);
-  const admission = await phase("provision", () => askForAdmission(options));
+  const admission = await phase("provision", () =>
+    withPatience(() => askForAdmission(options), {
+      waitMs: (hostOptions.waitForBrokerSeconds ?? 0) * MS_PER_SECOND,
+      onRetry: options.onRetry ?? (() => undefined),
+      ...(options.signal !== undefined && { signal: options.signal }),
+    }),
+  );
   const model = await phase("open", () => openModel(config, hostOptions, admission));
   const engine = new OnnxEngine({ threads: config.engineThreads });
   const server = await phase("load", () =>

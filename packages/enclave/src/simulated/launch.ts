@@ -17,9 +17,12 @@ export interface LaunchOptions {
   readonly hostOptions: unknown;
   /** Starts a debug enclave: its quotes say so. */
   readonly debug?: boolean;
-  /** The replica's log (untrusted disk). */
-  readonly logFile: string;
+  /** The replica's log (untrusted disk); absent: this process's own output. */
+  readonly logFile?: string;
+  /** Default 60,000. Counts the waiting for a broker too. */
   readonly startTimeoutMs?: number;
+  /** Ends a start that is under way: REPLICA_EXITED. */
+  readonly signal?: AbortSignal;
   readonly onPhase?: (name: string, ms: number) => void;
 }
 
@@ -58,25 +61,29 @@ export async function launchSimulated(options: LaunchOptions): Promise<RunningRe
     const timer = setTimeout(() => child.kill("SIGKILL"), graceMs);
     return exited.finally(() => clearTimeout(timer));
   };
+  const abort = (): void => void child.kill("SIGKILL");
+  options.signal?.addEventListener("abort", abort, { once: true });
   try {
     return { ...(await ready), pid: child.pid ?? -1, measurement, exited, stop };
   } catch (error) {
     child.kill("SIGKILL");
     await exited;
     throw error;
+  } finally {
+    options.signal?.removeEventListener("abort", abort);
   }
 }
 
 function spawnReplica({ installation, manifest, logFile }: LaunchOptions): ChildProcess {
-  const log = openSync(logFile, "a", 0o600);
+  const log = logFile === undefined ? undefined : openSync(logFile, "a", 0o600);
   try {
     // The environment is empty: NODE_OPTIONS or LD_PRELOAD of the host must not reach the program.
     return spawn(installation.nodeExecutable, [join(installation.root, manifest.entrypoint)], {
       env: {},
-      stdio: ["ignore", log, log, "ipc"],
+      stdio: ["ignore", log ?? "inherit", log ?? "inherit", "ipc"],
     });
   } finally {
-    closeSync(log);
+    if (log !== undefined) closeSync(log);
   }
 }
 

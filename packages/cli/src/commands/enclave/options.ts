@@ -1,0 +1,116 @@
+import { createPublicKey, X509Certificate } from "node:crypto";
+import { hostname } from "node:os";
+import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { acceptHostOptions, type HostOptions, type Installation, type ReplicaConfig } from "@cloister/enclave";
+import { InvalidArgumentError } from "commander";
+import { z } from "zod";
+import { InputError, need, readText } from "../../read-document.ts";
+
+const NAME = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/);
+const PATH = z.string().min(1).max(4096);
+const ADDRESS = z.string().regex(/^.{1,253}:\d{1,5}$/);
+
+/** The section `enclave` of `cloister.yaml`. */
+export const EnclaveConfig = z.strictObject({
+  model: NAME.optional(),
+  modelVersion: z.int().positive().optional(),
+  threads: z.int().min(1).max(256).optional(),
+  broker: z.array(ADDRESS).min(1).max(8).optional(),
+  brokerName: z.string().min(1).max(253).optional(),
+  brokerCa: PATH.optional(),
+  brokerLogKey: PATH.optional(),
+  isvProdId: z.int().min(0).max(0xffff).optional(),
+  isvSvn: z.int().min(0).max(0xffff).optional(),
+  sealed: PATH.optional(),
+  listen: ADDRESS.optional(),
+  health: ADDRESS.optional(),
+  waitForBrokerSeconds: z.int().min(0).max(604_800).optional(),
+  simulatedPlatform: PATH.optional(),
+});
+
+export type EnclaveSettings = z.infer<typeof EnclaveConfig>;
+
+/** Where this program is installed: the folder that holds `packages/` and `node_modules/`. */
+export const INSTALLATION: Installation = {
+  root: resolve(dirname(fileURLToPath(import.meta.url)), "../../../../.."),
+  nodeExecutable: process.execPath,
+};
+
+export const DEFAULTS = {
+  broker: "attestation.service.com:4433",
+  listen: "0.0.0.0:8500",
+  health: "0.0.0.0:8502",
+  waitForBrokerSeconds: 3600,
+} as const;
+
+/** `host:port`, an IPv6 host in brackets. Throws what commander shows as wrong usage. */
+export function parseAddress(text: string): { host: string; port: number } {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]{1,253})):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  const host = match?.[1] ?? match?.[2];
+  if (host !== undefined && port <= 65_535) return { host, port };
+  throw new InvalidArgumentError("an address as HOST:PORT is needed");
+}
+
+/** What is measured of a replica: model, and whom it trusts. Throws OPTION_MISSING, FILE_UNREADABLE, FILE_MALFORMED. */
+export async function replicaConfigOf(settings: EnclaveSettings): Promise<ReplicaConfig> {
+  const broker = settings.broker ?? [DEFAULTS.broker];
+  const serverName = settings.brokerName ?? parseAddress(broker[0] ?? DEFAULTS.broker).host;
+  const caPem = await certificateIn(need(settings.brokerCa, "--broker-ca"));
+  const logKey = await publicKeyIn(need(settings.brokerLogKey, "--broker-log-key"));
+  return {
+    model: { name: need(settings.model, "--model"), version: settings.modelVersion ?? 1 },
+    broker: { serverName, caPem, logKey },
+    engineThreads: settings.threads ?? 1,
+  };
+}
+
+/** What the host chooses. Throws HOST_OPTION_REFUSED, OPTION_MISSING. */
+export function hostOptionsOf(settings: EnclaveSettings, replicaId?: string): HostOptions {
+  return acceptHostOptions({
+    replicaId: replicaId ?? replicaIdOf(hostname()),
+    brokerAddresses: (settings.broker ?? [DEFAULTS.broker]).map(parseAddress),
+    sealedDir: resolve(need(settings.sealed, "--sealed")),
+    listen: parseAddress(settings.listen ?? DEFAULTS.listen),
+    health: parseAddress(settings.health ?? DEFAULTS.health),
+    waitForBrokerSeconds: settings.waitForBrokerSeconds ?? DEFAULTS.waitForBrokerSeconds,
+  });
+}
+
+/** Names of pods and machines, as an id of a replica. */
+function replicaIdOf(name: string): string {
+  return (
+    name
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9-]/g, "-")
+      .slice(0, 63) || "replica"
+  );
+}
+
+async function certificateIn(path: string): Promise<string> {
+  const text = await readText(path);
+  try {
+    return new X509Certificate(text).toString();
+  } catch (cause) {
+    throw malformed(path, "a certificate", cause);
+  }
+}
+
+/** Base64 of the SubjectPublicKeyInfo of a PEM key. */
+async function publicKeyIn(path: string): Promise<string> {
+  const text = await readText(path);
+  try {
+    return createPublicKey(text).export({ type: "spki", format: "der" }).toString("base64");
+  } catch (cause) {
+    throw malformed(path, "a public key", cause);
+  }
+}
+
+function malformed(path: string, what: string, cause: unknown): InputError {
+  return new InputError(
+    "FILE_MALFORMED",
+    { what: `${path} was refused`, why: `it is not ${what} in PEM`, remedy: "give the file that the broker wrote" },
+    { cause },
+  );
+}
