@@ -84,7 +84,8 @@ describe("a replica in a process of its own", () => {
     const broker = await startBroker();
     const replica = startReplica();
     assert.ok(replica.stderr);
-    const [[code], errors] = await Promise.all([once(replica, "close"), text(replica.stderr)]);
+    const closed = once(replica, "close") as Promise<[number | null]>;
+    const [[code], errors] = await Promise.all([closed, text(replica.stderr)]);
     assert.equal(code, 1);
     assert.match(errors, /^REPLICA_REFUSED: .*PROVISIONING_REFUSED.*MEASUREMENT_NOT_ALLOWED/);
     await end(broker);
@@ -170,11 +171,11 @@ function logOf(child: ChildProcess, key = "event") {
   assert.ok(child.stdout);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {
-    event: async (name: string): Promise<Record<string, unknown>> => {
+    event: async (name: string): Promise<Record<string, string | number>> => {
       for (;;) {
         const { value, done } = await lines.next();
         if (done === true) throw new Error(`no ${name} before the end`);
-        const entry = JSON.parse(value) as Record<string, unknown>;
+        const entry = JSON.parse(value) as Record<string, string | number>;
         if (entry[key] === name) return entry;
       }
     },

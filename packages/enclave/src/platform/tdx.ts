@@ -117,7 +117,11 @@ export async function isTdxGuest({
   try {
     if (entry !== undefined) return (await provider()) === PROVIDER;
     await maker.make(path);
-    return (await provider().finally(() => maker.remove(path))) === PROVIDER;
+    try {
+      return (await provider()) === PROVIDER;
+    } finally {
+      await maker.remove(path);
+    }
   } catch {
     return false;
   }

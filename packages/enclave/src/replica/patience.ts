@@ -55,7 +55,7 @@ export async function withPatience<T>(work: () => Promise<T>, options: PatienceO
 
 const isAborted = (signal: AbortSignal | undefined): boolean => signal?.aborted === true;
 
-function isPassing(error: unknown): error is CodedError<string> {
+function isPassing(error: unknown): error is CodedError {
   if (!isCodedError(error)) return false;
   if (!(error instanceof BrokerError) || error.code !== "PROVISIONING_REFUSED") return PASSING.has(error.code);
   return error.refusedFor.length > 0 && error.refusedFor.every((code) => PASSING_REFUSALS.has(code));

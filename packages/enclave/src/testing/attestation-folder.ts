@@ -18,7 +18,7 @@ export interface AttestationFolder {
   /** What was written to it, as hex, in order. */
   readonly seen: { readonly reportData?: string; readonly key?: string }[];
   /** Resolves when that many writes were seen. */
-  until(writes: number): Promise<void>;
+  readonly until: (writes: number) => Promise<void>;
 }
 
 /** Makes the files of Gramine's `/dev/attestation`, or of one configfs-tsm entry, served by a process of its own. */
