@@ -8,7 +8,7 @@ import { readDeviceFile, writeDeviceFile } from "./device-file.ts";
 import type { PlatformDriver } from "./driver.ts";
 import { Turns } from "./turns.ts";
 
-export const TSM_FOLDER = "/sys/kernel/config/tsm/report";
+const TSM_FOLDER = "/sys/kernel/config/tsm/report";
 
 const PROVIDER = "tdx_guest";
 const MAX_QUOTE_BYTES = 16_384;

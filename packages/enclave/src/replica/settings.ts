@@ -1,5 +1,5 @@
-import { canonicalJson, parseStrictJson } from "@cloister/encoding/canonical-json";
-import { fromUtf8, utf8 } from "@cloister/encoding";
+import { parseStrictJson } from "@cloister/encoding/canonical-json";
+import { fromUtf8 } from "@cloister/encoding";
 import { z } from "zod";
 import { EnclaveError } from "../errors.ts";
 import { HostOptions } from "../manifest/host-options.ts";
@@ -16,12 +16,7 @@ const Settings = z.strictObject({
  * Everything a replica inside a hardware TEE goes by. The file is measured (a trusted file under Gramine), so here the host
  * does not even choose the addresses.
  */
-export type ReplicaSettings = z.infer<typeof Settings>;
-
-/** Canonical bytes of the settings. */
-export function encodeReplicaSettings(settings: ReplicaSettings): Uint8Array {
-  return utf8(canonicalJson(settings));
-}
+type ReplicaSettings = z.infer<typeof Settings>;
 
 /** Reads the settings. Throws `MANIFEST_INVALID` for anything but the schema. */
 export function decodeReplicaSettings(bytes: Uint8Array): ReplicaSettings {

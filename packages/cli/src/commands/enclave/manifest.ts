@@ -2,11 +2,11 @@ import { writeFile } from "node:fs/promises";
 import { encodeManifest, measureSimulated, replicaManifest } from "@cloister/enclave";
 import { toHex } from "@cloister/encoding";
 import { Command, Option } from "commander";
-import { readConfig } from "../../config.ts";
+import { readSection } from "../../config.ts";
 import { wholeNumber } from "../../flags.ts";
 import { EXIT } from "../../output/exit-code.ts";
 import { openTerminal } from "../../output/terminal.ts";
-import { DEFAULTS, type EnclaveSettings, INSTALLATION, replicaConfigOf } from "./options.ts";
+import { DEFAULTS, ENCLAVE_SECTION, type EnclaveSettings, INSTALLATION, replicaConfigOf } from "./options.ts";
 
 interface ManifestFlags extends EnclaveSettings {
   readonly config?: string;
@@ -34,7 +34,7 @@ export function manifestCommand(setExit: (code: number) => void): Command {
 }
 
 async function writeReplicaManifest(flags: ManifestFlags): Promise<number> {
-  const settings: EnclaveSettings = { ...(await readConfig(flags.config)).enclave, ...flags };
+  const settings: EnclaveSettings = { ...(await readSection(flags.config, ENCLAVE_SECTION)), ...flags };
   const { isvProdId, isvSvn } = settings;
   const manifest = await replicaManifest({
     installation: INSTALLATION,

@@ -5,14 +5,14 @@ import { fileURLToPath } from "node:url";
 import { acceptHostOptions, type HostOptions, type Installation, type ReplicaConfig } from "@cloister/enclave";
 import { InvalidArgumentError } from "commander";
 import { z } from "zod";
+import type { Section } from "../../config.ts";
 import { InputError, need, readText } from "../../read-document.ts";
 
 const NAME = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/);
 const PATH = z.string().min(1).max(4096);
 const ADDRESS = z.string().regex(/^.{1,253}:\d{1,5}$/);
 
-/** The section `enclave` of `cloister.yaml`. */
-export const EnclaveConfig = z.strictObject({
+const EnclaveConfig = z.strictObject({
   model: NAME.optional(),
   modelVersion: z.int().positive().optional(),
   threads: z.int().min(1).max(256).optional(),
@@ -31,6 +31,8 @@ export const EnclaveConfig = z.strictObject({
 
 export type EnclaveSettings = z.infer<typeof EnclaveConfig>;
 
+export const ENCLAVE_SECTION: Section<EnclaveSettings> = { name: "enclave", schema: EnclaveConfig };
+
 /** Where this program is installed: the folder that holds `packages/` and `node_modules/`. */
 export const INSTALLATION: Installation = {
   root: resolve(dirname(fileURLToPath(import.meta.url)), "../../../../.."),
@@ -45,7 +47,7 @@ export const DEFAULTS = {
 } as const;
 
 /** `host:port`, an IPv6 host in brackets. Throws what commander shows as wrong usage. */
-export function parseAddress(text: string): { host: string; port: number } {
+function parseAddress(text: string): { host: string; port: number } {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]{1,253})):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
   const host = match?.[1] ?? match?.[2];

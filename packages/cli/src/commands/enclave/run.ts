@@ -14,12 +14,12 @@ import {
   SIMULATED_FILES,
 } from "@cloister/enclave";
 import { Command, Option } from "commander";
-import { readConfig } from "../../config.ts";
+import { readSection } from "../../config.ts";
 import { wholeNumber } from "../../flags.ts";
 import { EXIT } from "../../output/exit-code.ts";
 import { openTerminal } from "../../output/terminal.ts";
 import { need } from "../../read-document.ts";
-import { DEFAULTS, type EnclaveSettings, hostOptionsOf, INSTALLATION } from "./options.ts";
+import { DEFAULTS, ENCLAVE_SECTION, type EnclaveSettings, hostOptionsOf, INSTALLATION } from "./options.ts";
 
 interface RunFlags extends EnclaveSettings {
   readonly config?: string;
@@ -51,7 +51,7 @@ export function runCommand(setExit: (code: number) => void): Command {
 }
 
 async function run(flags: RunFlags): Promise<number> {
-  const settings: EnclaveSettings = { ...(await readConfig(flags.config)).enclave, ...flags };
+  const settings: EnclaveSettings = { ...(await readSection(flags.config, ENCLAVE_SECTION)), ...flags };
   const manifest = decodeManifest(new Uint8Array(await readFile(flags.manifest)));
   const hostOptions = hostOptionsOf(settings, flags.id);
   if (flags.platform === "simulated") {
