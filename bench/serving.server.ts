@@ -6,10 +6,13 @@ import {
   type PredictResponse,
   PredictResponseSchema,
 } from "@cloister/encoding/gen/tensorflow_serving/apis/predict_pb";
+import { GRPC_PREFIX_LENGTH, writeGrpcPrefix } from "@cloister/encoding/grpc";
+import { writePredictResponse } from "@cloister/encoding/tensor-proto";
 import { startModelServer } from "@cloister/model-server";
 import type { Engine } from "@cloister/model-server/engine";
 import { testCertificates } from "@cloister/model-server/testing";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { startFloor } from "./clients/serving-floor.ts";
 
 // One server in its own process, whose model answers 1,001 constant scores: what is measured is the front end alone.
 
@@ -68,7 +71,21 @@ function startGrpcJs(): Promise<number> {
   });
 }
 
-const port = process.argv[2] === "ours" ? await startOurs() : await startGrpcJs();
+/** A message that our own server would answer with. */
+function constantAnswer(): Uint8Array {
+  const outputs = new Map([["predict", { dtype: "float", shape: [1, 1001], data: scores } as const]]);
+  const model = { name: "resnet", version: 1n, signatureName: "serving_default" };
+  const frame = writePredictResponse({ model, outputs }, "values", GRPC_PREFIX_LENGTH);
+  writeGrpcPrefix(frame);
+  return frame;
+}
+
+const START = {
+  ours: startOurs,
+  "grpc-js": startGrpcJs,
+  floor: () => startFloor(certificates.server, constantAnswer()),
+};
+const port = await START[process.argv[2] as keyof typeof START]();
 process.on("message", () => {
   const { user, system } = process.cpuUsage();
   process.send?.({ cpuMs: (user + system) / 1000 });

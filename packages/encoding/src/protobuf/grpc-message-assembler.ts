@@ -3,6 +3,8 @@ import { GRPC_PREFIX_LENGTH } from "./grpc.ts";
 
 /** Memory is taken in steps of this size at most before the bytes are there: a length is only a claim. */
 const FIRST_ALLOCATION_BYTES = 4 * 1024 * 1024;
+/** Elements of tensors are 8 bytes long at most. */
+const ALIGNMENT_BYTES = 8;
 
 /** The one message of a unary call. */
 export interface GrpcMessage {
@@ -12,7 +14,8 @@ export interface GrpcMessage {
 
 /**
  * Collects the chunks of a unary call's body into one array that is sized by the message's prefix, so that each byte is
- * copied once. Throws GRPC_MALFORMED (no, cut or second message, bad flag) and GRPC_MESSAGE_TOO_LARGE.
+ * copied once. The message ends on a multiple of eight bytes: a lone tensor, which stands last in a request, can then be used where
+ * it lies. Throws GRPC_MALFORMED (no, cut or second message, bad flag) and GRPC_MESSAGE_TOO_LARGE.
  */
 export class GrpcMessageAssembler {
   readonly #maxMessageBytes: number;
@@ -63,13 +66,19 @@ export class GrpcMessageAssembler {
         remedy: "send smaller batches, or raise the receiver's limit",
       });
     }
-    this.#bytes = new Uint8Array(Math.min(this.#length, FIRST_ALLOCATION_BYTES));
+    this.#bytes = this.#allocate(Math.min(this.#length, FIRST_ALLOCATION_BYTES));
   }
 
   #grow(needed: number): void {
-    const larger = new Uint8Array(Math.min(this.#length, Math.max(needed, 2 * this.#bytes.length)));
+    const larger = this.#allocate(Math.min(this.#length, Math.max(needed, 2 * this.#bytes.length)));
     larger.set(this.#bytes.subarray(0, this.#filled));
     this.#bytes = larger;
+  }
+
+  /** Memory that is not cleared: only what was filled is ever given out. */
+  #allocate(bytes: number): Uint8Array {
+    const padding = (ALIGNMENT_BYTES - (this.#length % ALIGNMENT_BYTES)) % ALIGNMENT_BYTES;
+    return new Uint8Array(Buffer.allocUnsafeSlow(padding + bytes).buffer, padding, bytes);
   }
 }
 
