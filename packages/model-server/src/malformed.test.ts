@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { connect, constants, type ClientHttp2Session, type OutgoingHttpHeaders } from "node:http2";
 import { connect as connectTcp } from "node:net";
 import { after, before, test } from "node:test";
@@ -8,20 +9,24 @@ import { type ModelServer, startModelServer } from "./index.ts";
 import { elementwiseEngine } from "./testing/index.ts";
 
 const PREDICT = "/tensorflow.serving.PredictionService/Predict";
+const LIMITS = { maxMessageBytes: 1_000_000, maxBufferedBytes: 3_000_000 };
 let server: ModelServer;
+/** Cuts off streams that stand still; the other one waits, so that a slow machine does not look like a slow client. */
+let impatient: ModelServer;
 
 before(async () => {
-  server = await startModelServer({
+  const options = {
     host: "127.0.0.1",
     port: 0,
     insecure: true,
-    models: [{ name: "half", version: 1, files: new Map() }],
+    models: [{ name: "half", version: 1, files: new Map<string, Uint8Array>() }],
     engine: elementwiseEngine(),
-    limits: { maxMessageBytes: 1_000_000, maxBufferedBytes: 3_000_000, idleStreamMs: 500 },
-  });
+  };
+  server = await startModelServer({ ...options, limits: LIMITS });
+  impatient = await startModelServer({ ...options, limits: { ...LIMITS, idleStreamMs: 500 } });
 });
 
-after(() => server.close({ graceMs: 0 }));
+after(() => Promise.all([server, impatient].map((one) => one.close({ graceMs: 0 }))));
 
 interface Answer {
   readonly http: number | undefined;
@@ -59,8 +64,8 @@ function send(
   });
 }
 
-async function exchange(headers: OutgoingHttpHeaders, body: Uint8Array, end = true): Promise<Answer> {
-  const session = connect(`http://127.0.0.1:${server.address.port}`);
+async function exchange(headers: OutgoingHttpHeaders, body: Uint8Array, end = true, of = server): Promise<Answer> {
+  const session = connect(`http://127.0.0.1:${of.address.port}`);
   session.on("error", () => undefined);
   const answer = await send(session, headers, body, end);
   session.destroy();
@@ -128,9 +133,7 @@ test("a header list above the limit ends the call, not the server", async () => 
 });
 
 test("a client that stops sending is cut off after the idle time", async () => {
-  const startedAt = performance.now();
-  const { status, rstCode } = await exchange({}, request.subarray(0, 7), false);
-  assert.ok(performance.now() - startedAt < 3000);
+  const { status, rstCode } = await exchange({}, request.subarray(0, 7), false, impatient);
   assert.equal(status, undefined);
   assert.equal(rstCode, constants.NGHTTP2_CANCEL);
 });
@@ -157,8 +160,8 @@ test("a peer that resets its streams as fast as it can is cut off, and others ar
     }
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
-  assert.ok(session.destroyed);
-  session.destroy();
+  // The loop may end before what the server sent was read.
+  if (!session.destroyed) await once(session, "close");
   assert.equal((await exchange({}, request)).status, "0");
 });
 
@@ -199,19 +202,18 @@ test("headers that never end (CONTINUATION flood) end the connection, not the se
     socket.write(frame(9, 0, 1, block));
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
-  assert.ok(socket.destroyed);
+  if (!socket.destroyed) await once(socket, "close");
   assert.equal((await exchange({}, request)).status, "0");
 });
 
 test("a client that reads nothing is cut off, and what it held comes back", async () => {
-  const heldBefore = server.metrics.heldBytes.total;
-  const session = connect(`http://127.0.0.1:${server.address.port}`, { settings: { initialWindowSize: 0 } });
+  const heldBefore = impatient.metrics.heldBytes.total;
+  const session = connect(`http://127.0.0.1:${impatient.address.port}`, { settings: { initialWindowSize: 0 } });
   session.on("error", () => undefined);
   const answers = await Promise.all(Array.from({ length: 20 }, () => send(session, {}, request)));
   assert.ok(answers.every(({ rstCode }) => rstCode === constants.NGHTTP2_CANCEL));
   session.destroy();
-  assert.equal((await exchange({}, request)).status, "0");
-  assert.equal(server.metrics.heldBytes.total, heldBefore);
+  assert.equal(impatient.metrics.heldBytes.total, heldBefore);
 });
 
 test("a thousand idle connections do not keep others from being served", async () => {
@@ -219,4 +221,37 @@ test("a thousand idle connections do not keep others from being served", async (
   for (const socket of sockets) socket.on("error", () => undefined).write(PREFACE);
   assert.equal((await exchange({}, request)).status, "0");
   for (const socket of sockets) socket.destroy();
+});
+
+test("connections that are open on one side only do not keep others from being served", async () => {
+  const sockets = Array.from({ length: 200 }, () =>
+    connectTcp({ port: server.address.port, host: "127.0.0.1", allowHalfOpen: true }),
+  );
+  for (const socket of sockets) {
+    socket.on("error", () => undefined);
+    socket.write(PREFACE);
+    socket.end(frame(1, 4, 1, Uint8Array.of(0x83)));
+  }
+  assert.equal((await exchange({}, request)).status, "0");
+  for (const socket of sockets) socket.destroy();
+});
+
+test("floods of PING and SETTINGS end the connection or are answered, and others are served", async () => {
+  for (const [type, payload] of [
+    [6, Buffer.alloc(8)],
+    [4, Buffer.alloc(0)],
+  ] as const) {
+    const socket = connectTcp(server.address.port, "127.0.0.1");
+    socket.on("error", () => undefined);
+    // Never read: what the server answers piles up on its side, if it lets it.
+    socket.pause();
+    socket.write(PREFACE);
+    const flood = Buffer.concat(Array<Buffer>(1000).fill(frame(type, 0, 0, payload)));
+    for (let round = 0; round < 30 && !socket.destroyed; round++) {
+      socket.write(flood);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    assert.equal((await exchange({}, request)).status, "0");
+    socket.destroy();
+  }
 });

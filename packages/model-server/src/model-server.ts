@@ -1,8 +1,7 @@
-import type { GrpcStatusName } from "@cloister/encoding/grpc";
 import type { TensorEncoding } from "@cloister/encoding/tensor-proto";
 import type { ModelFiles } from "@cloister/saved-model";
-import type { BatchingOptions } from "./batching/batching-parameters.ts";
-import { BatchingServable } from "./batching/batching-servable.ts";
+import type { BatchingVerdict } from "./batching/auto-batching.ts";
+import { batched, type BatchingChoice } from "./batching/batched.ts";
 import type { Engine } from "./engine/engine.ts";
 import { ModelServerError } from "./errors.ts";
 import type { LifecycleEvent, LoadRetries } from "./lifecycle/aspired-model.ts";
@@ -15,16 +14,23 @@ import { type RestOptions, type RestServer, startRestServer } from "./rest/rest-
 import { ClientAllowList } from "./rpc/client-allow-list.ts";
 import { BufferBudget, DEFAULT_LIMITS, type RpcLimits } from "./rpc/limits.ts";
 import type { ModelServerTls } from "./rpc/tls.ts";
-import type { UnaryHandler } from "./rpc/unary-call.ts";
-import { startUnaryServer, type UnaryServer } from "./rpc/unary-server.ts";
+import type { ConnectionCare } from "./rpc/connection-care.ts";
+import type { StreamHandler } from "./rpc/streaming-call.ts";
+import type { EndedCall, UnaryHandler } from "./rpc/unary-call.ts";
+import { startUnaryServer, type UnaryServer, type UnaryServerOptions } from "./rpc/unary-server.ts";
 import type { ServingContext } from "./serving/context.ts";
 import { classifyHandler, multiInferenceHandler, regressHandler } from "./serving/examples-rpc.ts";
-import { healthHandler } from "./serving/health.ts";
+import { healthHandler, watchHealthHandler } from "./serving/health.ts";
 import { modelMetadataHandler } from "./serving/model-metadata.ts";
 import { modelStatusHandler } from "./serving/model-status.ts";
 import { predictHandler } from "./serving/predict-rpc.ts";
 import { ModelRegistry } from "./serving/registry.ts";
+import { reflectionHandler } from "./serving/reflection.ts";
 import { reloadConfigHandler } from "./serving/reload-config.ts";
+import { anySource } from "./sources/any-source.ts";
+import type { ModelSource } from "./sources/model-source.ts";
+import type { OtlpExporter } from "./tracing/otlp-exporter.ts";
+import { Tracer } from "./tracing/tracer.ts";
 
 /** Response header that names the replica which answered. */
 export const REPLICA_HEADER = "cloister-replica";
@@ -40,6 +46,8 @@ export interface ModelToServe {
 /** Models that are read from folders. */
 export interface ServedFolders {
   readonly models: readonly ServedModel[];
+  /** Where versions come from. Default: base paths are folders, or URLs of object stores that anybody may read. */
+  readonly source?: ModelSource;
   /** Pause between two looks at the folders; 0: look once, and at each new configuration. */
   readonly pollMs: number;
   readonly retries: LoadRetries;
@@ -66,7 +74,7 @@ export interface ModelServerOptions {
   readonly outputEncoding?: TensorEncoding;
   readonly warmup?: WarmupOptions;
   /** Put requests together; absent: each runs on its own. */
-  readonly batching?: BatchingOptions;
+  readonly batching?: BatchingChoice;
   /** Answer grpc.health.v1, default true. */
   readonly hasHealthService?: boolean;
   /** Refuse signatures under an API that their method name does not say, default false. */
@@ -77,8 +85,16 @@ export interface ModelServerOptions {
   readonly insecureRest?: boolean;
   /** Alternative names of the client certificates that may call, for example `DNS:client.example`. Needs verified clients. */
   readonly allowedClients?: readonly string[];
-  /** Told about every ended gRPC call: no payload, no names of tensors. */
-  readonly onCallEnd?: (path: string, status: GrpcStatusName, durationMs: number) => void;
+  /** Told about every ended call, REST's too: no payload, no names of tensors. */
+  readonly onCallEnd?: (call: EndedCall) => void;
+  /** Spans of requests go to a collector. Absent: none are made. */
+  readonly tracing?: { readonly ratio: number; readonly exporter: OtlpExporter };
+  /** Answer grpc.reflection.v1, default false. */
+  readonly hasReflection?: boolean;
+  /** gRPC on a Unix socket too, under the same TLS. */
+  readonly socketPath?: string;
+  /** What becomes of old and silent gRPC connections. */
+  readonly connectionCare?: ConnectionCare;
   /** Told what happens to versions. */
   readonly onLifecycle?: (event: LifecycleEvent) => void;
 }
@@ -115,7 +131,8 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
   const isServing = (): boolean => !isDraining && registry.isReady;
   try {
     await loadAll(manager, options);
-    const { grpc, rest } = await listen(context, methodsOf(context, manager, isServing, options), options);
+    const services = servicesOf(context, manager, isServing, options);
+    const { grpc, socket, rest } = await listen(context, services, options);
     return {
       address: grpc.address,
       restAddress: rest?.address,
@@ -124,13 +141,15 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
       applyConfig: (models) => manager.apply(models),
       replaceTls: (tls) => {
         grpc.replaceTls(tls);
+        socket?.replaceTls(tls);
         if (options.insecureRest !== true) rest?.replaceTls(tls);
       },
       close: async ({ graceMs = DEFAULT_GRACE_MS } = {}) => {
         isDraining = true;
         manager.close();
-        await Promise.all([grpc.close(graceMs), rest?.close(graceMs)]);
+        await Promise.all([grpc.close(graceMs), socket?.close(graceMs), rest?.close(graceMs)]);
         await registry.unloadAll();
+        await options.tracing?.exporter.close();
       },
     };
   } catch (error) {
@@ -140,46 +159,57 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
   }
 }
 
-/** Both listeners, which share one budget of bytes. */
-async function listen(
-  context: ServingContext,
-  methods: ReadonlyMap<string, UnaryHandler>,
-  options: ModelServerOptions,
-): Promise<{ grpc: UnaryServer; rest: RestServer | undefined }> {
+interface Services {
+  readonly methods: ReadonlyMap<string, UnaryHandler>;
+  readonly streams: ReadonlyMap<string, StreamHandler>;
+}
+
+interface Listeners {
+  readonly grpc: UnaryServer;
+  readonly socket: UnaryServer | undefined;
+  readonly rest: RestServer | undefined;
+}
+
+/** All listeners, which share one budget of bytes. Where one fails the others are closed again. */
+async function listen(context: ServingContext, services: Services, options: ModelServerOptions): Promise<Listeners> {
   const { metrics } = context;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const budget = new BufferBudget(limits.maxBufferedBytes, metrics.heldBytes.at());
   const clients = options.allowedClients === undefined ? undefined : new ClientAllowList(options.allowedClients);
   const mayCall = clients?.mayCall.bind(clients);
-  const grpc = await startUnaryServer({
-    host: options.host,
-    port: options.port,
+  const { host, port, socketPath, tracing, onCallEnd } = options;
+  const tracer = tracing && new Tracer({ ratio: tracing.ratio, onSpan: (span) => tracing.exporter.add(span) });
+  const common: Omit<UnaryServerOptions, "listen"> = {
     tls: options.tls,
-    methods,
+    ...services,
+    tracer,
+    connectionCare: options.connectionCare,
     metadata: options.replicaId === undefined ? {} : { [REPLICA_HEADER]: options.replicaId },
     limits,
     budget,
     mayCall,
     evidence: options.evidence,
-    onCallEnd: options.onCallEnd,
+    onCallEnd,
     onConnection: (event) => {
       if (event !== "closed") metrics.handshakes.at(event === "failed" ? "failed" : "ok").add(1);
       metrics.connections.at().add(event === "opened" ? 1 : event === "closed" ? -1 : 0);
     },
-  });
-  if (options.rest === undefined) return { grpc, rest: undefined };
+  };
+  const opened: { close(graceMs: number): Promise<void> }[] = [];
+  const keep = <Listener extends (typeof opened)[number]>(listener: Listener): Listener => {
+    opened.push(listener);
+    return listener;
+  };
   try {
+    const grpc = keep(await startUnaryServer({ ...common, listen: { host, port } }));
+    const socket =
+      socketPath === undefined ? undefined : keep(await startUnaryServer({ ...common, listen: { socketPath } }));
+    if (options.rest === undefined) return { grpc, socket, rest: undefined };
     const tls = options.insecureRest === true ? undefined : options.tls;
-    const rest = await startRestServer(context, {
-      ...options.rest,
-      tls,
-      limits,
-      budget,
-      mayCall: mayCall ?? (() => true),
-    });
-    return { grpc, rest };
+    const own = { ...options.rest, tls, limits, budget, mayCall: mayCall ?? (() => true), onCallEnd, tracer };
+    return { grpc, socket, rest: await startRestServer(context, own) };
   } catch (error) {
-    await grpc.close(0);
+    await Promise.all(opened.map((listener) => listener.close(0)));
     throw error;
   }
 }
@@ -211,26 +241,33 @@ function refuseSilentPlaintext(options: ModelServerOptions): void {
 }
 
 function managerOf({ registry, metrics }: ServingContext, options: ModelServerOptions): ModelManager {
-  const { engine, folders, batching, warmup = DEFAULT_WARMUP } = options;
+  const { engine, folders, batching: choice, warmup = DEFAULT_WARMUP, onLifecycle: report = () => undefined } = options;
   return new ModelManager({
     registry,
-    load: async (model, _version, files, path) => {
+    source: folders?.source ?? anySource(),
+    load: async (model, version, files, path) => {
       const servable = await prepareServable(engine, files, path, warmup, metrics);
-      return batching === undefined ? servable : new BatchingServable(servable, model, batching, metrics);
+      if (choice === undefined) return servable;
+      const onVerdict = (verdict: BatchingVerdict): void =>
+        report({ event: "batching_measured", model, version, ...verdict });
+      return await batched(servable, { model, files, choice, metrics, onVerdict }).catch(async (error: unknown) => {
+        await servable.close();
+        throw error;
+      });
     },
     retries: folders?.retries ?? { maxRetries: 0, intervalMs: 0 },
     pollMs: folders?.pollMs ?? 0,
     allowLabelsForUnavailable: folders?.allowLabelsForUnavailable ?? false,
-    report: options.onLifecycle ?? (() => undefined),
+    report,
   });
 }
 
-function methodsOf(
+function servicesOf(
   context: ServingContext,
   manager: ModelManager,
   isServing: () => boolean,
   options: ModelServerOptions,
-): ReadonlyMap<string, UnaryHandler> {
+): Services {
   const { registry, metrics } = context;
   const maxTensorBytes = 4 * (options.limits?.maxMessageBytes ?? DEFAULT_LIMITS.maxMessageBytes);
   const predict = predictHandler(context, { outputEncoding: options.outputEncoding ?? "values", maxTensorBytes });
@@ -244,8 +281,17 @@ function methodsOf(
     ["/tensorflow.serving.ModelService/GetModelStatus", modelStatusHandler(registry)],
     ["/tensorflow.serving.ModelService/HandleReloadConfigRequest", reloadConfigHandler(apply, metrics.registry)],
   ]);
-  if (options.hasHealthService ?? true) methods.set("/grpc.health.v1.Health/Check", healthHandler(isServing));
-  return methods;
+  const streams = new Map<string, StreamHandler>();
+  if (options.hasHealthService ?? true) {
+    methods.set("/grpc.health.v1.Health/Check", healthHandler(isServing));
+    streams.set("/grpc.health.v1.Health/Watch", watchHealthHandler(isServing));
+  }
+  if (options.hasReflection === true) {
+    for (const version of ["v1", "v1alpha"]) {
+      streams.set(`/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`, reflectionHandler());
+    }
+  }
+  return { methods, streams };
 }
 
 async function loadAll(manager: ModelManager, { models, folders }: ModelServerOptions): Promise<void> {

@@ -57,11 +57,11 @@ test("mutual TLS answers a client with a certificate and cuts off one without", 
   const known = new GrpcJsClient(server.address.port, credentials.createSsl(ca, Buffer.from(key), Buffer.from(cert)));
   assert.equal((await predictOnce(known)).code, "OK");
   const unknown = new GrpcJsClient(server.address.port, credentials.createSsl(ca));
-  assert.equal((await predictOnce(unknown, { deadline: Date.now() + 3000 })).code, "UNAVAILABLE");
+  assert.equal((await predictOnce(unknown, { deadline: Date.now() + 60_000 })).code, "UNAVAILABLE");
   const foreign = testCertificates().client;
   const foreignCredentials = credentials.createSsl(ca, Buffer.from(foreign.key), Buffer.from(foreign.cert));
   const stranger = new GrpcJsClient(server.address.port, foreignCredentials);
-  assert.equal((await predictOnce(stranger, { deadline: Date.now() + 3000 })).code, "UNAVAILABLE");
+  assert.equal((await predictOnce(stranger, { deadline: Date.now() + 60_000 })).code, "UNAVAILABLE");
   for (const client of [known, unknown, stranger]) client.close();
   await server.close();
 });
@@ -109,7 +109,7 @@ test("a deadline that passes is answered, and the call's end is told", async () 
     ...base,
     insecure: true,
     engine: elementwiseEngine(500),
-    onCallEnd: (path, status) => ended.push(`${path} ${status}`),
+    onCallEnd: ({ path, status }) => ended.push(`${path} ${status}`),
   });
   const client = new GrpcJsClient(server.address.port, credentials.createInsecure());
   const { code } = await predictOnce(client, { deadline: Date.now() + 100 });
@@ -120,10 +120,15 @@ test("a deadline that passes is answered, and the call's end is told", async () 
 });
 
 test("closing lets a running call end and takes no new connection", async () => {
-  const server = await startModelServer({ ...base, insecure: true, engine: elementwiseEngine(300) });
+  const begun = Promise.withResolvers<void>();
+  const server = await startModelServer({
+    ...base,
+    insecure: true,
+    engine: elementwiseEngine(300, () => begun.resolve()),
+  });
   const client = new GrpcJsClient(server.address.port, credentials.createInsecure());
   const running = predictOnce(client);
-  await new Promise((resolve) => setTimeout(resolve, 150));
+  await begun.promise;
   const closed = server.close();
   assert.equal((await running).code, "OK");
   await closed;

@@ -23,7 +23,7 @@ export class GrpcMessageAssembler {
   #prefixFilled = 0;
   #length = 0;
   #filled = 0;
-  #bytes = new Uint8Array(0);
+  #bytes: Uint8Array = new Uint8Array(0);
 
   constructor(maxMessageBytes: number) {
     this.#maxMessageBytes = maxMessageBytes;

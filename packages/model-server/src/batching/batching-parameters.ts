@@ -18,6 +18,8 @@ export interface BatchingOptions {
   readonly allowedSizes: readonly number[];
   /** Whether a larger request is split; otherwise it is refused. */
   readonly splitsLarge: boolean;
+  /** Whether requests of one rank share a batch, whose inputs are filled up to the largest shape in it. */
+  readonly padsInputs: boolean;
   /** Names the queue in metrics. */
   readonly poolName: string;
 }
@@ -31,20 +33,15 @@ export function defaultBatching(): BatchingOptions {
     threads: availableParallelism(),
     allowedSizes: [],
     splitsLarge: false,
+    padsInputs: false,
     poolName: "batch_threads",
   };
 }
 
-/** Reads a `--batching_parameters_file`. Throws INVALID_ARGUMENT, UNIMPLEMENTED for padding of unequal shapes. */
+/** Reads a `--batching_parameters_file`. Throws INVALID_ARGUMENT. */
 export function readBatchingParameters(text: string): BatchingOptions {
   const parameters = parse(text);
   const defaults = defaultBatching();
-  if (parameters.padVariableLengthInputs) {
-    throw callError(
-      "UNIMPLEMENTED",
-      "pad_variable_length_inputs is not supported: requests of one shape share a batch.",
-    );
-  }
   const options: BatchingOptions = {
     maxBatchSize: positive("max_batch_size", parameters.maxBatchSize, defaults.maxBatchSize),
     timeoutMs: Number(parameters.batchTimeoutMicros ?? 0n) / 1000,
@@ -52,6 +49,7 @@ export function readBatchingParameters(text: string): BatchingOptions {
     threads: positive("num_batch_threads", parameters.numBatchThreads, defaults.threads),
     allowedSizes: parameters.allowedBatchSizes.map(Number),
     splitsLarge: parameters.enableLargeBatchSplitting ?? false,
+    padsInputs: parameters.padVariableLengthInputs,
     poolName: parameters.threadPoolName ?? defaults.poolName,
   };
   if (options.timeoutMs < 0) throw callError("INVALID_ARGUMENT", "batch_timeout_micros must be non-negative");

@@ -3,12 +3,15 @@ import type { RunRequest, Servable, SignatureInfo } from "../engine/engine.ts";
 import { callError } from "../errors.ts";
 import type { ServingMetrics } from "../metrics/serving-metrics.ts";
 import type { BatchingOptions } from "./batching-parameters.ts";
-import { joinRows, sliceRows } from "./rows.ts";
+import { currentSpan, type Span } from "../tracing/span.ts";
+import { joinRows, paddedAlike, sliceRows } from "./rows.ts";
 
 interface Task {
   readonly request: RunRequest;
   readonly rows: number;
   readonly enqueuedAt: number;
+  /** Its time in the queue, where the request is traced. */
+  readonly waiting: Span | undefined;
   readonly resolve: (outputs: Map<string, Tensor>) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -21,7 +24,7 @@ interface Queue {
 
 /**
  * Puts requests of one signature, output filter, dtypes and shape into batches (TensorFlow Serving's batching_session.cc). There the
- * shape is not part of the key, and one odd request fails all that share its batch.
+ * shape is not part of the key, and one odd request fails all that share its batch. With padding the rank stands for the shape.
  */
 export class BatchingServable implements Servable {
   readonly signatures: ReadonlyMap<string, SignatureInfo>;
@@ -75,14 +78,15 @@ export class BatchingServable implements Servable {
 
   async #enqueue(request: RunRequest, rows: number): Promise<Map<string, Tensor>> {
     const { maxBatchSize, maxEnqueuedBatches, timeoutMs } = this.#options;
-    const key = keyOf(request);
+    const key = keyOf(request, this.#options.padsInputs);
     const queue = this.#queues.get(key) ?? { tasks: [], rows: 0, timer: undefined };
     if (queue.rows + rows > maxBatchSize * maxEnqueuedBatches) {
       throw callError("UNAVAILABLE", "The batch scheduling queue to which this task was submitted is full");
     }
     this.#queues.set(key, queue);
+    const waiting = currentSpan()?.child("batch.wait");
     const result = new Promise<Map<string, Tensor>>((resolve, reject) => {
-      queue.tasks.push({ request, rows, enqueuedAt: performance.now(), resolve, reject });
+      queue.tasks.push({ request, rows, enqueuedAt: performance.now(), waiting, resolve, reject });
     });
     queue.rows += rows;
     if (queue.rows >= maxBatchSize) this.#schedule();
@@ -169,7 +173,10 @@ export class BatchingServable implements Servable {
     const now = performance.now();
     const rows = batch.reduce((sum, task) => sum + task.rows, 0);
     const queuing = this.#metrics.batchQueuing.at(this.#options.poolName);
-    for (const { enqueuedAt } of batch) queuing.observe((now - enqueuedAt) * 1000);
+    for (const { enqueuedAt, waiting } of batch) {
+      queuing.observe((now - enqueuedAt) * 1000);
+      waiting?.end();
+    }
     this.#metrics.batchRuns.at().add(1);
     this.#metrics.batchSize.at(this.#model).observe(rows);
     const padded = this.#options.allowedSizes.find((size) => size >= rows) ?? rows;
@@ -210,8 +217,12 @@ function rowsOf(inputs: ReadonlyMap<string, Tensor>): number {
   return rows;
 }
 
-function keyOf({ signature, outputs, inputs }: RunRequest): string {
-  const shapes = [...inputs].map(([alias, { dtype, shape }]) => [alias, dtype, shape.slice(1)]);
+function keyOf({ signature, outputs, inputs }: RunRequest, padsInputs: boolean): string {
+  const shapes = [...inputs].map(([alias, { dtype, shape }]) => [
+    alias,
+    dtype,
+    padsInputs ? shape.length : shape.slice(1),
+  ]);
   return JSON.stringify([signature, outputs.toSorted(), shapes]);
 }
 
@@ -227,7 +238,7 @@ function requestOf(batch: readonly Task[], missing: number): RunRequest {
     const parts = batch.flatMap(({ request }) => request.inputs.get(alias) ?? []);
     const filler = last.request.inputs.get(alias);
     if (filler !== undefined) for (let row = 0; row < missing; row++) parts.push(sliceRows(filler, 0, 1));
-    inputs.set(alias, joinRows(parts));
+    inputs.set(alias, joinRows(paddedAlike(parts)));
   }
   return { signature, outputs, inputs };
 }

@@ -5,6 +5,8 @@ import type { RunRequest, Servable } from "../engine/engine.ts";
 import { ModelServerError } from "../errors.ts";
 import { ServingMetrics } from "../metrics/serving-metrics.ts";
 import { elementwiseEngine } from "../testing/elementwise-engine.ts";
+import { measureBatching } from "./auto-batching.ts";
+import { batched } from "./batched.ts";
 import { type BatchingOptions, defaultBatching, readBatchingParameters } from "./batching-parameters.ts";
 import { BatchingServable } from "./batching-servable.ts";
 
@@ -111,5 +113,69 @@ test("a batching parameters file is read, and what cannot work is refused", () =
   ]) {
     assert.throws(() => readBatchingParameters(bad), hasCode("INVALID_ARGUMENT"));
   }
-  assert.throws(() => readBatchingParameters("pad_variable_length_inputs: true"), hasCode("UNIMPLEMENTED"));
+});
+
+test("padding lets requests of one rank share a batch, each filled with its own first element", async () => {
+  const seen: Tensor[] = [];
+  const echo = async ({ inputs }: RunRequest) => {
+    const tensor = inputs.get("x") as Tensor;
+    seen.push(tensor);
+    return new Map([["y", tensor]]);
+  };
+  const padsInputs = readBatchingParameters("pad_variable_length_inputs: true").padsInputs;
+  const { servable } = await batching({ maxBatchSize: 2, timeoutMs: 1000, padsInputs }, { run: echo });
+  const small: Tensor = { dtype: "float", shape: [1, 2, 1], data: Float32Array.of(1, 2) };
+  const large: Tensor = { dtype: "float", shape: [1, 1, 3], data: Float32Array.of(7, 8, 9) };
+  const results = await Promise.all([servable.run(request(small)), servable.run(request(large))]);
+  assert.deepEqual(seen[0]?.shape, [2, 2, 3]);
+  assert.deepEqual(results.map(values), [
+    [1, 1, 1, 2, 1, 1],
+    [7, 8, 9, 7, 7, 7],
+  ]);
+});
+
+test("the automatic mode batches a model that gains by it, and leaves alone one that does not or whose answers change", async () => {
+  const inner = await elementwiseEngine().load(new Map());
+  const measure = (costMs: (rows: number) => number) => {
+    let clockMs = 0;
+    const costing: Servable = {
+      ...inner,
+      run: (one) => {
+        clockMs += costMs(one.inputs.get("x")?.shape[0] ?? 0);
+        return inner.run(one);
+      },
+    };
+    return measureBatching(costing, () => clockMs);
+  };
+  const { maxBatchSize, gain } = await measure(() => 20);
+  assert.deepEqual([maxBatchSize, gain], [32, 32]);
+  assert.equal((await measure((rows) => (rows <= 8 ? 20 : 20 * rows))).maxBatchSize, 8);
+  assert.equal((await measure((rows) => 20 * rows)).maxBatchSize, 1);
+  const changing: Servable = {
+    ...inner,
+    run: async (one) => {
+      const outputs = await inner.run(one);
+      const [rows = 0] = one.inputs.get("x")?.shape ?? [];
+      for (const { data } of outputs.values()) (data as Float32Array)[0] = rows;
+      return outputs;
+    },
+  };
+  const verdict = await measureBatching(changing);
+  assert.equal(verdict.maxBatchSize, 1);
+  assert.match(verdict.why, /bit for bit/);
+});
+
+test("parameters in a version's folder count more than those of the server, and bad ones fail the load", async () => {
+  const servable = await elementwiseEngine().load(new Map());
+  const load = (text: string) =>
+    batched(servable, {
+      model: "m",
+      files: new Map([["batching_params.pbtxt", new TextEncoder().encode(text)]]),
+      choice: { parameters: defaultBatching(), isPerModel: true },
+      metrics: new ServingMetrics(),
+      onVerdict: () => undefined,
+    });
+  const small = await load("max_batch_size { value: 2 }");
+  await assert.rejects(small.run(request(x(1, 2, 3))), hasCode("INVALID_ARGUMENT"));
+  await assert.rejects(load("max_batch_size { value: 0 }"), hasCode("INVALID_ARGUMENT"));
 });

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { BatchingVerdict } from "../batching/auto-batching.ts";
 import type { Servable } from "../engine/engine.ts";
 import type { ModelRegistry } from "../serving/registry.ts";
 
@@ -25,7 +26,8 @@ export type LifecycleEvent =
       readonly error: Error;
       readonly isFinal: boolean;
     }
-  | { readonly event: "base_path_missing" | "no_versions"; readonly model: string; readonly path: string };
+  | { readonly event: "base_path_missing" | "no_versions"; readonly model: string; readonly path: string }
+  | ({ readonly event: "batching_measured"; readonly model: string; readonly version: bigint } & BatchingVerdict);
 
 type Action =
   { readonly kind: "load"; readonly candidate: Candidate } | { readonly kind: "unload"; readonly version: bigint };

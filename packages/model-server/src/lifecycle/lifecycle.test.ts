@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Servable } from "../engine/engine.ts";
 import { ModelServerError } from "../errors.ts";
 import { ModelRegistry } from "../serving/registry.ts";
+import { directorySource } from "../sources/directory.ts";
 import { elementwiseEngine } from "../testing/elementwise-engine.ts";
 import type { LifecycleEvent } from "./aspired-model.ts";
 import { LATEST_VERSION, type ServedModel, type VersionPolicy } from "./model-config.ts";
@@ -31,6 +32,7 @@ async function bed(context: TestContext, options: Partial<ModelManagerOptions> =
   const engine = elementwiseEngine();
   const manager = new ModelManager({
     registry,
+    source: directorySource,
     load: async (_model, version, files): Promise<Servable> => {
       const servable = await engine.load(files);
       trace.push(`+${version}`);
@@ -99,7 +101,7 @@ test("folders are followed without a new configuration", async (context) => {
   await put("1");
   await manager.apply([served()]);
   await put("2");
-  for (let turn = 0; turn < 200 && registry.stateOf("m", 2n) !== "AVAILABLE"; turn++) await sleep(10);
+  for (let turn = 0; turn < 4000 && registry.stateOf("m", 2n) !== "AVAILABLE"; turn++) await sleep(10);
   assert.equal(registry.acquire({ name: "m", signatureName: "" }).version, 2n);
 });
 
@@ -113,7 +115,7 @@ test("a base path that goes away changes nothing, an empty one unloads everythin
   assert.equal(events.at(-1)?.event, "base_path_missing");
   await mkdir(base);
   await manager.poll();
-  for (let turn = 0; turn < 100 && registry.stateOf("m", 1n) !== "END"; turn++) await sleep(5);
+  for (let turn = 0; turn < 4000 && registry.stateOf("m", 1n) !== "END"; turn++) await sleep(5);
   assert.deepEqual(states(registry), ["1 END"]);
 });
 
@@ -159,10 +161,10 @@ test("a model that is no longer configured is unloaded, and waits for calls that
   await manager.apply([served()]);
   const handle = registry.acquire({ name: "m", signatureName: "" });
   await manager.apply([]);
-  for (let turn = 0; turn < 100 && registry.stateOf("m", 1n) === "AVAILABLE"; turn++) await sleep(5);
+  for (let turn = 0; turn < 4000 && registry.stateOf("m", 1n) === "AVAILABLE"; turn++) await sleep(5);
   assert.deepEqual([states(registry), trace], [["1 UNLOADING"], ["+1"]]);
   handle.release();
-  for (let turn = 0; turn < 100 && registry.stateOf("m", 1n) !== "END"; turn++) await sleep(5);
+  for (let turn = 0; turn < 4000 && registry.stateOf("m", 1n) !== "END"; turn++) await sleep(5);
   assert.deepEqual([states(registry), trace], [["1 END"], ["+1", "-1"]]);
 });
 

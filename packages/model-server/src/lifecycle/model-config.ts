@@ -15,7 +15,7 @@ export type VersionPolicy =
   | { readonly kind: "all" }
   | { readonly kind: "specific"; readonly versions: readonly bigint[] };
 
-/** A model, and the folder that holds a folder for each of its versions. */
+/** A model, and the folder or URL below which there is a folder for each of its versions. */
 export interface ServedModel {
   readonly name: string;
   readonly basePath: string;
@@ -24,6 +24,9 @@ export interface ServedModel {
 }
 
 export const LATEST_VERSION: VersionPolicy = { kind: "latest", count: 1 };
+
+/** A folder, or a place in an object store. */
+const BASE_PATH = /^(?:\/|(?:s3|gs|https?):\/\/)/;
 
 /** Reads a model config file (`--model_config_file`). Throws INVALID_ARGUMENT. */
 export function readModelConfigText(text: string): ServedModel[] {
@@ -58,7 +61,7 @@ function servedModel(config: ModelConfig): ServedModel {
   if (!isTensorFlow) {
     throw callError("INVALID_ARGUMENT", `Expected model ${name} to have the model_platform "tensorflow".`);
   }
-  if (!basePath.startsWith("/")) {
+  if (!BASE_PATH.test(basePath)) {
     throw callError(
       "INVALID_ARGUMENT",
       `Expected model ${name} to have an absolute path or URI; got base_path()=${basePath}`,

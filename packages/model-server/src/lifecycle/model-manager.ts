@@ -2,8 +2,8 @@ import type { ModelFiles } from "@cloister/saved-model";
 import type { Servable } from "../engine/engine.ts";
 import { callError } from "../errors.ts";
 import type { ModelRegistry } from "../serving/registry.ts";
+import { type ModelSource, withoutQuery } from "../sources/model-source.ts";
 import { AspiredModel, type Candidate, type LifecycleEvent, type LoadRetries } from "./aspired-model.ts";
-import { listVersions, readVersion } from "./directory.ts";
 import { chooseVersions, type ServedModel } from "./model-config.ts";
 
 /** A version whose files are in memory already, for example opened from a sealed bundle. */
@@ -15,6 +15,7 @@ export interface VersionInMemory {
 
 export interface ModelManagerOptions {
   readonly registry: ModelRegistry;
+  readonly source: ModelSource;
   /** Turns files into something that answers, warm-up included. `path` names the version in metrics. */
   readonly load: (model: string, version: bigint, files: ModelFiles, path: string) => Promise<Servable>;
   readonly retries: LoadRetries;
@@ -70,10 +71,12 @@ export class ModelManager {
 
   /** Looks at every base path once. */
   poll(): Promise<void> {
-    this.#polling = this.#polling.then(async () => {
+    const looked = this.#polling.then(async () => {
       for (const model of this.#served) await this.#follow(model);
     });
-    return this.#polling;
+    // Whoever asked hears of an error; the next look begins all the same.
+    this.#polling = looked.catch(() => undefined);
+    return looked;
   }
 
   /** Stops polling and retrying. What is loaded stays. */
@@ -94,19 +97,21 @@ export class ModelManager {
   }
 
   async #follow({ name, basePath, policy }: ServedModel): Promise<void> {
-    const present = await listVersions(basePath);
+    const { source, report } = this.#options;
+    const present = await source.listVersions(basePath);
     // A base path that is away may come back (a mount): what is loaded stays. An empty one means that nothing is wanted.
     if (this.#isClosed) return;
     if (present === undefined) {
-      this.#options.report({ event: "base_path_missing", model: name, path: basePath });
+      report({ event: "base_path_missing", model: name, path: withoutQuery(basePath) });
       this.#model(name);
       return;
     }
-    if (present.size === 0) this.#options.report({ event: "no_versions", model: name, path: basePath });
+    if (present.size === 0) report({ event: "no_versions", model: name, path: withoutQuery(basePath) });
     this.#model(name).aspire(
       chooseVersions(present.keys(), policy).map((version) => {
-        const path = present.get(version) ?? "";
-        const load = async (): Promise<Servable> => this.#options.load(name, version, await readVersion(path), path);
+        const place = present.get(version) ?? "";
+        const load = async (): Promise<Servable> =>
+          this.#options.load(name, version, await source.readVersion(place), withoutQuery(place));
         return { version, load };
       }),
     );

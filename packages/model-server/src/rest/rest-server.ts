@@ -6,6 +6,9 @@ import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { callError } from "../errors.ts";
 import type { BufferBudget, RpcLimits } from "../rpc/limits.ts";
+import type { EndedCall } from "../rpc/unary-call.ts";
+import { withSpan } from "../tracing/span.ts";
+import type { Tracer } from "../tracing/tracer.ts";
 import { type ModelServerTls, serverTlsOptions } from "../rpc/tls.ts";
 import type { ServingContext } from "../serving/context.ts";
 import { answerRest, errorResponse, type RestResponse } from "./rest-handler.ts";
@@ -32,6 +35,9 @@ export interface RestServerOptions extends RestOptions {
   readonly tls: ModelServerTls | undefined;
   readonly limits: RpcLimits;
   readonly budget: BufferBudget;
+  /** Told about every ended call. */
+  readonly onCallEnd?: ((call: EndedCall) => void) | undefined;
+  readonly tracer?: Tracer | undefined;
   /** Whether the client of this connection may call; see `ClientAllowList`. */
   readonly mayCall: (socket: TLSSocket | undefined) => boolean;
 }
@@ -80,12 +86,31 @@ async function respond(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
+  const startedAt = performance.now();
+  const method = request.method ?? "";
+  const path = pathOf(request);
+  const span = options.tracer?.begin(`${method} ${path}`, request.headers["traceparent"], {
+    "http.request.method": method,
+    "url.path": path,
+  });
   const abort = new AbortController();
   response.on("close", () => abort.abort());
+  const received = { bytes: 0 };
   const answer = await withTimeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS, abort, () =>
-    answerOf(context, options, request, abort.signal),
+    withSpan(span, () => answerOf(context, options, request, received, abort.signal)),
   );
   const body = Buffer.from(answer.body);
+  span?.end(answer.status < 400 ? undefined : String(answer.status));
+  options.onCallEnd?.({
+    api: "rest",
+    method,
+    path,
+    status: answer.status,
+    durationMs: performance.now() - startedAt,
+    requestBytes: received.bytes,
+    responseBytes: body.length,
+    ...(span !== undefined && { traceId: span.traceId }),
+  });
   response.writeHead(answer.status, {
     "content-type": answer.contentType,
     "content-length": body.length,
@@ -104,10 +129,11 @@ async function answerOf(
   context: ServingContext,
   options: RestServerOptions,
   request: IncomingMessage,
+  received: { bytes: number },
   signal: AbortSignal,
 ): Promise<RestResponse> {
   const method = request.method ?? "";
-  const path = (request.url ?? "").split("?", 1)[0] ?? "";
+  const path = pathOf(request);
   const socket = options.tls === undefined ? undefined : (request.socket as TLSSocket);
   if (!options.mayCall(socket)) {
     return errorResponse(
@@ -121,12 +147,17 @@ async function answerOf(
   let heldBytes = 0;
   try {
     const body = await readBody(request, options, (bytes) => (heldBytes += bytes));
+    received.bytes = body.length;
     return await answerRest(context, { method, path, body, signal });
   } catch (error) {
     return errorResponse(error);
   } finally {
     options.budget.giveBack(heldBytes);
   }
+}
+
+function pathOf({ url = "" }: IncomingMessage): string {
+  return url.split("?", 1)[0] ?? "";
 }
 
 function preflight(request: IncomingMessage): RestResponse {

@@ -11,6 +11,8 @@ import {
 } from "@cloister/encoding/grpc";
 import { type GrpcMessage, GrpcMessageAssembler } from "@cloister/encoding/grpc-message-assembler";
 import { callError, ModelServerError } from "../errors.ts";
+import { type Span, withSpan } from "../tracing/span.ts";
+import type { Tracer } from "../tracing/tracer.ts";
 import type { BufferBudget, RpcLimits } from "./limits.ts";
 
 /**
@@ -26,12 +28,29 @@ export interface CallEnvironment {
   /** Sent with each answer: FIXED_HEADERS and the server's own, put together once. */
   readonly headers: Readonly<Record<string, string | number>>;
   /** Told about every ended call. */
-  readonly onEnd?: ((path: string, status: GrpcStatusName, durationMs: number) => void) | undefined;
+  readonly onEnd?: ((call: EndedCall) => void) | undefined;
+  readonly tracer?: Tracer | undefined;
+  /** Fires when the server stops taking calls. */
+  readonly draining: AbortSignal;
+}
+
+/** What is told about a call: nothing of its content. */
+export interface EndedCall {
+  readonly api: "grpc" | "rest";
+  readonly method: string;
+  /** Without its query. */
+  readonly path: string;
+  /** A gRPC status, or an HTTP one. */
+  readonly status: GrpcStatusName | number;
+  readonly durationMs: number;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  readonly traceId?: string;
 }
 
 const inflate = promisify(gunzip);
 /** Largest delay that a timer holds; a longer deadline is none. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+export const MAX_TIMER_MS = 2 ** 31 - 1;
 /** TensorFlow Serving cuts longer status texts. */
 const MAX_STATUS_BYTES = 1024;
 
@@ -58,6 +77,9 @@ export class UnaryCall {
   readonly #abort = new AbortController();
   readonly #startedAt = performance.now();
   #heldBytes = 0;
+  #requestBytes = 0;
+  #responseBytes = 0;
+  #span: Span | undefined;
   #deadline: NodeJS.Timeout | undefined;
   #isAnswered = false;
 
@@ -73,6 +95,9 @@ export class UnaryCall {
     this.#stream.on("error", () => undefined);
     this.#stream.on("close", () => this.#close());
     this.#stream.setTimeout(this.#environment.limits.idleStreamMs, () => this.#stream.close(constants.NGHTTP2_CANCEL));
+    this.#span = this.#environment.tracer?.begin(this.#path.slice(1), headers["traceparent"], {
+      "rpc.system": "grpc",
+    });
     try {
       this.#startDeadline(headers["grpc-timeout"]);
       const decode = decoderOf(headers["grpc-encoding"], this.#environment.limits.maxMessageBytes);
@@ -88,6 +113,7 @@ export class UnaryCall {
       if (this.#isAnswered) return;
       try {
         this.#hold(chunk.length);
+        this.#requestBytes += chunk.length;
         this.#assembler.push(chunk);
       } catch (error) {
         this.#fail(error);
@@ -100,7 +126,7 @@ export class UnaryCall {
 
   async #run(decode: (message: GrpcMessage) => Promise<Uint8Array> | Uint8Array, handler: UnaryHandler): Promise<void> {
     const request = await decode(this.#assembler.finish());
-    this.#succeed(await handler(request, this.#abort.signal));
+    this.#succeed(await withSpan(this.#span, () => handler(request, this.#abort.signal)));
   }
 
   #startDeadline(header: string | string[] | undefined): void {
@@ -120,6 +146,7 @@ export class UnaryCall {
   #succeed(frame: Uint8Array): void {
     if (this.#isAnswered || this.#stream.closed) return;
     this.#hold(frame.length);
+    this.#responseBytes = frame.length;
     this.#markAnswered("OK");
     writeGrpcPrefix(frame);
     this.#stream.on("wantTrailers", sendOk);
@@ -147,7 +174,17 @@ export class UnaryCall {
     this.#isAnswered = true;
     clearTimeout(this.#deadline);
     if (status !== "OK") this.#abort.abort();
-    this.#environment.onEnd?.(this.#path, status, performance.now() - this.#startedAt);
+    this.#span?.end(status === "OK" ? undefined : status);
+    this.#environment.onEnd?.({
+      api: "grpc",
+      method: "POST",
+      path: this.#path,
+      status,
+      durationMs: performance.now() - this.#startedAt,
+      requestBytes: this.#requestBytes,
+      responseBytes: this.#responseBytes,
+      ...(this.#span !== undefined && { traceId: this.#span.traceId }),
+    });
   }
 
   #close(): void {
@@ -182,7 +219,8 @@ async function gunzipped(bytes: Uint8Array, maxMessageBytes: number): Promise<Ui
   }
 }
 
-function statusOf(error: unknown): { code: Exclude<GrpcStatusName, "OK">; text: string } {
+/** The status and text of a failed call. */
+export function statusOf(error: unknown): { code: Exclude<GrpcStatusName, "OK">; text: string } {
   if (error instanceof ModelServerError && error.code in GRPC_STATUS) {
     return { code: error.code as Exclude<GrpcStatusName, "OK">, text: error.explanation.what };
   }

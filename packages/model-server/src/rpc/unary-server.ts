@@ -12,13 +12,16 @@ import {
 } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import type { GrpcStatusName } from "@cloister/encoding/grpc";
 import { callError } from "../errors.ts";
 import { answerWithEvidence, attestedTlsOptions } from "../evidence/attested-connections.ts";
 import type { EvidenceSource } from "../evidence/evidence.ts";
 import { BufferBudget, DEFAULT_LIMITS, type RpcLimits } from "./limits.ts";
 import { type ModelServerTls, serverTlsOptions } from "./tls.ts";
-import { type CallEnvironment, FIXED_HEADERS, UnaryCall, type UnaryHandler } from "./unary-call.ts";
+import type { Tracer } from "../tracing/tracer.ts";
+import { careFor, type ConnectionCare } from "./connection-care.ts";
+import { removeStaleSocket } from "./stale-socket.ts";
+import { answerStream, type StreamHandler } from "./streaming-call.ts";
+import { type CallEnvironment, type EndedCall, FIXED_HEADERS, UnaryCall, type UnaryHandler } from "./unary-call.ts";
 
 const MIB = 1024 * 1024;
 /** A 602 kB tensor fits without waiting for the peer: 64 KiB windows would cost a round trip for each 64 KiB. */
@@ -35,19 +38,23 @@ const RESETS_PER_SECOND = 50;
 const RESET_BURST = 1000;
 
 export interface UnaryServerOptions {
-  readonly host: string;
-  /** 0: any free port. */
-  readonly port: number;
+  /** Where it listens; port 0: any free one. */
+  readonly listen: { readonly host: string; readonly port: number } | { readonly socketPath: string };
   /** `undefined` is plaintext: the caller has made sure that it is wanted. */
   readonly tls: ModelServerTls | undefined;
   /** Evidence for clients that ask for it when they connect. */
   readonly evidence?: EvidenceSource | undefined;
   /** Path (`/package.Service/Method`) to handler. */
   readonly methods: ReadonlyMap<string, UnaryHandler>;
+  /** Methods whose answer, or request too, is a stream. */
+  readonly streams?: ReadonlyMap<string, StreamHandler> | undefined;
+  /** What becomes of connections that are old or silent. */
+  readonly connectionCare?: ConnectionCare | undefined;
   /** Headers of every answer. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly limits?: Partial<RpcLimits> | undefined;
-  readonly onCallEnd?: ((path: string, status: GrpcStatusName, durationMs: number) => void) | undefined;
+  readonly onCallEnd?: ((call: EndedCall) => void) | undefined;
+  readonly tracer?: Tracer | undefined;
   /** Shared with other listeners of the same server; one of its own where it is absent. */
   readonly budget?: BufferBudget;
   /** Whether the client of a connection may call; where it may not, calls end with PERMISSION_DENIED. */
@@ -58,7 +65,7 @@ export interface UnaryServerOptions {
 /** `opened` after the handshake; `failed` where there was none in time, or a bad one. */
 type ConnectionEvent = "opened" | "closed" | "failed";
 
-/** A listening gRPC server for unary calls. */
+/** A listening gRPC server. A Unix socket has its path for a host, and port 0. */
 export interface UnaryServer {
   readonly address: { readonly host: string; readonly port: number };
   /** Bytes that running calls hold. */
@@ -76,13 +83,17 @@ export interface UnaryServer {
 export async function startUnaryServer(options: UnaryServerOptions): Promise<UnaryServer> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const budget = options.budget ?? new BufferBudget(limits.maxBufferedBytes);
+  const draining = new AbortController();
   const environment: CallEnvironment = {
     limits,
     budget,
     headers: { ...FIXED_HEADERS, ...options.metadata },
     onEnd: options.onCallEnd,
+    tracer: options.tracer,
+    draining: draining.signal,
   };
-  const { methods, mayCall, onConnection } = options;
+  const { mayCall, onConnection, connectionCare } = options;
+  const handlers = handlersOf(options);
   const server = createHttp2Server(options, limits);
   server.on("tlsClientError", () => onConnection?.("failed"));
   const sessions = new Set<ServerHttp2Session>();
@@ -95,18 +106,22 @@ export async function startUnaryServer(options: UnaryServerOptions): Promise<Una
     });
     session.on("error", () => session.destroy());
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
+    if (connectionCare !== undefined) careFor(session, connectionCare);
   });
   server.on("stream", (stream, headers) => {
     const isAllowed = mayCall === undefined || mayCall(tlsSocketOf(stream.session));
-    accept(stream, headers, isAllowed ? methods.get(headers[":path"] ?? "") : refuseCaller, environment);
+    accept(stream, headers, isAllowed ? handlers.get(headers[":path"] ?? "") : REFUSE_CALLER, environment);
   });
-  const address = await listen(server, options.host, options.port);
+  const address = await listen(server, options.listen);
   return {
     address,
     get heldBytes() {
       return budget.heldBytes;
     },
-    close: (graceMs) => drain(server, sessions, graceMs),
+    close: (graceMs) => {
+      draining.abort();
+      return drain(server, sessions, graceMs);
+    },
     replaceTls: (next) => {
       const { key, cert, ca } = serverTlsOptions(next);
       if ("setSecureContext" in server) server.setSecureContext({ key, cert, ca, minVersion: "TLSv1.2" });
@@ -119,9 +134,25 @@ function tlsSocketOf(session: Http2Session | undefined): TLSSocket | undefined {
   return session?.encrypted === true ? (session.socket as TLSSocket) : undefined;
 }
 
+type Handler =
+  | { readonly kind: "unary"; readonly answer: UnaryHandler }
+  | { readonly kind: "stream"; readonly answer: StreamHandler };
+
+function handlersOf({ methods, streams }: UnaryServerOptions): ReadonlyMap<string, Handler> {
+  const handlers = new Map<string, Handler>();
+  for (const [path, answer] of methods) handlers.set(path, { kind: "unary", answer });
+  for (const [path, answer] of streams ?? []) handlers.set(path, { kind: "stream", answer });
+  return handlers;
+}
+
 /** What a client that may not call gets, whatever it calls. */
-const refuseCaller: UnaryHandler = () =>
-  Promise.reject(callError("PERMISSION_DENIED", "The client's certificate is not on the list of those who may call."));
+const REFUSE_CALLER: Handler = {
+  kind: "unary",
+  answer: () =>
+    Promise.reject(
+      callError("PERMISSION_DENIED", "The client's certificate is not on the list of those who may call."),
+    ),
+};
 
 function createHttp2Server({ tls, evidence }: UnaryServerOptions, limits: RpcLimits): Http2Server | Http2SecureServer {
   const options: ServerOptions & { streamResetRate: number; streamResetBurst: number } = {
@@ -162,7 +193,7 @@ function createTlsServer(
 function accept(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
-  handler: UnaryHandler | undefined,
+  handler: Handler | undefined,
   environment: CallEnvironment,
 ): void {
   const refusal = refusalOf(headers, environment.limits);
@@ -172,7 +203,11 @@ function accept(
     stream.close(constants.NGHTTP2_NO_ERROR);
     return;
   }
-  new UnaryCall(stream, headers[":path"] ?? "", environment).start(headers, handler);
+  if (handler?.kind === "stream") {
+    answerStream(stream, headers, handler.answer, environment).catch(() => stream.close());
+    return;
+  }
+  new UnaryCall(stream, headers[":path"] ?? "", environment).start(headers, handler?.answer);
 }
 
 /** The HTTP status for what is no gRPC call, or has more headers than the settings allow: nghttp2 only announces that limit. */
@@ -192,18 +227,19 @@ function refusalOf(headers: IncomingHttpHeaders, limits: RpcLimits): number | un
 
 async function listen(
   server: Http2Server | Http2SecureServer,
-  host: string,
-  port: number,
+  where: UnaryServerOptions["listen"],
 ): Promise<{ host: string; port: number }> {
+  if ("socketPath" in where) await removeStaleSocket(where.socketPath);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, host, () => {
+    server.listen("socketPath" in where ? { path: where.socketPath } : where, () => {
       server.off("error", reject);
       resolve();
     });
   });
   server.on("error", () => undefined);
-  return { host, port: (server.address() as AddressInfo).port };
+  if ("socketPath" in where) return { host: where.socketPath, port: 0 };
+  return { host: where.host, port: (server.address() as AddressInfo).port };
 }
 
 async function drain(

@@ -3,6 +3,7 @@ import type { Tensor } from "@cloister/encoding/tensor";
 import type { Servable, SignatureInfo } from "../engine/engine.ts";
 import { callError, type ModelServerError } from "../errors.ts";
 import type { ServingContext } from "./context.ts";
+import { noteModel } from "../tracing/span.ts";
 import { requireModel } from "./model-spec.ts";
 import { DEFAULT_SIGNATURE, METHOD, runSignature } from "./run-signature.ts";
 
@@ -31,6 +32,7 @@ export async function predict(context: ServingContext, call: PredictCall): Promi
     if (context.signatureMissing !== undefined && !handle.servable.signatures.has(signatureName)) {
       throw context.signatureMissing(signatureName);
     }
+    noteModel(handle);
     const startedAt = performance.now();
     const outputs = await predictOn(handle.servable, signatureName, call, context.checkMethodNames);
     const runtimeUs = (performance.now() - startedAt) * 1000;

@@ -1,7 +1,9 @@
+import { isCodedError } from "@cloister/encoding";
 import type { Tensor } from "@cloister/encoding/tensor";
 import type { RunRequest, Servable } from "../engine/engine.ts";
 import { EngineError, type EngineErrorCode } from "../engine/error.ts";
 import { callError } from "../errors.ts";
+import { inSpan } from "../tracing/span.ts";
 
 /** What an empty signature name means. */
 export const DEFAULT_SIGNATURE = "serving_default";
@@ -32,10 +34,14 @@ export async function runSignature(servable: Servable, request: RunRequest): Pro
   const reason = servable.unsupported.get(request.signature);
   if (reason !== undefined) throw callError("UNIMPLEMENTED", reason);
   try {
-    return await servable.run(request);
+    return await inSpan("engine.run", { "cloister.signature": request.signature }, () => servable.run(request), codeOf);
   } catch (cause) {
     if (!(cause instanceof EngineError)) throw cause;
     const { what, why } = cause.explanation;
     throw callError(ENGINE_STATUS[cause.code], `${what}: ${why}`, { cause });
   }
+}
+
+function codeOf(error: unknown): string {
+  return isCodedError(error) ? error.code : "INTERNAL";
 }

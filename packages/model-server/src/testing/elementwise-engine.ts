@@ -27,24 +27,25 @@ const SIGNATURES: ReadonlyMap<string, SignatureInfo> = new Map([
 /**
  * A real engine for tests, without native code: `serving_default` gives y = x / 2 + 2 and x squared, `add` sums two tensors,
  * `scaled` multiplies by `factor` (default 10), and the signatures of example-computation.ts parse tf.Examples.
- * Files named "fail" make the load fail. `delayMs` is how long each run takes.
+ * Files named "fail" make the load fail. `delayMs` is how long each run takes; `onRun` is told when one begins.
  */
-export function elementwiseEngine(delayMs = 0): Engine {
+export function elementwiseEngine(delayMs = 0, onRun: () => void = () => undefined): Engine {
   return {
     name: "elementwise",
     load: async (files) => {
       if (files.has("fail")) throw refused("LOAD_FAILED");
-      return servable(delayMs);
+      return servable(delayMs, onRun);
     },
   };
 }
 
-function servable(delayMs: number): Servable {
+function servable(delayMs: number, onRun: () => void): Servable {
   return {
     signatures: SIGNATURES,
     unsupported: new Map([["broken", "the op Nonsense is not supported"]]),
     close: async () => undefined,
     run: async (request) => {
+      onRun();
       if (delayMs > 0) await sleep(delayMs);
       return compute(request);
     },

@@ -27,7 +27,10 @@ export interface ServeFlags {
   readonly engineLanes: number;
   readonly engineQueue: number;
   readonly engineSpinning?: boolean;
-  readonly enable_batching: boolean;
+  readonly enable_batching: boolean | "auto";
+  readonly enable_per_model_batching_parameters: boolean;
+  readonly grpc_socket_path: string;
+  readonly grpc_channel_arguments: string;
   readonly batching_parameters_file: string;
   readonly saved_model_tags: string;
   readonly monitoring_config_file: string;
@@ -36,6 +39,16 @@ export interface ServeFlags {
   readonly enable_serialization_as_tensor_content: boolean;
   readonly insecure?: boolean;
   readonly insecureRest?: boolean;
+  readonly insecureStore?: boolean;
+  readonly storeEndpoint?: string;
+  readonly storeRegion?: string;
+  readonly sealKeys?: string;
+  readonly wrapKey?: string;
+  readonly ownerKey?: string;
+  readonly minimumGeneration?: number;
+  readonly reflection?: boolean;
+  readonly otlpEndpoint?: string;
+  readonly traceRatio: number;
   readonly allowClient?: readonly string[];
   readonly accessLog?: boolean;
   readonly json?: boolean;
@@ -46,10 +59,10 @@ export const NO_EFFECT = [
   "rest_api_num_threads",
   "num_load_threads",
   "num_unload_threads",
-  "grpc_channel_arguments",
   "grpc_max_threads",
   "flush_filesystem_caches",
   "remove_unused_fields_from_bundle_metagraph",
+  "platform_config_file",
   "tensorflow_session_config_file",
   "per_process_gpu_memory_fraction",
   "prefer_tflite_model",
@@ -64,6 +77,7 @@ export const NO_EFFECT = [
 ] as const;
 
 const seconds = wholeNumber(0, 1_000_000);
+const poll = (text: string): number => (text.startsWith("-") ? 0 : seconds(text));
 const count = wholeNumber(0, 1_000_000);
 const port = wholeNumber(0, 65_535);
 
@@ -73,14 +87,16 @@ export function serveOptions(): Command {
     .description("Serve TensorFlow models: the flags of tensorflow_model_server, over TLS.")
     .option("--host <address>", "address to listen on", "0.0.0.0")
     .option("--port <n>", "gRPC port; 0: any free one", port, 8500)
+    .option("--grpc_socket_path <path>", "Unix socket for gRPC, beside the port", "")
+    .option("--grpc_channel_arguments <list>", "key=value,...: ages, keepalive and sizes; others have no effect", "")
     .option("--rest_api_port <n>", "REST port; 0: no REST", port, 0)
     .option("--rest_api_timeout_in_ms <n>", "how long a REST answer may take", wholeNumber(1, 2 ** 31 - 1), 30_000)
     .option("--model_name <name>", "name of the model, without a config file", "default")
-    .option("--model_base_path <folder>", "folder with a folder for each version", "")
+    .option("--model_base_path <path>", "folder or URL (s3, gs, https) with a folder for each version", "")
     .option("--model_config_file <file>", "ModelServerConfig in protobuf text", "")
     .option("--model_config_file_poll_wait_seconds <n>", "how often to read it again; 0: never", seconds, 0)
     .option("--ssl_config_file <file>", "SSLConfig in protobuf text; read again when it changes", "")
-    .option("--file_system_poll_wait_seconds <n>", "how often to look for versions; 0: once", seconds, 1)
+    .option("--file_system_poll_wait_seconds <n>", "how often to look for versions; 0 or below: once", poll, 1)
     .option("--max_num_load_retries <n>", "further attempts at a load that failed", count, 5)
     .option("--load_retry_interval_micros <n>", "pause between them", wholeNumber(0, 1e12), 60_000_000)
     .option("--num_request_iterations_for_warmup <n>", "how often each warm-up record is sent", count, 0)
@@ -101,11 +117,31 @@ export function serveOptions(): Command {
     .option("--insecure", "gRPC without TLS, which tensorflow_model_server does unasked")
     .option("--insecure-rest", "REST without TLS")
     .option("--allow-client <name...>", "alternative names of client certificates that may call, such as DNS:name")
-    .option("--access-log", "tell about every gRPC call, without its content")
+    .option("--insecure-store", "take models from object stores over http")
+    .option("--store-endpoint <url>", "where s3:// leads, buckets in the path (default: Amazon S3)")
+    .option("--store-region <name>", "region of the store (default: us-east-1)")
+    .option("--seal-keys <folder>", "models are sealed: open them in memory with the owner's keys in this folder")
+    .option("--wrap-key <file>", "models are sealed: the wrap key (default: that of the version in --seal-keys)")
+    .option("--owner-key <file>", "the owner's public key in PEM (default: that in --seal-keys)")
+    .option(
+      "--minimum-generation <n>",
+      "refuse older bundles (default: the newest recorded in --seal-keys)",
+      wholeNumber(0, Number.MAX_SAFE_INTEGER),
+    )
+    .option("--reflection", "answer grpc.reflection.v1")
+    .option("--otlp-endpoint <url>", "send spans of requests to this collector over OTLP/HTTP")
+    .option("--trace-ratio <part>", "part of requests without a trace of their own that is traced", part, 0.01)
+    .option("--access-log", "tell about every call, without its content")
     .option("--json", "print one JSON object a line");
   flag(command, "rest_api_enable_cors_support", "let web pages of other origins call", false);
   flag(command, "allow_version_labels_for_unavailable_models", "new labels may name versions to come", false);
-  flag(command, "enable_batching", "run requests of one shape together", false);
+  command.option(
+    "--enable_batching [true|false|auto]",
+    "run requests of one shape together; auto: where a measurement at the load says that it pays",
+    (text: string) => (text === "auto" ? text : trueOrFalse(text)),
+    false,
+  );
+  flag(command, "enable_per_model_batching_parameters", "read batching_params.pbtxt in a version's folder", false);
   flag(command, "enable_model_warmup", "send the warm-up requests of a version before it is served", true);
   flag(command, "enable_signature_method_name_check", "refuse signatures under another API than theirs", false);
   flag(command, "enable_grpc_healthcheck_service", "answer grpc.health.v1", true);
@@ -116,12 +152,19 @@ export function serveOptions(): Command {
 
 /** A boolean as the original's command line takes it: `--flag`, `--flag=true`, `--flag=false`. */
 function flag(command: Command, name: string, description: string, byDefault: boolean): void {
-  const parse = (text: string): boolean => {
-    if (text === "true" || text === "1") return true;
-    if (text === "false" || text === "0") return false;
-    throw new InvalidArgumentError("true or false is needed");
-  };
-  command.option(`--${name} [true|false]`, description, parse, byDefault);
+  command.option(`--${name} [true|false]`, description, trueOrFalse, byDefault);
+}
+
+function trueOrFalse(text: string): boolean {
+  if (text === "true" || text === "1") return true;
+  if (text === "false" || text === "0") return false;
+  throw new InvalidArgumentError("true or false is needed");
+}
+
+function part(text: string): number {
+  const value = Number(text);
+  if (text !== "" && value >= 0 && value <= 1) return value;
+  throw new InvalidArgumentError("a number from 0 to 1 is needed");
 }
 
 function onlyServe(text: string): string {

@@ -1,5 +1,5 @@
 import { isCodedError } from "@cloister/encoding";
-import type { LifecycleEvent } from "@cloister/model-server";
+import type { EndedCall, LifecycleEvent } from "@cloister/model-server";
 import type { EngineFallback } from "@cloister/model-server/engine";
 
 interface Address {
@@ -12,7 +12,7 @@ export interface ServeLog {
   readonly line: (event: string, text: string, fields?: Readonly<Record<string, unknown>>) => void;
   readonly warn: (text: string) => void;
   readonly listening: (grpc: Address, rest: Address | undefined) => void;
-  readonly call: (path: string, status: string, durationMs: number) => void;
+  readonly call: (call: EndedCall) => void;
   readonly lifecycle: (event: LifecycleEvent) => void;
   readonly fallback: (fallback: EngineFallback) => void;
 }
@@ -29,9 +29,13 @@ export function serveLog(isJson: boolean): ServeLog {
       const shown = rest === undefined ? "" : `, REST on ${rest.host}:${rest.port}`;
       line("listening", `Running gRPC ModelServer at ${grpc.host}:${grpc.port}${shown}`, { grpc, rest: rest ?? null });
     },
-    call: (path, status, durationMs) => {
+    call: ({ durationMs, ...call }) => {
       const ms = Math.round(durationMs * 1000) / 1000;
-      line("call", `${path} ${status} ${ms} ms`, { path, status, ms });
+      const { api, method, path, status, requestBytes, responseBytes } = call;
+      line("call", `${api} ${method} ${path} ${status} ${ms} ms, ${requestBytes} bytes in, ${responseBytes} out`, {
+        ...call,
+        ms,
+      });
     },
     fallback: ({ from, to, reason }) =>
       line("engine_fallback", `a model is loaded by ${to}: ${from} cannot run it: ${reason}`, { from, to, reason }),
@@ -47,6 +51,12 @@ function lifecycleText(event: LifecycleEvent): string {
     case "load_failed": {
       const next = event.isFinal ? "given up" : "to be tried again";
       return `loading ${event.model} version ${event.version} failed, ${next}: ${reason(event.error)}`;
+    }
+    case "batching_measured": {
+      const { model, version, maxBatchSize, gain, why } = event;
+      const result =
+        maxBatchSize === 1 ? "does not pay" : `pays ${gain.toFixed(2)} times with up to ${maxBatchSize} rows`;
+      return `batching ${model} version ${version} ${result}: ${why}`;
     }
     default:
       return `${event.event === "no_versions" ? "no versions of" : "no base path for"} ${event.model}: ${event.path}`;

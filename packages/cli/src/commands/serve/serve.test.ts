@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -17,6 +17,10 @@ interface ServeEvent {
   readonly event: string;
   readonly text?: string;
   readonly grpc?: { readonly port: number };
+  readonly why?: string;
+  readonly path?: string;
+  readonly status?: string;
+  readonly requestBytes?: number;
 }
 
 interface Serving {
@@ -67,6 +71,11 @@ test("a command line without a model, without TLS, or with a flag that is not kn
   assert.equal(await run(["serve", `--model_base_path=${HALF}`]), 2);
   assert.equal(await run(["serve", "--insecure", `--model_base_path=${HALF}`, "--unknown_flag=1"]), 2);
   assert.equal(await run(["serve", "--insecure", `--model_base_path=${HALF}`, "--enable_model_warmup=maybe"]), 2);
+  const sealed = ["--wrap-key=key", "--owner-key=owner.pem"];
+  assert.equal(await run(["serve", "--insecure", `--model_base_path=${HALF}`, ...sealed]), 2);
+  const alone = ["--enable_per_model_batching_parameters"];
+  assert.equal(await run(["serve", "--insecure", `--model_base_path=${HALF}`, ...alone]), 2);
+  assert.equal(await run(["serve", "--insecure", `--model_base_path=${HALF}`, "--trace-ratio=2"]), 2);
   const both = ["--tensorflow_session_parallelism=1", "--tensorflow_intra_op_parallelism=1"];
   assert.equal(await run(["serve", "--insecure", `--model_base_path=${HALF}`, ...both]), 2);
 });
@@ -81,6 +90,35 @@ test("a model that does not load, a bad config file and REST without TLS are ref
   assert.equal(await run(["serve", "--insecure", "--port=0", file]), 1);
   const rest = ["--rest_api_port=1", `--model_base_path=${HALF}`];
   assert.equal(await run(["serve", "--insecure", "--port=0", ...rest]), 1);
+  const channel = ["--grpc_channel_arguments=nonsense", `--model_base_path=${HALF}`];
+  assert.equal(await run(["serve", "--insecure", "--port=0", ...channel]), 1);
+  const scheme = "--model_base_path=ftp://host/models";
+  assert.equal(await run(["serve", "--insecure", "--max_num_load_retries=0", "--port=0", scheme]), 1);
+});
+
+test("a sealed model is opened in memory with its owner's keys, measured for batching, and each call is told", async (context) => {
+  const folder = await mkdtemp(join(tmpdir(), "cloister-serve-"));
+  context.after(() => rm(folder, { recursive: true }));
+  const sealed = join(folder, "sealed");
+  const keys = ["--sealed", sealed, "--keys", join(folder, "keys"), "--json"];
+  assert.equal(await run(["seal", "bundle", join(HALF, "00000123"), "--name=half", "--model-version=123", ...keys]), 0);
+  const flags = [`--model_base_path=${join(sealed, "models/half")}`, "--model_name=half", "--insecure", "--access-log"];
+  const { next } = serve(context, ...flags, `--seal-keys=${join(folder, "keys")}`, "--enable_batching=auto");
+  assert.match((await next("batching_measured")).why ?? "", /./);
+  const port = (await next("listening")).grpc?.port ?? assert.fail();
+  const input = join(folder, "input.json");
+  await writeFile(input, "[2, 4]");
+  const call = ["--model=half", `--address=127.0.0.1:${port}`, "--insecure", `--input=${input}`, "--json"];
+  assert.equal(await run(["infer", ...call]), 0);
+  const service = "/tensorflow.serving.PredictionService";
+  assert.equal((await next("call")).path, `${service}/GetModelMetadata`);
+  const { path, status, requestBytes } = await next("call");
+  assert.deepEqual([path, status], [`${service}/Predict`, "OK"]);
+  assert.ok((requestBytes ?? 0) > 0);
+  for (const name of await readdir(sealed, { recursive: true })) {
+    if (name.endsWith(".json") || (await stat(join(sealed, name))).isDirectory()) continue;
+    assert.equal((await readFile(join(sealed, name))).includes("serving_default"), false);
+  }
 });
 
 test("it serves over TLS, warns of flags without effect, takes new certificates, and drains at SIGTERM", async (context) => {

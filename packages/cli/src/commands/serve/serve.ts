@@ -2,11 +2,14 @@ import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { isCodedError } from "@cloister/encoding";
 import {
+  type BatchingChoice,
   defaultBatching,
   LATEST_VERSION,
   type ModelServer,
   type ModelServerOptions,
+  OtlpExporter,
   readBatchingParameters,
+  readChannelArguments,
   readModelConfigText,
   readMonitoringConfig,
   readSslConfig,
@@ -17,9 +20,10 @@ import {
 import { chooseEngine, type Engine } from "@cloister/model-server/engine";
 import { type Command, CommanderError } from "commander";
 import { EXIT } from "../../output/exit-code.ts";
+import { watchText } from "../../watch-text.ts";
 import { NO_EFFECT, type ServeFlags, serveOptions } from "./options.ts";
 import { type ServeLog, serveLog } from "./output.ts";
-import { watchText } from "../../watch-text.ts";
+import { sourceOf } from "./sources.ts";
 
 const TLS_POLL_MS = 2000;
 
@@ -39,8 +43,16 @@ function checkUsage(flags: ServeFlags, command: Command): void {
   if (session > 0 && (intra > 0 || flags.tensorflow_inter_op_parallelism > 0)) {
     throw usage(command, "--tensorflow_session_parallelism excludes the intra and inter op flags");
   }
-  if (flags.batching_parameters_file !== "" && !flags.enable_batching) {
-    throw usage(command, "--batching_parameters_file needs --enable_batching");
+  if (flags.batching_parameters_file !== "" && flags.enable_batching !== true) {
+    throw usage(command, "--batching_parameters_file needs --enable_batching=true");
+  }
+  if (flags.enable_per_model_batching_parameters && flags.enable_batching === false) {
+    throw usage(command, "--enable_per_model_batching_parameters needs --enable_batching");
+  }
+  if (flags.wrapKey !== undefined && flags.sealKeys === undefined) {
+    if (flags.ownerKey === undefined || flags.minimumGeneration === undefined) {
+      throw usage(command, "--wrap-key needs --owner-key and --minimum-generation, or all of them from --seal-keys");
+    }
   }
   if (flags.rest_api_port !== 0 && flags.rest_api_port === flags.port) {
     throw usage(command, "--rest_api_port and --port are the same");
@@ -72,6 +84,8 @@ async function serve(flags: ServeFlags, command: Command): Promise<number> {
 
 async function optionsOf(flags: ServeFlags, log: ServeLog): Promise<ModelServerOptions> {
   const { host, port } = flags;
+  const channel = readChannelArguments(flags.grpc_channel_arguments);
+  for (const name of channel.ignored) log.warn(`the channel argument ${name} has no effect`);
   const metricsPath = await readOptional(flags.monitoring_config_file, readMonitoringConfig);
   const tls = await readOptional(flags.ssl_config_file, readSslConfig);
   return {
@@ -80,12 +94,15 @@ async function optionsOf(flags: ServeFlags, log: ServeLog): Promise<ModelServerO
     ...(tls !== undefined ? { tls } : { insecure: true }),
     models: [],
     folders: await foldersOf(flags),
+    limits: {
+      ...(channel.maxMessageBytes !== undefined && { maxMessageBytes: channel.maxMessageBytes }),
+      ...(channel.maxStreams !== undefined && { maxStreamsPerConnection: channel.maxStreams }),
+    },
+    connectionCare: channel.care,
     engine: engineOf(flags, log),
     outputEncoding: flags.enable_serialization_as_tensor_content ? "content" : "values",
     warmup: { isEnabled: flags.enable_model_warmup, iterations: flags.num_request_iterations_for_warmup },
-    ...(flags.enable_batching && {
-      batching: (await readOptional(flags.batching_parameters_file, readBatchingParameters)) ?? defaultBatching(),
-    }),
+    ...(flags.enable_batching !== false && { batching: await batchingOf(flags) }),
     hasHealthService: flags.enable_grpc_healthcheck_service,
     checkMethodNames: flags.enable_signature_method_name_check,
     ...(flags.rest_api_port !== 0 && {
@@ -100,6 +117,11 @@ async function optionsOf(flags: ServeFlags, log: ServeLog): Promise<ModelServerO
     ...(flags.insecureRest === true && { insecureRest: true }),
     ...(flags.allowClient !== undefined && { allowedClients: flags.allowClient }),
     ...(flags.accessLog === true && { onCallEnd: log.call }),
+    ...(flags.grpc_socket_path !== "" && { socketPath: flags.grpc_socket_path }),
+    ...(flags.reflection === true && { hasReflection: true }),
+    ...(flags.otlpEndpoint !== undefined && {
+      tracing: { ratio: flags.traceRatio, exporter: new OtlpExporter(flags.otlpEndpoint, "cloister-serve") },
+    }),
     onLifecycle: log.lifecycle,
   };
 }
@@ -114,9 +136,18 @@ function engineOf(flags: ServeFlags, log: ServeLog): Engine {
   });
 }
 
+async function batchingOf(flags: ServeFlags): Promise<BatchingChoice> {
+  const given = await readOptional(flags.batching_parameters_file, readBatchingParameters);
+  return {
+    parameters: flags.enable_batching === "auto" ? "auto" : (given ?? defaultBatching()),
+    isPerModel: flags.enable_per_model_batching_parameters,
+  };
+}
+
 async function foldersOf(flags: ServeFlags): Promise<ServedFolders> {
   return {
     models: await configuredModels(flags),
+    source: sourceOf(flags),
     pollMs: flags.file_system_poll_wait_seconds * 1000,
     retries: { maxRetries: flags.max_num_load_retries, intervalMs: flags.load_retry_interval_micros / 1000 },
     allowLabelsForUnavailable: flags.allow_version_labels_for_unavailable_models,
@@ -125,7 +156,8 @@ async function foldersOf(flags: ServeFlags): Promise<ServedFolders> {
 
 async function configuredModels(flags: ServeFlags): Promise<readonly ServedModel[]> {
   if (flags.model_config_file !== "") return readModelConfigText(await readFile(flags.model_config_file, "utf8"));
-  const basePath = resolve(flags.model_base_path);
+  const path = flags.model_base_path;
+  const basePath = path.includes("://") ? path : resolve(path);
   return [{ name: flags.model_name, basePath, policy: LATEST_VERSION, labels: new Map() }];
 }
 

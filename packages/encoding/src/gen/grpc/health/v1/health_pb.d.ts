@@ -88,5 +88,13 @@ export declare const Health: GenService<{
     input: typeof HealthCheckRequestSchema;
     output: typeof HealthCheckResponseSchema;
   },
+  /**
+   * @generated from rpc grpc.health.v1.Health.Watch
+   */
+  watch: {
+    methodKind: "server_streaming";
+    input: typeof HealthCheckRequestSchema;
+    output: typeof HealthCheckResponseSchema;
+  },
 }>;
 
