@@ -1,6 +1,7 @@
+import { TABLE_OPS } from "./graph/restore.ts";
 import { BRANCH_OPS, LOOP_OPS } from "./lower/control.ts";
-import { GRAPH_OPS } from "./lower/lower.ts";
-import { TABLE_OPS, VARIABLE_CHANGES } from "./lower/state-ops.ts";
+import { GRAPH_OPS } from "./lower/graph-ops.ts";
+import { VARIABLE_CHANGES } from "./lower/state-ops.ts";
 import { HOST_LOWERINGS, LOWERINGS, PASS_THROUGH } from "./lower/table.ts";
 
 /**

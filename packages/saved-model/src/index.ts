@@ -2,11 +2,20 @@ export { crc32c, maskedCrc32c } from "./bundle/crc32c.ts";
 export { type OpHome, supportedOps } from "./coverage.ts";
 export { TensorBundle } from "./bundle/tensor-bundle.ts";
 export { SavedModelError, type SavedModelErrorCode } from "./error.ts";
-export type { MissingOp } from "./lower/lower.ts";
+export type { MissingOp } from "./lower/missing-op.ts";
 export type { ModelFiles } from "./model-files.ts";
-export { describeMissing, initializationProgram, type Program, type ShapeTrust, SignatureProgram } from "./program.ts";
-export type { HostStep, OnnxStep, Step } from "./partition.ts";
-export { HostRefusal } from "./host/call.ts";
+export { describeMissing, initializationProgram, type ShapeTrust, SignatureProgram } from "./program.ts";
+export {
+  type ControlStep,
+  type HostStep,
+  type OnnxStep,
+  operandName,
+  type Program,
+  type Step,
+} from "./program-steps.ts";
+export type { HostValue } from "./host/call.ts";
+export type { HostList } from "./host/list.ts";
+export { HostRefusal } from "./host/refusal.ts";
 export { ModelState } from "./host/state.ts";
 export {
   isStateful,

@@ -1,4 +1,4 @@
-import type { MissingOp } from "./lower/lower.ts";
+import type { MissingOp } from "./lower/missing-op.ts";
 import type { ModelFiles } from "./model-files.ts";
 import { SignatureProgram } from "./program.ts";
 import { readSavedModel, type Signature } from "./saved-model.ts";

@@ -1,7 +1,6 @@
 // A program is cut into steps that take turns: what ONNX computes (islands, as large as they can be) and what the host calls.
 
 import type { DType, Tensor } from "@cloister/encoding/tensor";
-import type { HostCall } from "./host/call.ts";
 import { encodeOnnxModel } from "./onnx/encode.ts";
 import { resultDType } from "./onnx/result-dtype.ts";
 import {
@@ -14,25 +13,7 @@ import {
   type OnnxValueInfo,
 } from "./onnx/model.ts";
 import type { Shape } from "./lower/value.ts";
-
-/** An ONNX model; its inputs and outputs go by the names of the program's values. */
-export interface OnnxStep {
-  readonly kind: "onnx";
-  readonly onnx: Uint8Array;
-  readonly inputs: readonly string[];
-  readonly outputs: readonly { readonly name: string; readonly dtype: DType }[];
-  readonly nodeCount: number;
-}
-
-/** A call of the host. */
-export interface HostStep {
-  readonly kind: "host";
-  readonly call: HostCall;
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-}
-
-export type Step = OnnxStep | HostStep;
+import type { ControlStep, HostStep, OnnxStep, Step } from "./program-steps.ts";
 
 export interface Partition {
   readonly steps: readonly Step[];
@@ -63,7 +44,7 @@ export function partition(graph: MixedGraph, outputs: ReadonlySet<string>, known
       return [onnxStep(graph, nodes as OnnxNode[], isWanted, types)];
     });
   const constants = new Map<string, Tensor>();
-  const wanted = new Set([...outputs, ...steps.flatMap((step) => (step.kind === "host" ? step.inputs : []))]);
+  const wanted = new Set([...outputs, ...steps.flatMap((step) => (step.kind === "onnx" ? [] : step.inputs))]);
   for (const name of wanted) {
     const initializer = graph.initializers.get(name);
     if (initializer) constants.set(name, initializer.make());
@@ -85,8 +66,8 @@ function phasesOf(nodes: readonly GraphNode[]): ReadonlyMap<GraphNode, number> {
   return byNode;
 }
 
-function hostStep({ host, inputs, outputs }: HostNode): HostStep {
-  return { kind: "host", call: host, inputs, outputs };
+function hostStep({ host, inputs, outputs }: HostNode): HostStep | ControlStep {
+  return "bodies" in host ? { ...host, inputs, outputs } : { kind: "host", call: host, inputs, outputs };
 }
 
 function onnxStep(

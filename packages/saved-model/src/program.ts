@@ -1,8 +1,11 @@
-import type { DType, Tensor } from "@cloister/encoding/tensor";
+import type { DType } from "@cloister/encoding/tensor";
 import { fault } from "./error.ts";
-import { type Lowered, lower, MISSING_OP, type MissingOp } from "./lower/lower.ts";
+import { lower } from "./lower/lower.ts";
+import type { Lowered } from "./lower/task.ts";
+import { MISSING_OP, type MissingOp } from "./lower/missing-op.ts";
 import { givesOf, type MixedGraph, pruneGraph } from "./onnx/model.ts";
-import { partition, type Step } from "./partition.ts";
+import { partition } from "./partition.ts";
+import type { Program } from "./program-steps.ts";
 import { requireSignature, type SavedModel, type Signature } from "./saved-model.ts";
 
 /**
@@ -11,19 +14,6 @@ import { requireSignature, type SavedModel, type Signature } from "./saved-model
  *   from them runs in this form.
  */
 export type ShapeTrust = "declared" | "open";
-
-/** What computes some outputs of a signature, step by step. */
-export interface Program {
-  /** In the order in which they run. Values go from one to the other by name. */
-  readonly steps: readonly Step[];
-  /** Values that are there from the start. */
-  readonly constants: ReadonlyMap<string, Tensor>;
-  /** Aliases of the inputs that the steps need; they are the names of their values. */
-  readonly inputs: readonly string[];
-  /** Name of the value of each output. */
-  readonly outputs: ReadonlyMap<string, { readonly name: string; readonly dtype: DType }>;
-  readonly nodeCount: number;
-}
 
 /** A signature, lowered as a whole once; programs for any set of outputs are cut from it. */
 export class SignatureProgram {

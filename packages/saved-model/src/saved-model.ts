@@ -9,7 +9,7 @@ import { decodeMetaGraph } from "./graph/decode.ts";
 import { EffectIndex } from "./graph/effects.ts";
 import { type Graph, indexGraph } from "./graph/graph.ts";
 import { liftControlFlow } from "./graph/lift.ts";
-import { restoreVariables, type Variables } from "./graph/restore.ts";
+import { restoreCheckpoint, type TableContent, type Variables } from "./graph/restore.ts";
 import { type Initialization, INIT_OP_SIGNATURE, readInitialization } from "./graph/initialization.ts";
 import { lower } from "./lower/lower.ts";
 import type { ModelFiles } from "./model-files.ts";
@@ -38,6 +38,8 @@ export interface SavedModel {
   readonly metaGraph: MetaGraphDef;
   readonly graph: Graph;
   readonly variables: Variables;
+  /** What the checkpoint says of hash tables, by the keys of their nodes. */
+  readonly tables: ReadonlyMap<string, TableContent>;
   /** Keys of the variables that signatures or the initialisation assign. */
   readonly mutable: ReadonlySet<string>;
   readonly initialization: Initialization;
@@ -54,8 +56,8 @@ export function readSavedModel(files: ModelFiles, tags: readonly string[] = ["se
   const graph = liftControlFlow(indexGraph(metaGraph.graphDef));
   const signatures = signaturesOf(metaGraph);
   const initialization = readInitialization(metaGraph);
-  const variables = restoreVariables(graph, metaGraph, files);
-  const model = { metaGraph, graph, variables, mutable: new Set<string>(), initialization, signatures };
+  const restored = restoreCheckpoint(graph, metaGraph, files);
+  const model = { metaGraph, graph, ...restored, mutable: new Set<string>(), initialization, signatures };
   return { ...model, mutable: assignedVariables(model) };
 }
 

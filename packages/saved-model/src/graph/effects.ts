@@ -1,23 +1,9 @@
 import type { NodeDef } from "@cloister/encoding/gen/tensorflow/core/framework/node_def_pb";
 import { type Graph, parseGraphEdge } from "./graph.ts";
 
-/** Ops that change a variable or a table. */
-const CHANGES: ReadonlySet<string> = new Set([
-  "Assign",
-  "AssignAdd",
-  "AssignAddVariableOp",
-  "AssignSub",
-  "AssignSubVariableOp",
-  "AssignVariableOp",
-  "InitializeTable",
-  "InitializeTableFromTextFile",
-  "InitializeTableFromTextFileV2",
-  "InitializeTableV2",
-  "LookupTableImport",
-  "LookupTableImportV2",
-  "LookupTableInsert",
-  "LookupTableInsertV2",
-]);
+/** Ops that change a variable or a table. `ScatterNd` and its non-aliasing forms work on tensors. */
+const CHANGE =
+  /^(?:Assign|InitializeTable|LookupTable(?:Import|Insert|Remove)|(?:Resource)?(?:SparseApply|Apply|CountUpTo|StridedSliceAssign)|ResourceScatter|Scatter(?!Nd(?:$|NonAliasing)))/;
 
 /** Which nodes change the model's state, by themselves or in a function that they call. */
 export class EffectIndex {
@@ -29,7 +15,7 @@ export class EffectIndex {
   }
 
   has({ op, attr }: NodeDef): boolean {
-    if (CHANGES.has(op)) return true;
+    if (CHANGE.test(op)) return true;
     return Object.values(attr).some(({ value }) => {
       if (value.case === "func") return this.#inFunction(value.value.name);
       return value.case === "list" && value.value.func.some(({ name }) => this.#inFunction(name));

@@ -2,6 +2,7 @@ import type { FunctionDef } from "@cloister/encoding/gen/tensorflow/core/framewo
 import type { GraphDef } from "@cloister/encoding/gen/tensorflow/core/framework/graph_pb";
 import type { NodeDef } from "@cloister/encoding/gen/tensorflow/core/framework/node_def_pb";
 import { fault } from "../error.ts";
+import { outputBase } from "./output-args.ts";
 
 const MAX_NODES = 1_000_000;
 
@@ -49,45 +50,6 @@ export interface Edge {
 /** Whether an input names a control dependency. */
 export function isControl(input: string): boolean {
   return input.startsWith("^");
-}
-
-/** Output arguments of ops that have several; in function bodies edges name them. A single list or output needs no entry. */
-const OUTPUT_ARGS: Readonly<Record<string, readonly string[]>> = {
-  LookupTableExportV2: ["keys", "values"],
-  RaggedTensorToSparse: ["sparse_indices", "sparse_values", "sparse_dense_shape"],
-  SparseFillEmptyRows: ["output_indices", "output_values", "empty_row_indicator", "reverse_index_map"],
-  SparseReshape: ["output_indices", "output_shape"],
-  StringSplit: ["indices", "values", "shape"],
-  StringSplitV2: ["indices", "values", "shape"],
-  TensorListPopBack: ["output_handle", "tensor"],
-  UniqueV2: ["y", "idx"],
-  UniqueWithCounts: ["y", "idx", "count"],
-  FusedBatchNorm: ["y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2"],
-  FusedBatchNormV2: ["y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2"],
-  FusedBatchNormV3: ["y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2", "reserve_space_3"],
-  MaxPoolWithArgmax: ["output", "argmax"],
-  TopKV2: ["values", "indices"],
-  Unique: ["y", "idx"],
-  Switch: ["output_false", "output_true"],
-  Merge: ["output", "value_index"],
-  NonMaxSuppressionV4: ["selected_indices", "valid_outputs"],
-  NonMaxSuppressionV5: ["selected_indices", "selected_scores", "valid_outputs"],
-};
-
-/** Output arguments of ops that parse examples: each is a list. */
-const PARSED_LISTS = ["sparse_indices", "sparse_values", "sparse_shapes", "dense_values", "ragged_values"];
-
-/** Index of the first output that belongs to an output argument of a node. */
-function outputBase({ op, attr }: NodeDef, argument: string): number {
-  if (!op.startsWith("Parse")) return Math.max(OUTPUT_ARGS[op]?.indexOf(argument) ?? 0, 0);
-  const count = (name: string): number => {
-    const value = Object.hasOwn(attr, name) ? attr[name]?.value : undefined;
-    return value?.case === "list" ? value.value.type.length : 0;
-  };
-  const [sparse, dense, ragged] = [count("sparse_types"), count("Tdense"), count("ragged_value_types")];
-  const sizes = [sparse, sparse, sparse, dense, ragged];
-  const place = PARSED_LISTS.indexOf(argument);
-  return sizes.slice(0, place === -1 ? sizes.length : place).reduce((a, b) => a + b, 0);
 }
 
 /** The edge of a graph's input (`node`, `node:1`, `^node`) or a tensor name. */

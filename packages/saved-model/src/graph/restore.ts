@@ -7,13 +7,40 @@ import { fault } from "../error.ts";
 import type { ModelFiles } from "../model-files.ts";
 import { Attributes } from "./attributes.ts";
 import { type Graph, isControl } from "./graph.ts";
-import { type Outputs, type Scope, Tracer } from "./tracer.ts";
+import { Budget, type Outputs, type Scope, Tracer } from "./tracer.ts";
 
 /** Values of variables by their key, see `variableKey`. */
 export type Variables = ReadonlyMap<string, Tensor>;
 
+/** What a hash table holds. */
+export interface TableContent {
+  readonly keys: Tensor;
+  readonly values: Tensor;
+}
+
+/** What a checkpoint holds, by `variableKey`. */
+export interface Restored {
+  readonly variables: Variables;
+  readonly tables: ReadonlyMap<string, TableContent>;
+}
+
 const VARIABLES_PREFIX = "variables/variables";
 const VARIABLE_OPS: ReadonlySet<string> = new Set(["VarHandleOp", "VariableV2", "Variable"]);
+/** Ops that make a table's handle. */
+export const TABLE_OPS: ReadonlySet<string> = new Set([
+  "HashTable",
+  "HashTableV2",
+  "MutableDenseHashTable",
+  "MutableDenseHashTableV2",
+  "MutableHashTable",
+  "MutableHashTableV2",
+]);
+const RESTORED_OPS: ReadonlySet<string> = new Set([
+  "Assign",
+  "AssignVariableOp",
+  "LookupTableImport",
+  "LookupTableImportV2",
+]);
 export const CALL_OPS: ReadonlySet<string> = new Set(["StatefulPartitionedCall", "PartitionedCall"]);
 
 /** What makes two variable nodes the same variable: container and shared name (the node's own name where it is empty). */
@@ -23,22 +50,23 @@ export function variableKey(node: NodeDef): string {
 }
 
 /**
- * Values of all variables, found by running the saver's restore operation symbolically: it says which stored tensor goes to
+ * Values of all variables and tables, found by running the saver's restore operation symbolically: it says which stored tensor goes to
  * which variable, for TF1 reference variables, TF1 resource variables and TF2 restore functions alike.
  */
-export function restoreVariables(graph: Graph, metaGraph: MetaGraphDef, files: ModelFiles): Variables {
+export function restoreCheckpoint(graph: Graph, metaGraph: MetaGraphDef, files: ModelFiles): Restored {
+  const nothing = { variables: new Map<string, Tensor>(), tables: new Map<string, TableContent>() };
   const { restoreOpName = "", filenameTensorName = "" } = metaGraph.saverDef ?? {};
-  if (restoreOpName === "") return new Map();
+  if (restoreOpName === "") return nothing;
   // A SavedModel without variables may have a saver all the same, and no variables directory.
   if (!files.has(`${VARIABLES_PREFIX}.index`) && ![...graph.nodes.values()].some(({ op }) => VARIABLE_OPS.has(op))) {
-    return new Map();
+    return nothing;
   }
   return new RestoreTracer(graph, files).run(restoreOpName, filenameTensorName);
 }
 
 type RestoreValue =
   | { readonly kind: "tensor"; readonly read: () => Tensor }
-  | { readonly kind: "variable"; readonly key: string }
+  | { readonly kind: "variable" | "table"; readonly key: string }
   | { readonly kind: "unknown" };
 
 const UNKNOWN: RestoreValue = { kind: "unknown" };
@@ -46,18 +74,19 @@ const UNKNOWN: RestoreValue = { kind: "unknown" };
 class RestoreTracer extends Tracer<RestoreValue> {
   readonly #bundle: TensorBundle;
   readonly #variables = new Map<string, Tensor>();
+  readonly #tables = new Map<string, TableContent>();
 
   constructor(graph: Graph, files: ModelFiles) {
-    super(graph, { followControl: true });
+    super(graph, { followControl: true, budget: new Budget() });
     this.#bundle = TensorBundle.open(files, VARIABLES_PREFIX);
   }
 
-  run(restoreOp: string, filenameTensor: string): Variables {
+  run(restoreOp: string, filenameTensor: string): Restored {
     const prefix: Tensor = { dtype: "string", shape: [], data: [utf8(VARIABLES_PREFIX)] };
     const fed = new Map<string, RestoreValue>([[filenameTensor, { kind: "tensor", read: () => prefix }]]);
     const scope = this.topScope(fed);
     this.evaluate(scope, scope.parse(restoreOp).node);
-    return this.#variables;
+    return { variables: this.#variables, tables: this.#tables };
   }
 
   protected override visit(
@@ -67,6 +96,7 @@ class RestoreTracer extends Tracer<RestoreValue> {
   ): Outputs<RestoreValue> {
     const [first = UNKNOWN] = inputs;
     if (VARIABLE_OPS.has(node.op)) return () => ({ kind: "variable", key: variableKey(node) });
+    if (TABLE_OPS.has(node.op)) return () => ({ kind: "table", key: variableKey(node) });
     switch (node.op) {
       case "Const":
         return () => ({ kind: "tensor", read: () => new Attributes(node).tensor("value") });
@@ -81,6 +111,10 @@ class RestoreTracer extends Tracer<RestoreValue> {
       case "AssignVariableOp":
         this.#assign(first, inputs[1]);
         return () => first;
+      case "LookupTableImport":
+      case "LookupTableImportV2":
+        this.#import(inputs);
+        return () => UNKNOWN;
       case "StatefulPartitionedCall":
       case "PartitionedCall":
         return this.#call(node, inputs, scope);
@@ -115,11 +149,16 @@ class RestoreTracer extends Tracer<RestoreValue> {
     if (target.kind === "variable" && value?.kind === "tensor") this.#variables.set(target.key, value.read());
   }
 
+  #import([table, keys, values]: readonly RestoreValue[]): void {
+    if (table?.kind !== "table" || keys?.kind !== "tensor" || values?.kind !== "tensor") return;
+    this.#tables.set(table.key, { keys: keys.read(), values: values.read() });
+  }
+
   /** A call in the restore path is made for its effects: every assignment in the body is one, needed or not. */
   #call(node: NodeDef, inputs: readonly RestoreValue[], caller: Scope<RestoreValue>): Outputs<RestoreValue> {
     const call = this.openCall(new Attributes(node).functionName("f"), inputs, caller);
     for (const inner of call.body.nodeDef) {
-      const hasEffect = inner.op === "AssignVariableOp" || inner.op === "Assign" || CALL_OPS.has(inner.op);
+      const hasEffect = RESTORED_OPS.has(inner.op) || CALL_OPS.has(inner.op);
       if (hasEffect && !inner.input.every(isControl)) this.evaluate(call.scope, inner.name);
     }
     return this.returned(call);

@@ -16,6 +16,22 @@ const MAX_CALL_DEPTH = 64;
 /** Nodes visited in one trace, all inlined bodies counted: functions that call each other twice would double for ever. */
 const MAX_VISITS = 500_000;
 
+/** Bounds the work of tracers that work on one graph together. */
+export class Budget {
+  #visits = 0;
+
+  /** @throws SavedModelError LIMIT_EXCEEDED */
+  countVisit(): void {
+    if (++this.#visits <= MAX_VISITS) return;
+    throw fault(
+      "LIMIT_EXCEEDED",
+      "the graph is too large",
+      `its functions expand to more than ${MAX_VISITS} nodes`,
+      "simplify the model",
+    );
+  }
+}
+
 /** Values of a node's outputs. */
 export type Outputs<V> = (index: number) => V | undefined;
 
@@ -38,10 +54,11 @@ export abstract class Tracer<V> {
   protected readonly graph: Graph;
   readonly #followControl: boolean;
   readonly #bodies = new Map<string, NodeIndex>();
-  #visits = 0;
+  protected readonly budget: Budget;
 
-  protected constructor(graph: Graph, options: { followControl: boolean }) {
+  protected constructor(graph: Graph, options: { followControl: boolean; budget: Budget }) {
     this.graph = graph;
+    this.budget = options.budget;
     this.#followControl = options.followControl;
   }
 
@@ -116,14 +133,7 @@ export abstract class Tracer<V> {
   }
 
   #visitNode(scope: Scope<V>, node: NodeDef): Outputs<V> {
-    if (++this.#visits > MAX_VISITS) {
-      throw fault(
-        "LIMIT_EXCEEDED",
-        "the graph is too large",
-        `its functions expand to more than ${MAX_VISITS} nodes`,
-        "simplify the model",
-      );
-    }
+    this.budget.countVisit();
     const followed = this.isOpaque(node) ? [] : node.input;
     const inputs = followed.filter((input) => !isControl(input)).map((input) => this.valueOf(scope, input));
     return this.visit(node, inputs, scope);

@@ -4,7 +4,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { ExampleSchema } from "@cloister/encoding/gen/tensorflow/core/example/example_pb";
 import type { Feature } from "@cloister/encoding/gen/tensorflow/core/example/feature_pb";
 import { type DType, elementCount, type Tensor } from "@cloister/encoding/tensor";
-import { refuse } from "./call.ts";
+import { refuse } from "./refusal.ts";
 import { type Element, elementsOf, fromElements, int64Tensor, latin1 } from "./elements.ts";
 
 /** A feature that every example has as many values of, or a default. */

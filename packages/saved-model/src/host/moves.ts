@@ -2,7 +2,8 @@
 // an int64 tensor that holds where each element is. The strings are fetched afterwards, all at once.
 
 import { elementCount, type Tensor } from "@cloister/encoding/tensor";
-import { type HostCall, refuse } from "./call.ts";
+import { refuse } from "./refusal.ts";
+import { type HostCall } from "./call.ts";
 import { int64Tensor, integers, strings, stringTensor } from "./elements.ts";
 
 /** Positions of the elements of `count` string tensors, counted through all of them. */
@@ -10,7 +11,7 @@ export function indexCall(count: number): HostCall {
   return {
     op: "StringIndices",
     node: `${count} string tensors`,
-    run: (inputs) => {
+    run: (inputs: readonly Tensor[]) => {
       let next = 0;
       return inputs.map(({ shape }) => {
         const first = next;
@@ -29,7 +30,7 @@ export function pickCall(count: number): HostCall {
   return {
     op: "StringPick",
     node: `${count} string tensors`,
-    run: (inputs) => {
+    run: (inputs: readonly Tensor[]) => {
       const pool = inputs.slice(0, count).flatMap(strings);
       const indices = inputs[count] as Tensor;
       const picked = integers(indices).map((index) => pool[index] ?? refuse("an index is out of range"));

@@ -1,7 +1,7 @@
 // Numbers as C's printf writes them, and back.
 
 import type { DType } from "@cloister/encoding/tensor";
-import { refuse } from "./call.ts";
+import { refuse } from "./refusal.ts";
 import type { Element } from "./elements.ts";
 
 interface Format {

@@ -2,7 +2,7 @@ import type { Tensor } from "@cloister/encoding/tensor";
 import { fromUtf8 } from "@cloister/encoding";
 import type { ModelFiles } from "../model-files.ts";
 import { HostTable } from "./table.ts";
-import { refuse } from "./call.ts";
+import { refuse } from "./refusal.ts";
 
 /** Folder of a SavedModel's assets; nothing outside it may be read while the model runs. */
 const ASSETS = "assets/";
@@ -13,9 +13,14 @@ export class ModelState {
   readonly #tables = new Map<string, HostTable>();
   readonly #files: ModelFiles;
 
-  /** `variables` are the values to begin with, by `variableKey`. */
-  constructor(variables: ReadonlyMap<string, Tensor>, files: ModelFiles) {
+  /** `variables` and `tables` are what there is to begin with, by `variableKey`. */
+  constructor(
+    variables: ReadonlyMap<string, Tensor>,
+    files: ModelFiles,
+    tables: ReadonlyMap<string, { readonly keys: Tensor; readonly values: Tensor }> = new Map(),
+  ) {
     this.#variables = new Map(variables);
+    for (const [key, { keys, values }] of tables) this.table(key).insert(keys, values, false);
     this.#files = files;
   }
 

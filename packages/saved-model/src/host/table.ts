@@ -1,7 +1,7 @@
 import type { Tensor } from "@cloister/encoding/tensor";
 import { elementCount } from "@cloister/encoding/tensor";
 import { elementsOf, fromElements, type Element } from "./elements.ts";
-import { refuse } from "./call.ts";
+import { refuse } from "./refusal.ts";
 
 /** More entries than this are refused: a model that wants them would fill the memory. */
 const MAX_ENTRIES = 2 ** 24;

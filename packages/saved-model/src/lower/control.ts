@@ -2,8 +2,8 @@
 // subgraphs that see everything around them, so what a loop does not change stays outside of it.
 
 import type { Attributes } from "../graph/attributes.ts";
-import { type GraphNode, needsOf, type OnnxGraph, type OnnxNode, type OnnxValueInfo } from "../onnx/model.ts";
-import { MISSING_OP } from "./missing-op.ts";
+import { needsOf, type OnnxGraph, type OnnxNode, type OnnxValueInfo, pruneGraph } from "../onnx/model.ts";
+import { MISSING_OP, type MissingOp } from "./missing-op.ts";
 import { Emitter, type Type, unlowerable } from "./emitter.ts";
 import { asSequence } from "./ops/list.ts";
 import { knownInts, type Shape, type TensorValue, type Value } from "./value.ts";
@@ -22,37 +22,49 @@ export interface Body {
   readonly inside: (emit: Emitter, name: string, args: readonly Value[]) => readonly Value[];
 }
 
-/** Results, or the stand-ins in a body that keep it from being lowered. */
-export type ControlResult = { readonly values: readonly Value[] } | { readonly missing: readonly string[] };
+/** Results, or what keeps a body from being lowered. */
+export type ControlResult = { readonly values: readonly Value[] } | { readonly missing: readonly MissingOp[] };
 
 /** A value of a loop or branch: a tensor or a list. */
-type Carried = Extract<Value, { kind: "tensor" } | { kind: "list" }>;
+export type Carried = Extract<Value, { kind: "tensor" } | { kind: "list" }>;
+
+/** Which function runs: `names` in the order of the selector's values, an index or false and true. */
+export function selectionOf(
+  attributes: Attributes,
+  op: string,
+  [selector, ...args]: readonly Value[],
+): { selector: TensorValue; names: readonly string[]; args: readonly Value[] } {
+  if (selector?.kind !== "tensor") return unlowerable("its condition is no tensor");
+  const names = op.endsWith("Case")
+    ? attributes.functionNames("branches")
+    : [attributes.functionName("else_branch"), attributes.functionName("then_branch")];
+  return { selector, names, args };
+}
 
 /** If has a condition and two branches, Case an index and any number of them. */
 export function lowerBranch(
   emit: Emitter,
   attributes: Attributes,
   op: string,
-  [selector, ...args]: readonly Value[],
+  values: readonly Value[],
   body: Body,
 ): ControlResult {
-  if (selector?.kind !== "tensor") return unlowerable("its condition is no tensor");
+  const { selector, names, args } = selectionOf(attributes, op, values);
   if (op.endsWith("Case")) {
-    const branches = attributes.functionNames("branches");
     const [known] = knownInts(selector) ?? [];
-    const last = branches.length - 1;
+    const last = names.length - 1;
     if (known !== undefined) {
-      return { values: body.inline(branches[known < 0 || known > last ? last : known] ?? "", args) };
+      return { values: body.inline(names[known < 0 || known > last ? last : known] ?? "", args) };
     }
-    return lowerCase(emit, selector, branches, 0, args, body);
+    return lowerCase(emit, selector, names, 0, args, body);
   }
-  const names = [attributes.functionName("then_branch"), attributes.functionName("else_branch")] as const;
+  const [otherwise = "", then = ""] = names;
   const known = selector.constant?.data[0];
-  if (known !== undefined) return { values: body.inline(Number(known) === 0 ? names[1] : names[0], args) };
+  if (known !== undefined) return { values: body.inline(Number(known) === 0 ? otherwise : then, args) };
   const side =
     (name: string): Side =>
     (inner) => ({ values: body.inside(inner, name, args.map(copied)) });
-  return lowerIf(emit, booleanName(emit, selector), [side(names[0]), side(names[1])]);
+  return lowerIf(emit, booleanName(emit, selector), [side(then), side(otherwise)]);
 }
 
 /** A chain of If: index == 0, index == 1, ..., the last branch for all else. */
@@ -81,14 +93,14 @@ function lowerIf(emit: Emitter, condition: string, build: readonly [Side, Side])
     return { inner, result: side(inner) };
   });
   const missing = sides.flatMap(({ inner, result }) =>
-    "missing" in result ? result.missing : missingIn(inner.nodes, result.values),
+    "missing" in result ? result.missing : missingIn(inner, result.values),
   );
   if (missing.length > 0) return { missing };
   const values = sides.map(({ result }) => ("values" in result ? result.values : []).map(carried));
   const [then, other] = values as [Carried[], Carried[]];
   const types = then.map((value, index) => jointType(value, other[index] ?? unlowerable("its branches differ")));
   const graphs = sides.map(({ inner }, side) => {
-    const names = (values[side] ?? []).map((value, index) => resultOf(inner, value, types[index] as Type));
+    const names = (values[side] ?? []).map((value) => resultOf(inner, value));
     return subgraph(
       inner,
       [],
@@ -109,12 +121,17 @@ function lowerIf(emit: Emitter, condition: string, build: readonly [Side, Side])
 /** Rounds in which the shapes of a loop's values may become less known. */
 const MAX_ROUNDS = 8;
 
+/** For each value of a loop whether its body gives it back as it came: it is the same in every round. */
+export function fixedOf(attributes: Attributes, body: Body): readonly boolean[] {
+  const name = attributes.functionName("body");
+  const inputNames = body.inputNames(name);
+  return body.returns(name).map((node, index) => node === inputNames[index]);
+}
+
 /** `while (cond(values)) values = body(values)`. */
 export function lowerLoop(emit: Emitter, attributes: Attributes, args: readonly Value[], body: Body): ControlResult {
   const [condName, bodyName] = [attributes.functionName("cond"), attributes.functionName("body")];
-  const inputNames = body.inputNames(bodyName);
-  // What the body gives back as it came is the same in every round.
-  const isFixed = body.returns(bodyName).map((node, index) => node === inputNames[index]);
+  const isFixed = fixedOf(attributes, body);
   const initial = args.map((value, index) => (isFixed[index] ? value : initialOf(emit, carried(value))));
   const changing = initial.flatMap((value, index) => (isFixed[index] ? [] : [{ value: value as Carried, index }]));
   let types = changing.map(({ value }) => typeOf(value));
@@ -129,7 +146,7 @@ export function lowerLoop(emit: Emitter, attributes: Attributes, args: readonly 
     const results = body.inside(inner, bodyName, fill(inputs.map((info) => valueOf(info.name, info))));
     const next = fill(changing.map(({ index }) => results[index] as Value));
     const [again] = next.some(({ kind }) => kind === "missing") ? [] : body.inside(inner, condName, next);
-    const missing = missingIn(inner.nodes, [...next, ...(again ? [again] : [])]);
+    const missing = missingIn(inner, [...next, ...(again ? [again] : [])]);
     if (missing.length > 0) return { missing };
     const after = changing.map(({ index }) => carried(next[index] as Value));
     const joint = after.map((value, place) => jointShape(types[place] as Type, typeOf(value)));
@@ -140,7 +157,9 @@ export function lowerLoop(emit: Emitter, attributes: Attributes, args: readonly 
     const bodyGraph = loopBody(inner, inputs, types, after, again as Value);
     const [first] = body.inline(condName, initial);
     if (first?.kind !== "tensor")
-      return first?.kind === "missing" ? { missing: [first.name] } : unlowerable("its condition is no tensor");
+      return first?.kind === "missing"
+        ? { missing: missingIn(emit, [first]) }
+        : unlowerable("its condition is no tensor");
     const operands = ["", booleanName(emit, first), ...changing.map(({ value }) => nameOf(emit, value))];
     const outputs = emit.control("Loop", operands, types, { body: bodyGraph }, capturesOf(bodyGraph));
     const values = [...args];
@@ -161,7 +180,7 @@ function loopBody(
   if (again.kind !== "tensor") return unlowerable("its condition is no tensor");
   const [condition] = inner.node("Identity", [booleanName(inner, again)]);
   const outputs = after.map((value, place) => ({
-    name: resultOf(inner, value, types[place] as Type),
+    name: resultOf(inner, value),
     ...(types[place] as Type),
   }));
   const counter: OnnxValueInfo = { name: inner.name("round"), dtype: "int64", shape: [] };
@@ -187,10 +206,16 @@ function capturesOf(graph: OnnxGraph): string[] {
   return [...used].filter((name) => name !== "" && !own.has(name));
 }
 
-/** Stand-ins that the results of a body need. */
-function missingIn(nodes: readonly GraphNode[], results: readonly Value[]): string[] {
-  if (results.every(({ kind }) => kind !== "missing")) return [];
-  return nodes.flatMap((node) => ("op" in node && node.op === MISSING_OP ? node.outputs : []));
+/** What the results and effects of a body lack. */
+export function missingIn(emit: Emitter, results: readonly Value[]): readonly MissingOp[] {
+  const names = results.flatMap((value) => {
+    if (value.kind === "tensor") return [value.plain, value.channelsFirst].filter((name) => name !== undefined);
+    return value.kind === "list" || value.kind === "missing" ? [value.name] : [];
+  });
+  const { nodes } = pruneGraph(emit, [...names, ...emit.effects]);
+  return nodes
+    .flatMap((node) => ("op" in node && node.op === MISSING_OP ? node.outputs : []))
+    .flatMap((name) => emit.missing.get(name) ?? []);
 }
 
 /** Names that a body makes for a value of outside must not be known outside. */
@@ -198,7 +223,7 @@ function copied(value: Value): Value {
   return value.kind === "tensor" ? { ...value } : value;
 }
 
-function carried(value: Value): Carried {
+export function carried(value: Value): Carried {
   return value.kind === "tensor" || value.kind === "list" ? value : unlowerable(`a ${value.kind} that a body changes`);
 }
 
@@ -208,7 +233,7 @@ function initialOf(emit: Emitter, value: Carried): Carried {
   return asSequence(emit, value);
 }
 
-function typeOf(value: Carried): Type {
+export function typeOf(value: Carried): Type {
   if (value.kind === "tensor") return { dtype: value.dtype, shape: value.shape };
   return { dtype: value.dtype, shape: value.item, isSequence: true };
 }
@@ -225,16 +250,16 @@ function nameOf(emit: Emitter, value: Carried): string {
 }
 
 /** The name under which a body gives a value: always made by a node of its own. */
-function resultOf(inner: Emitter, value: Carried, { isSequence }: Type): string {
-  return inner.node(isSequence ? "Identity" : "Identity", [nameOf(inner, value)])[0];
+function resultOf(inner: Emitter, value: Carried): string {
+  return inner.node("Identity", [nameOf(inner, value)])[0];
 }
 
-function jointType(a: Carried, b: Carried): Type {
+export function jointType(a: Carried, b: Carried): Type {
   if (a.kind !== b.kind || a.dtype !== b.dtype) return unlowerable("its branches give different types");
   return jointShape(typeOf(a), typeOf(b));
 }
 
-function jointShape(a: Type, b: Type): Type {
+export function jointShape(a: Type, b: Type): Type {
   return { ...a, shape: commonShape(a.shape, b.shape) };
 }
 
@@ -244,7 +269,7 @@ function commonShape(a: Shape, b: Shape): Shape {
   return a.map((size, axis) => (size === b[axis] ? size : -1));
 }
 
-function sameShape(a: Shape, b: Shape): boolean {
+export function sameShape(a: Shape, b: Shape): boolean {
   return a === b || (a !== undefined && a.join() === b?.join());
 }
 

@@ -1,10 +1,27 @@
 import type { DType, Tensor } from "@cloister/encoding/tensor";
 import type { HostCall } from "../host/call.ts";
 import { indexCall, pickCall } from "../host/moves.ts";
-import type { GraphNode, OnnxAttribute, OnnxGraph, OnnxInitializer, OnnxNode, OnnxValueInfo } from "../onnx/model.ts";
+import type {
+  GraphNode,
+  HostControl,
+  HostNode,
+  OnnxAttribute,
+  OnnxGraph,
+  OnnxInitializer,
+  OnnxNode,
+  OnnxValueInfo,
+} from "../onnx/model.ts";
 import { DTYPES } from "../tensor/dtype.ts";
 import { reshapeTensor, transposeTensor } from "../tensor/transform.ts";
-import { type Shape, type TensorValue, TO_CHANNELS_FIRST, TO_CHANNELS_LAST } from "./value.ts";
+import { MISSING_OP, type MissingOp } from "./missing-op.ts";
+import {
+  type ListValue,
+  type MissingValue,
+  type Shape,
+  type TensorValue,
+  TO_CHANNELS_FIRST,
+  TO_CHANNELS_LAST,
+} from "./value.ts";
 
 /** Why an op cannot be lowered; the tracer turns it into an entry of the list of missing ops. */
 export class Unlowerable extends Error {}
@@ -29,6 +46,8 @@ export class Emitter {
   readonly inputs: OnnxValueInfo[] = [];
   /** Types of the values that cross between ONNX and host calls, and of results of control flow. */
   readonly types: Map<string, Type>;
+  /** What stand-in nodes (`MISSING_OP`) stand for, by the name of their output. */
+  readonly missing: Map<string, MissingOp>;
   readonly #intNames: Map<string, string>;
   readonly #counter: { next: number };
   readonly #outer: Emitter | undefined;
@@ -37,9 +56,10 @@ export class Emitter {
   readonly #effects: string[] = [];
   readonly #hostResults = new Set<string>();
 
-  /** A `body` collects the nodes of a subgraph: its constants are the whole graph's. */
+  /** With an `outer` one it collects the nodes of a subgraph: its constants are the whole graph's. */
   constructor(outer?: Emitter) {
     this.#outer = outer;
+    this.missing = outer?.missing ?? new Map<string, MissingOp>();
     this.initializers = outer?.initializers ?? new Map<string, OnnxInitializer>();
     this.types = outer?.types ?? new Map<string, Type>();
     this.#intNames = outer ? outer.#intNames : new Map<string, string>();
@@ -52,6 +72,13 @@ export class Emitter {
 
   get isBody(): boolean {
     return this.#outer !== undefined;
+  }
+
+  /** Adds a node that stands for what cannot be lowered: `missing`, or for another reason one of its operands. */
+  standIn(missing: MissingOp | undefined, operands: readonly string[]): MissingValue {
+    const [name] = this.node(MISSING_OP, operands);
+    if (missing) this.missing.set(name, missing);
+    return { kind: "missing", name };
   }
 
   addEffect(name: string): void {
@@ -73,6 +100,11 @@ export class Emitter {
     return this.#effects;
   }
 
+  /** Whether a call looks at the model's state. */
+  get readsState(): boolean {
+    return this.#state !== undefined;
+  }
+
   /**
    * Adds a call that the host makes. `state`: it reads or changes what the model remembers, so that it must neither be dropped
    * (a change) nor change places with its like.
@@ -83,13 +115,56 @@ export class Emitter {
     results: readonly Type[],
     state?: "reads" | "changes",
   ): TensorValue[] {
-    if (this.#outer) unlowerable("in a loop or branch");
-    const inputs = operands.map((operand) => {
-      const name = this.plain(operand);
-      if (!this.types.has(name)) this.types.set(name, operand);
-      return name;
+    const inputs = operands.map((operand) => this.hostOperand(operand));
+    const names = this.#addHost(call, call.op, inputs, results, state);
+    return results.map(({ dtype, shape }, index) => ({ kind: "tensor", dtype, shape, plain: names[index] ?? "" }));
+  }
+
+  /** As `host`, for a call that takes a list (last) or gives one (first). */
+  hostList(
+    call: HostCall,
+    operands: readonly (TensorValue | ListValue)[],
+    results: readonly Type[],
+  ): (TensorValue | ListValue)[] {
+    const inputs = operands.map((operand) => (operand.kind === "list" ? operand.name : this.hostOperand(operand)));
+    return this.#hostValues(this.#addHost(call, call.op, inputs, results), results);
+  }
+
+  /** Adds control flow that the host runs. */
+  hostControl(
+    control: HostControl,
+    inputs: readonly string[],
+    results: readonly Type[],
+    state?: "reads" | "changes",
+  ): (TensorValue | ListValue)[] {
+    return this.#hostValues(this.#addHost(control, control.kind, inputs, results, state), results);
+  }
+
+  #hostValues(names: readonly string[], results: readonly Type[]): (TensorValue | ListValue)[] {
+    return results.map(({ dtype, shape, isSequence }, index) => {
+      const name = names[index] ?? "";
+      return isSequence
+        ? { kind: "list", form: "host", dtype, item: shape, name }
+        : { kind: "tensor", dtype, shape, plain: name };
     });
-    const first = this.#fresh(call.op);
+  }
+
+  /** The name of a value that goes to the host, in TensorFlow's order. */
+  hostOperand(value: TensorValue): string {
+    const name = this.plain(value);
+    if (!this.types.has(name)) this.types.set(name, value);
+    return name;
+  }
+
+  #addHost(
+    host: HostNode["host"],
+    hint: string,
+    inputs: readonly string[],
+    results: readonly Type[],
+    state?: "reads" | "changes",
+  ): string[] {
+    if (this.#outer) unlowerable("in a loop or branch");
+    const first = this.#fresh(hint);
     const outputs = results.map((type, index) => {
       const name = `${first}_${index}`;
       this.types.set(name, type);
@@ -98,13 +173,13 @@ export class Emitter {
     });
     if (state) {
       const token = `${first}_state`;
-      this.nodes.push({ host: call, inputs, outputs, token: { before: this.#state, after: token } });
+      this.nodes.push({ host, inputs, outputs, token: { before: this.#state, after: token } });
       this.#state = token;
       if (state === "changes") this.#effects.push(token);
     } else {
-      this.nodes.push({ host: call, inputs, outputs });
+      this.nodes.push({ host, inputs, outputs });
     }
-    return results.map(({ dtype, shape }, index) => ({ kind: "tensor", dtype, shape, plain: outputs[index] ?? "" }));
+    return outputs;
   }
 
   /** For each string tensor an int64 tensor of its shape: where its elements are among all elements of `values`. */

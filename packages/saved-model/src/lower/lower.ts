@@ -1,90 +1,22 @@
 import type { FunctionDef } from "@cloister/encoding/gen/tensorflow/core/framework/function_pb";
 import type { NodeDef } from "@cloister/encoding/gen/tensorflow/core/framework/node_def_pb";
-import type { DType, Tensor } from "@cloister/encoding/tensor";
+import type { DType } from "@cloister/encoding/tensor";
 import { SavedModelError } from "../error.ts";
 import { Attributes } from "../graph/attributes.ts";
 import { EffectIndex } from "../graph/effects.ts";
-import { type Graph, parseGraphEdge } from "../graph/graph.ts";
-import { CALL_OPS, type Variables, variableKey } from "../graph/restore.ts";
-import { type Outputs, type Scope, Tracer } from "../graph/tracer.ts";
-import type { MixedGraph } from "../onnx/model.ts";
-import { type Body, BRANCH_OPS, LOOP_OPS, lowerBranch, lowerLoop } from "./control.ts";
+import { parseGraphEdge } from "../graph/graph.ts";
+import { CALL_OPS, TABLE_OPS, variableKey } from "../graph/restore.ts";
+import { Budget, type Outputs, type Scope, Tracer } from "../graph/tracer.ts";
+import { BRANCH_OPS, LOOP_OPS } from "./control.ts";
+import { type Bodies, functionsOf, lowerControl } from "./control-flow.ts";
 import { Emitter, Unlowerable, unlowerable } from "./emitter.ts";
-import { MISSING_OP } from "./missing-op.ts";
-import { movedStrings } from "./moved-strings.ts";
+import type { MissingOp } from "./missing-op.ts";
 import { Op } from "./op.ts";
-import { readVariable, TABLE_OPS, VARIABLE_CHANGES } from "./state-ops.ts";
-import { HOST_LOWERINGS, LOWERINGS, PASS_THROUGH } from "./table.ts";
-import type { ListValue, Shape, TensorValue, Value, VariableValue } from "./value.ts";
-
-/** A tensor that requests give. */
-export interface Feed {
-  /** Its name in the ONNX graph. */
-  readonly name: string;
-  /** Any tensor of the graph (`x:0`), not only a placeholder's. */
-  readonly tensor: string;
-  readonly dtype: DType;
-  /** What may be relied on; -1 and `undefined` leave sizes and rank open. */
-  readonly shape: Shape;
-}
-
-/** An op that cannot be lowered. */
-export interface MissingOp {
-  readonly op: string;
-  readonly node: string;
-  readonly reason: string;
-}
-
-/** A part of a graph in ONNX's operators and host calls. */
-export interface Lowered {
-  readonly graph: MixedGraph;
-  /** Where each fetched tensor is, by its name in the graph (`y:0`). */
-  readonly fetches: ReadonlyMap<string, { readonly name: string; readonly dtype: DType; readonly shape: Shape }>;
-  /** What stand-in nodes (`MISSING_OP`) stand for, by the name of their output. Pruning shows which of them matter. */
-  readonly missing: ReadonlyMap<string, MissingOp>;
-  /** Outputs of calls that change the model's state: they are made whatever is fetched. */
-  readonly effects: readonly string[];
-  /** Keys of the variables that the graph assigns. */
-  readonly assigned: ReadonlySet<string>;
-  /** Types of the values that cross between ONNX and the host. */
-  readonly types: ReadonlyMap<string, { readonly dtype: DType; readonly shape: Shape }>;
-}
-
-/** Ops that this file handles: nothing of them is left in the lowered graph. */
-export const GRAPH_OPS = [
-  ...CALL_OPS,
-  "Assert",
-  "Const",
-  "NoOp",
-  "Placeholder",
-  "Print",
-  "PrintV2",
-  "ReadVariableOp",
-  "VarHandleOp",
-  "Variable",
-  "VariableV2",
-] as const;
-
-/** What of a model a part of its graph is lowered against. */
-export interface LoweringContext {
-  readonly graph: Graph;
-  readonly variables: Variables;
-  /** Keys of the variables that change while the model runs; all others are constants. */
-  readonly mutable: ReadonlySet<string>;
-}
-
-/** What is lowered. */
-export interface LoweringTask {
-  readonly feeds: readonly Feed[];
-  /** Tensors with a known value, by name; the file names of assets are such. */
-  readonly given: ReadonlyMap<string, Tensor>;
-  /** Tensors to compute, by name. */
-  readonly fetches: readonly string[];
-  /** Nodes to run for their effects. */
-  readonly targets: readonly string[];
-}
-
-export { MISSING_OP } from "./missing-op.ts";
+import { isSupported, lowerTensors } from "./lower-tensors.ts";
+import { readVariable, VARIABLE_CHANGES } from "./state-ops.ts";
+import { PASS_THROUGH } from "./table.ts";
+import type { Lowered, LoweringContext, LoweringTask } from "./task.ts";
+import type { ListValue, MissingValue, Shape, TensorValue, Value, VariableValue } from "./value.ts";
 
 /**
  * Traces a graph backwards from the fetched tensors to the fed ones and lowers what lies between. Ops that cannot be lowered
@@ -98,18 +30,15 @@ export function lower(context: LoweringContext, task: LoweringTask): Lowered {
 
 class LoweringTracer extends Tracer<Value> {
   #emit = new Emitter();
-  readonly #variables: Variables;
-  readonly #mutable: ReadonlySet<string>;
+  readonly #context: LoweringContext;
   readonly #effects: EffectIndex;
   readonly #assigned = new Set<string>();
-  readonly #missing = new Map<string, MissingOp>();
   readonly #constants = new Map<string | NodeDef, TensorValue>();
 
-  constructor({ graph, variables, mutable }: LoweringContext) {
-    super(graph, { followControl: true });
-    this.#variables = variables;
-    this.#mutable = mutable;
-    this.#effects = new EffectIndex(graph);
+  constructor(context: LoweringContext, budget = new Budget()) {
+    super(context.graph, { followControl: true, budget });
+    this.#context = context;
+    this.#effects = new EffectIndex(context.graph);
   }
 
   run({ feeds, given, fetches, targets }: LoweringTask): Lowered {
@@ -126,9 +55,8 @@ class LoweringTracer extends Tracer<Value> {
     const scope = this.topScope(fed);
     for (const target of targets) this.evaluate(scope, scope.parse(target).node);
     const results = fetches.map((fetch) => [fetch, this.#fetched(this.valueOf(scope, fetch), fetch)] as const);
-    const { effects, types } = this.#emit;
-    const assigned = this.#assigned;
-    return { graph: this.#emit, fetches: new Map(results), missing: this.#missing, effects, assigned, types };
+    const { effects, types, missing } = this.#emit;
+    return { graph: this.#emit, fetches: new Map(results), missing, effects, assigned: this.#assigned, types };
   }
 
   /** An ONNX graph may not return an input or an initializer: such an output becomes a node of its own. */
@@ -157,6 +85,8 @@ class LoweringTracer extends Tracer<Value> {
       const isLocal = error instanceof SavedModelError && error.code === "TENSOR_MALFORMED";
       if (!isLocal && !(error instanceof Unlowerable)) throw error;
       const standIn = this.#standIn({ op: node.op, node: node.name, reason: error.message }, inputs);
+      // A change that cannot be made may not be forgotten either.
+      if (this.#changesState(node, inputs)) this.#emit.addEffect(standIn.name);
       return () => standIn;
     }
   }
@@ -210,11 +140,11 @@ class LoweringTracer extends Tracer<Value> {
       this.#assigned.add(handle.key);
       const operands = inputs.slice(1).map((value) => this.#asTensor(value));
       if (!operands.every((value) => value.kind === "tensor")) return this.#missingEffect(inputs);
-      change(new Op(node, attributes, operands, this.#emit, handle.key));
+      change(new Op(node, attributes, operands, this.#emit, handle));
       return this.#only(handle);
     }
-    const resource = handle?.kind === "table" ? handle.key : undefined;
-    const operands = (resource === undefined ? inputs : inputs.slice(1)).map((value) =>
+    const resource = handle?.kind === "table" || handle?.kind === "array" ? handle : undefined;
+    const operands = (resource ? inputs.slice(1) : inputs).map((value) =>
       value.kind === "list" ? value : this.#asTensor(value),
     );
     if (this.isOpaque(node)) throw new Unlowerable("a loop of an unknown form");
@@ -232,18 +162,39 @@ class LoweringTracer extends Tracer<Value> {
     return (index) => outputs[index];
   }
 
+  #changesState(node: NodeDef, [handle]: readonly Value[]): boolean {
+    const isUnknown = handle?.kind === "variable" && !isSupported(node.op);
+    if (isUnknown) this.#assigned.add(handle.key);
+    return isUnknown || this.#effects.has(node);
+  }
+
   /** Branches and loops; what their bodies lack, they lack. */
   #control(node: NodeDef, attributes: Attributes, inputs: readonly Value[], scope: Scope<Value>): Outputs<Value> {
-    if (inputs.some(({ kind }) => kind === "missing")) return this.#onlyMissing(inputs);
+    const bodies = this.#bodiesIn(scope);
+    if (inputs.some(({ kind }) => kind === "missing")) {
+      // What the bodies lack themselves is found all the same, and which variables they assign.
+      const args = BRANCH_OPS.has(node.op) ? inputs.slice(1) : inputs;
+      const standIns = functionsOf(node).flatMap((name) =>
+        Array.from(bodies.alone(name, args).emit.missing.values(), (missing) => this.#standIn(missing, [])),
+      );
+      return this.#onlyMissing([...inputs, ...standIns]);
+    }
     const values = inputs.map((value) =>
       value.kind === "variable" && value.isReference ? this.#asTensor(value) : value,
     );
+    const results = lowerControl(node, attributes, this.#emit, values, bodies);
+    if ("missing" in results) return this.#onlyMissing(results.missing.map((missing) => this.#standIn(missing, [])));
+    return (index) => results.values[index];
+  }
+
+  /** How control flow in `scope` lowers its functions. */
+  #bodiesIn(scope: Scope<Value>): Bodies {
     const outer = this.#emit;
-    const body: Body = {
-      inputNames: (name) =>
-        (this.graph.functions.get(name)?.signature?.inputArg ?? []).map((argument) => argument.name),
+    const { functions } = this.graph;
+    return {
+      inputNames: (name) => (functions.get(name)?.signature?.inputArg ?? []).map((argument) => argument.name),
       returns: (name) => {
-        const found = this.graph.functions.get(name);
+        const found = functions.get(name);
         return (found?.signature?.outputArg ?? []).map((argument) => found?.ret[argument.name]?.split(":")[0] ?? "");
       },
       inline: (name, args) => this.#results(name, args, scope),
@@ -255,18 +206,14 @@ class LoweringTracer extends Tracer<Value> {
           this.#emit = outer;
         }
       },
+      alone: (name, args) => {
+        const tracer = new LoweringTracer(this.#context, this.budget);
+        for (const value of args) if (value.kind === "tensor" && !value.constant) tracer.#emit.hostOperand(value);
+        const results = tracer.#results(name, args, { ...tracer.topScope(new Map()), trail: scope.trail });
+        for (const key of tracer.#assigned) this.#assigned.add(key);
+        return { emit: tracer.#emit, results };
+      },
     };
-    const results = BRANCH_OPS.has(node.op)
-      ? lowerBranch(outer, attributes, node.op, values, body)
-      : lowerLoop(outer, attributes, values, body);
-    if ("missing" in results) {
-      const standIns = results.missing.flatMap((name) => {
-        const missing = this.#missing.get(name);
-        return missing ? [this.#standIn(missing, [])] : [];
-      });
-      return this.#onlyMissing(standIns);
-    }
-    return (index) => results.values[index];
   }
 
   #results(name: string, args: readonly Value[], caller: Scope<Value>): Value[] {
@@ -303,14 +250,14 @@ class LoweringTracer extends Tracer<Value> {
   }
 
   /** A tensor, reading the variable where the value is a handle. */
-  #asTensor(value: Value): Exclude<Value, { kind: "variable" }> {
+  #asTensor(value: Value): Exclude<Value, VariableValue> {
     return value.kind === "variable" ? this.#variable(value) : value;
   }
 
   /** Variables that no signature assigns are constants. */
-  #variable({ key, dtype, shape }: VariableValue): TensorValue | Extract<Value, { kind: "missing" }> {
-    const tensor = this.#variables.get(key);
-    if (this.#mutable.has(key)) {
+  #variable({ key, dtype, shape }: VariableValue): TensorValue | MissingValue {
+    const tensor = this.#context.variables.get(key);
+    if (this.#context.mutable.has(key)) {
       return readVariable(
         this.#emit,
         key,
@@ -323,34 +270,18 @@ class LoweringTracer extends Tracer<Value> {
     return this.#constant(key, () => this.#emit.constant(tensor));
   }
 
-  #standIn(missing: MissingOp | undefined, inputs: readonly Value[]): { kind: "missing"; name: string } {
+  /** Stands for an op's result where the op, or an operand of it, is missing. */
+  #standIn(missing: MissingOp | undefined, inputs: readonly Value[]): MissingValue {
     const operands = inputs.flatMap((value) => {
       if (value.kind === "missing") return [value.name];
       // Whatever else the op takes is needed too: it may be missing in its turn.
       return value.kind === "tensor" ? [value.plain, value.channelsFirst].filter((name) => name !== undefined) : [];
     });
-    const [name] = this.#emit.node(MISSING_OP, operands);
-    if (missing) this.#missing.set(name, missing);
-    return { kind: "missing", name };
+    return this.#emit.standIn(missing, operands);
   }
 }
 
 function variableOf(node: NodeDef, attributes: Attributes, isReference: boolean): VariableValue {
   const [dtype, shape] = [attributes.dtype("dtype"), attributes.shape("shape")];
   return { kind: "variable", key: variableKey(node), isReference, dtype, shape };
-}
-
-function isSupported(op: string): boolean {
-  return LOWERINGS.has(op) || HOST_LOWERINGS.has(op);
-}
-
-/** An op over tensors (and at most one list): on strings as host calls, else in ONNX's operators. */
-function lowerTensors(op: Op, hasTooManyLists: boolean): Value | readonly Value[] {
-  const { op: name } = op.node;
-  if (hasTooManyLists) unlowerable("over several lists");
-  const isOnStrings = op.inputs.some(({ dtype }) => dtype === "string");
-  const own = HOST_LOWERINGS.get(name);
-  if (own && (isOnStrings || !LOWERINGS.has(name))) return own(op);
-  const lowering = LOWERINGS.get(name) ?? unlowerable("on numbers");
-  return isOnStrings ? movedStrings(op, lowering) : lowering(op);
 }

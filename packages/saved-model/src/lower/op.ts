@@ -1,7 +1,7 @@
 import type { NodeDef } from "@cloister/encoding/gen/tensorflow/core/framework/node_def_pb";
 import type { Attributes } from "../graph/attributes.ts";
 import { type Emitter, unlowerable } from "./emitter.ts";
-import type { ListValue, TensorValue, Value } from "./value.ts";
+import type { HandleValue, ListValue, TensorValue, Value } from "./value.ts";
 
 /** A node at the moment it is lowered: its operands are lowered already. */
 export class Op {
@@ -10,8 +10,8 @@ export class Op {
   /** The operands that are tensors, in their order. */
   readonly inputs: readonly TensorValue[];
   readonly emit: Emitter;
-  /** Key of the table or variable that the op works on. */
-  readonly resource: string | undefined;
+  /** The table, variable or array that the op works on. */
+  readonly handle: HandleValue | undefined;
   /** The operand that is a list of tensors. */
   readonly list: ListValue | undefined;
 
@@ -20,14 +20,14 @@ export class Op {
     attributes: Attributes,
     inputs: readonly TensorValue[],
     emit: Emitter,
-    resource?: string,
+    handle?: HandleValue,
     list?: ListValue,
   ) {
     this.node = node;
     this.attributes = attributes;
     this.inputs = inputs;
     this.emit = emit;
-    this.resource = resource;
+    this.handle = handle;
     this.list = list;
   }
 
@@ -38,12 +38,12 @@ export class Op {
 
   /** The same op over other operands. */
   withInputs(inputs: readonly TensorValue[]): Op {
-    return new Op(this.node, this.attributes, inputs, this.emit, this.resource, this.list);
+    return new Op(this.node, this.attributes, inputs, this.emit, this.handle, this.list);
   }
 
   /** Key of the table or variable; a graph that gives none is malformed. */
   requireResource(): string {
-    return this.resource ?? unlowerable("its table is no table");
+    return this.handle && "key" in this.handle ? this.handle.key : unlowerable("its table is no table");
   }
 }
 

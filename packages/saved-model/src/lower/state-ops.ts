@@ -1,7 +1,9 @@
 // Ops on what a model remembers between requests: variables and hash tables.
 
 import { elementCount, type NumericArray, type Tensor } from "@cloister/encoding/tensor";
-import { refuse } from "../host/call.ts";
+import { refuse } from "../host/refusal.ts";
+import { COMBINE, type Combine, scatterNd, scatterRows } from "../host/scatter.ts";
+import type { ModelState } from "../host/state.ts";
 import { fromUtf8, utf8 } from "@cloister/encoding";
 import { int64Tensor, strings } from "../host/elements.ts";
 import { newArray } from "../tensor/dtype.ts";
@@ -27,55 +29,61 @@ function copyOf(tensor: Tensor): Tensor {
 
 /** Ops that change the variable that is their first operand. */
 export const VARIABLE_CHANGES: Readonly<Record<string, (op: Op) => void>> = {
-  Assign: change((_, value) => value),
+  Assign: change((_, [value]) => value as Tensor),
   AssignAdd: change(sum(1)),
   AssignAddVariableOp: change(sum(1)),
   AssignSub: change(sum(-1)),
   AssignSubVariableOp: change(sum(-1)),
-  AssignVariableOp: change((_, value) => value),
+  AssignVariableOp: change((_, [value]) => value as Tensor),
+  ...scatterChanges("Scatter", (current, indices, updates, combine) => scatterRows(current, indices, updates, combine)),
+  ...scatterChanges("ScatterNd", (current, indices, updates, combine) => scatterNd(current, indices, updates, combine)),
 };
 
-function change(next: (current: () => Tensor, value: Tensor) => Tensor): (op: Op) => void {
+/** Gives a variable's next value. */
+type Next = (current: () => Tensor, operands: readonly Tensor[]) => Tensor;
+
+function change(next: Next): (op: Op) => void {
   return (op) => {
     const key = op.requireResource();
-    const run = (
-      [value]: readonly Tensor[],
-      state: { readVariable(key: string): Tensor; assign(key: string, value: Tensor): void },
-    ): [] => {
+    const run = (operands: readonly Tensor[], state: ModelState): [] => {
       state.assign(
         key,
-        next(() => state.readVariable(key), value as Tensor),
+        next(() => state.readVariable(key), operands),
       );
       return [];
     };
-    op.emit.host({ op: op.node.op, node: op.node.name, run }, [op.input(0)], [], "changes");
+    op.emit.host({ op: op.node.op, node: op.node.name, run }, op.inputs, [], "changes");
   };
 }
 
-function sum(sign: 1 | -1): (current: () => Tensor, value: Tensor) => Tensor {
-  return (current, value) => {
+function sum(sign: 1 | -1): Next {
+  return (current, [value]) => {
     const { dtype, shape, data } = current();
-    if (dtype === "string" || dtype !== value.dtype || elementCount(shape) !== elementCount(value.shape)) {
+    if (!value || dtype === "string" || dtype !== value.dtype || elementCount(shape) !== elementCount(value.shape)) {
       return refuse("a variable and its increment differ in type or shape");
     }
     const result = newArray(dtype, data.length);
     const [old, more] = [data as NumericArray, value.data as NumericArray];
-    for (let i = 0; i < result.length; i++) {
-      const [a, b] = [old[i] as number, more[i] as number];
-      // Typed arrays wrap as TensorFlow's kernels do; 64-bit ones hold bigint, on which the same operators work.
-      result[i] = (sign === 1 ? a + b : a - b) as never;
-    }
+    const combine = sign === 1 ? COMBINE.Add : COMBINE.Sub;
+    // Typed arrays wrap as TensorFlow's kernels do.
+    for (let i = 0; i < result.length; i++) result[i] = combine(old[i] as number, more[i] as number) as never;
     return { dtype, shape, data: result };
   };
 }
 
-/** Ops that make a table's handle. */
-export const TABLE_OPS: ReadonlySet<string> = new Set([
-  "HashTable",
-  "HashTableV2",
-  "MutableHashTable",
-  "MutableHashTableV2",
-]);
+type Scatter = (current: Tensor, indices: Tensor, updates: Tensor, combine: Combine) => Tensor;
+
+/** The ops that scatter into a variable, by reference and by resource. */
+function scatterChanges(stem: string, scatter: Scatter): Record<string, (op: Op) => void> {
+  const kinds = Object.entries(COMBINE).map(([kind, combine]) => {
+    const next: Next = (current, [indices, updates]) =>
+      scatter(current(), indices as Tensor, updates as Tensor, combine);
+    return [kind, change(next)] as const;
+  });
+  return Object.fromEntries(
+    kinds.flatMap(([kind, made]) => [`${stem}${kind}`, `Resource${stem}${kind}`].map((name) => [name, made])),
+  );
+}
 
 function insert(isOnce: boolean) {
   return (op: Op): TensorValue[] => {

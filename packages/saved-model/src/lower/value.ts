@@ -21,6 +21,8 @@ export interface TensorValue {
   readonly elements?: readonly (number | undefined)[];
   /** A string tensor of elements of others, before it is made: `indices` counts through the elements of the whole pool. */
   readonly moved?: { readonly pool: readonly TensorValue[]; readonly indices: TensorValue };
+  /** The elements count from zero: 0, 1, 2 and so on. */
+  readonly isCount?: boolean;
   /** Where the value is another one with zeros around it: a convolution takes that one and pads itself. */
   readonly padding?: { readonly of: TensorValue; readonly pads: readonly (readonly [number, number])[] };
 }
@@ -42,23 +44,35 @@ interface TableValue {
   readonly key: string;
 }
 
-/** A list of tensors: a tensor whose first axis counts its items, or an ONNX sequence. */
+/** A handle of a TensorArray. What is in it goes along its flow, as a list. */
+interface ArrayValue {
+  readonly kind: "array";
+  /** Writing beyond the end makes it longer. */
+  readonly isDynamic: boolean;
+}
+
+/** A list of tensors: a tensor whose first axis counts its items, an ONNX sequence, or a list that the host holds. */
 export interface ListValue {
   readonly kind: "list";
-  readonly form: "tensor" | "sequence";
+  readonly form: "tensor" | "sequence" | "host";
   readonly dtype: DType;
   /** Shape of an item. */
   readonly item: Shape;
   readonly name: string;
+  /** The number of items of a list in which none is written yet. */
+  readonly unwritten?: TensorValue;
 }
 
 /** What an op that cannot be lowered gives; `name` is its stand-in's output in the ONNX graph. */
-interface MissingValue {
+export interface MissingValue {
   readonly kind: "missing";
   readonly name: string;
 }
 
-export type Value = TensorValue | VariableValue | TableValue | ListValue | MissingValue;
+/** What an op works on without taking its value. */
+export type HandleValue = VariableValue | TableValue | ArrayValue;
+
+export type Value = TensorValue | HandleValue | ListValue | MissingValue;
 
 /** Elements of an integer vector or scalar, as far as they are known; `undefined` where nothing is. */
 export function knownElements(value: TensorValue): readonly (number | undefined)[] | undefined {

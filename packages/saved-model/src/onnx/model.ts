@@ -1,5 +1,6 @@
 import type { DType, Tensor } from "@cloister/encoding/tensor";
 import type { HostCall } from "../host/call.ts";
+import type { ControlStep } from "../program-steps.ts";
 
 /** An attribute's value. A bare number is an integer attribute; floats are marked. */
 export type OnnxAttribute =
@@ -17,9 +18,12 @@ export interface OnnxNode {
   readonly captures?: readonly string[];
 }
 
-/** A call that the host makes between parts that ONNX computes. */
+/** Control flow that the host runs, see `ControlStep`. */
+export type HostControl = Pick<ControlStep, "kind" | "bodies">;
+
+/** What the host does between parts that ONNX computes. */
 export interface HostNode {
-  readonly host: HostCall;
+  readonly host: HostCall | HostControl;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   /** Names that order calls on the model's state. */

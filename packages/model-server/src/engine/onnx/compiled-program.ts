@@ -1,11 +1,19 @@
 import type { Tensor } from "@cloister/encoding/tensor";
-import { HostRefusal, type HostStep, type ModelState, type Program } from "@cloister/saved-model";
+import {
+  type ControlStep,
+  HostRefusal,
+  type HostStep,
+  type HostValue,
+  type ModelState,
+  operandName,
+  type Program,
+} from "@cloister/saved-model";
 import { copyTensor } from "../copy-tensor.ts";
 import { engineError } from "../failure.ts";
-
 import { OnnxSession, type SessionOptions } from "./session.ts";
 
-type CompiledStep = HostStep | { readonly kind: "onnx"; readonly session: OnnxSession };
+type CompiledControl = Omit<ControlStep, "bodies"> & { readonly bodies: readonly CompiledProgram[] };
+type CompiledStep = HostStep | CompiledControl | { readonly kind: "onnx"; readonly session: OnnxSession };
 
 /** A program whose islands are compiled. */
 export class CompiledProgram {
@@ -22,7 +30,7 @@ export class CompiledProgram {
     this.#outputs = program.outputs;
     this.#state = state;
     const made = program.steps.flatMap((step) =>
-      step.kind === "host" ? step.outputs : step.outputs.map(({ name }) => name),
+      step.kind === "onnx" ? step.outputs.map(({ name }) => name) : step.outputs,
     );
     this.#made = new Set(made);
   }
@@ -31,7 +39,13 @@ export class CompiledProgram {
   static async create(program: Program, state: ModelState, options: SessionOptions): Promise<CompiledProgram> {
     const steps: CompiledStep[] = [];
     for (const step of program.steps) {
-      steps.push(step.kind === "host" ? step : { kind: "onnx", session: await OnnxSession.create(step, options) });
+      if (step.kind === "host") steps.push(step);
+      else if (step.kind === "onnx") steps.push({ kind: "onnx", session: await OnnxSession.create(step, options) });
+      else {
+        const bodies: CompiledProgram[] = [];
+        for (const body of step.bodies) bodies.push(await CompiledProgram.create(body, state, options));
+        steps.push({ ...step, bodies });
+      }
     }
     return new CompiledProgram(steps, program, state);
   }
@@ -42,25 +56,39 @@ export class CompiledProgram {
    * @throws EngineError INPUT_INVALID
    */
   async run(inputs: ReadonlyMap<string, Tensor>): Promise<Map<string, Tensor>> {
-    const values = new Map([...this.#constants, ...inputs]);
-    for (const step of this.#steps) {
-      if (step.kind === "host") this.#call(step, values);
-      else for (const [name, tensor] of await step.session.run(values)) values.set(name, tensor);
-    }
+    const values = await this.#compute(inputs);
     return new Map([...this.#outputs].map(([alias, { name }]) => [alias, this.#result(values, name)]));
   }
 
+  async #compute(inputs: ReadonlyMap<string, HostValue>): Promise<ReadonlyMap<string, HostValue>> {
+    const values = new Map<string, HostValue>([...this.#constants, ...inputs]);
+    for (const step of this.#steps) {
+      if (step.kind === "host") this.#call(step, values);
+      else if (step.kind === "onnx")
+        for (const [name, tensor] of await step.session.run(values)) values.set(name, tensor);
+      else await control(step, values);
+    }
+    return values;
+  }
+
+  /** The outputs of a body of control flow. They may be shared with what is around it. */
+  async runBody(operands: readonly HostValue[]): Promise<HostValue[]> {
+    const values = await this.#compute(new Map(operands.map((value, index) => [operandName(index), value])));
+    return [...this.#outputs.values()].map(({ name }) => required(values, name));
+  }
+
   /** Results are the caller's to keep; constants and inputs are not. */
-  #result(values: ReadonlyMap<string, Tensor>, name: string): Tensor {
+  #result(values: ReadonlyMap<string, HostValue>, name: string): Tensor {
     const tensor = required(values, name);
+    if ("items" in tensor) throw new Error("an output is a list");
     return this.#made.has(name) && tensor.dtype !== "string" ? tensor : copyTensor(tensor);
   }
 
-  #call({ call, inputs, outputs }: HostStep, values: Map<string, Tensor>): void {
+  #call({ call, inputs, outputs }: HostStep, values: Map<string, HostValue>): void {
     const operands = inputs.map((name) => required(values, name));
     try {
       const results = call.run(operands, this.#state);
-      for (const [index, name] of outputs.entries()) values.set(name, results[index] as Tensor);
+      for (const [index, name] of outputs.entries()) values.set(name, results[index] as HostValue);
     } catch (cause) {
       const why = cause instanceof HostRefusal ? cause.message : "an operand is not what the op takes";
       throw engineError(
@@ -74,12 +102,47 @@ export class CompiledProgram {
   }
 
   async release(): Promise<void> {
-    for (const step of this.#steps) if (step.kind === "onnx") await step.session.release();
+    for (const step of this.#steps) {
+      if (step.kind === "onnx") await step.session.release();
+      else if (step.kind !== "host") for (const body of step.bodies) await body.release();
+    }
   }
 }
 
-function required(values: ReadonlyMap<string, Tensor>, name: string): Tensor {
+function required(values: ReadonlyMap<string, HostValue>, name: string): HostValue {
   const value = values.get(name);
   if (value) return value;
   throw engineError("INPUT_MISSING", `the value ${name} is missing`, "the request does not give it", "send it");
+}
+
+/** Runs control flow, see `ControlStep`. */
+async function control(
+  { kind, bodies, inputs, outputs }: CompiledControl,
+  values: Map<string, HostValue>,
+): Promise<void> {
+  let operands = inputs.map((name) => required(values, name));
+  if (kind === "branch") {
+    const [selector, ...others] = operands;
+    operands = (await bodies[chosen(selector, bodies.length)]?.runBody(others)) ?? [];
+  } else {
+    const [condition, body] = bodies;
+    if (!condition || !body) throw new Error("a loop without bodies");
+    for (;;) {
+      if (!isTrue((await condition.runBody(operands))[0])) break;
+      const results = await body.runBody(operands);
+      operands = [...results, ...operands.slice(results.length)];
+    }
+  }
+  for (const [index, name] of outputs.entries()) values.set(name, operands[index] as HostValue);
+}
+
+function chosen(selector: HostValue | undefined, count: number): number {
+  const [value] = selector && "data" in selector && selector.dtype !== "string" ? selector.data : [];
+  if (selector?.dtype === "bool") return Number(value);
+  const index = Number(value);
+  return index >= 0 && index < count ? index : count - 1;
+}
+
+function isTrue(value: HostValue | undefined): boolean {
+  return value !== undefined && "data" in value && Number(value.data[0]) !== 0;
 }

@@ -51,7 +51,7 @@ export class LocalServable implements Servable {
   static async load(files: ModelFiles, options: SessionOptions): Promise<LocalServable> {
     const model = readSavedModel(files);
     const unsupported = unsupportedSignatures(model);
-    const state = new ModelState(model.variables, files);
+    const state = new ModelState(model.variables, files, model.tables);
     const servable = new LocalServable(model, unsupported, state, options);
     const runnable = [...model.signatures.keys()].filter((key) => !unsupported.has(key));
     const first = runnable.includes("serving_default") ? "serving_default" : runnable[0];

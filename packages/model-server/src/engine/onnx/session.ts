@@ -1,5 +1,5 @@
 import { elementCount, type Tensor } from "@cloister/encoding/tensor";
-import type { OnnxStep } from "@cloister/saved-model";
+import type { HostValue, OnnxStep } from "@cloister/saved-model";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { asTensorData, holds, ortType } from "./dtypes.ts";
 import { engineError } from "../failure.ts";
@@ -51,11 +51,11 @@ export class OnnxSession {
    *
    * @throws EngineError INPUT_INVALID
    */
-  async run(values: ReadonlyMap<string, Tensor>): Promise<Map<string, Tensor>> {
+  async run(values: ReadonlyMap<string, HostValue>): Promise<Map<string, Tensor>> {
     const feeds: Record<string, OrtTensor> = {};
     for (const name of this.#step.inputs) {
       const tensor = values.get(name);
-      if (tensor) feeds[name] = toOrt(name, tensor);
+      if (tensor && "data" in tensor) feeds[name] = toOrt(name, tensor);
     }
     const results = await this.#run(
       feeds,

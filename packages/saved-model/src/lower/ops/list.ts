@@ -1,88 +1,349 @@
-// Lists of tensors (TensorList*), which Keras' recurrent layers read and write in loops.
+// Lists of tensors: TensorList*, which Keras' recurrent layers and map_fn read and write in loops, and TensorArray* of
+// TensorFlow 1, whose content goes along its flow. Where ONNX has no sequences of a dtype, the host holds the list.
 
-import { type Emitter, unlowerable } from "../emitter.ts";
-import type { Lowering, LoweringTable, Op } from "../op.ts";
-import { knownInts, type ListValue, type Shape, type TensorValue } from "../value.ts";
+import type { DType, Tensor } from "@cloister/encoding/tensor";
+import type { HostValue } from "../../host/call.ts";
+import { integers, int64Tensor } from "../../host/elements.ts";
+import {
+  concatItems,
+  emptyList,
+  type HostList,
+  itemOf,
+  listOfRows,
+  resized,
+  stackItems,
+  withItem,
+} from "../../host/list.ts";
+import type { OnnxGraph, OnnxNode } from "../../onnx/model.ts";
 import { DTYPES } from "../../tensor/dtype.ts";
+import { type Emitter, type Type, unlowerable } from "../emitter.ts";
+import type { Lowering, LoweringTable, Op } from "../op.ts";
+import { knownInts, type ListValue, type Shape, type TensorValue, type Value } from "../value.ts";
 
 function listOf(op: Op): ListValue {
   return op.list ?? unlowerable("its operand is no list");
 }
 
 /** Dtypes for which ONNX Runtime makes sequences of tensors. */
-const SPLITTABLE: ReadonlySet<string> = new Set(["float", "double", "int32", "int64"]);
+const SPLITTABLE: ReadonlySet<DType> = new Set(["float", "double", "int32", "int64"]);
 
 /** The list as an ONNX sequence, which can be changed. */
 export function asSequence(emit: Emitter, list: ListValue): ListValue {
   if (list.form === "sequence") return list;
+  if (list.form === "host") unlowerable("a list that the host holds");
   if (!SPLITTABLE.has(list.dtype)) unlowerable(`a list of ${list.dtype} that changes`);
   const [name] = emit.node("SplitToSequence", [list.name], { axis: 0, keepdims: 0 });
-  return { ...list, form: "sequence", name };
+  return { kind: "list", form: "sequence", dtype: list.dtype, item: list.item, name };
 }
 
+/** The list as the host holds it. */
+export function hostedList(emit: Emitter, list: ListValue): ListValue {
+  if (list.form === "host") return list;
+  const { dtype, item, unwritten } = list;
+  const type: Type = { dtype, shape: item, isSequence: true };
+  if (unwritten) return emptyOnHost(emit, type, unwritten);
+  const [rows] =
+    list.form === "tensor" ? [list.name] : emit.node("ConcatFromSequence", [list.name], { axis: 0, new_axis: 1 });
+  const stacked: TensorValue = { kind: "tensor", dtype, shape: item && [-1, ...item], plain: rows };
+  const call = {
+    op: "TensorListFromTensor",
+    node: "a list",
+    run: ([tensor]: readonly HostValue[]) => [listOfRows(tensor as Tensor)],
+  };
+  return emit.hostList(call, [stacked], [type])[0] as ListValue;
+}
+
+function emptyOnHost(emit: Emitter, type: Type, count: TensorValue): ListValue {
+  const run = ([places]: readonly HostValue[]): HostValue[] => [
+    emptyList(type.dtype, integers(places as Tensor)[0] ?? 0),
+  ];
+  return emit.hostList({ op: "TensorListReserve", node: "a list", run }, [count], [type])[0] as ListValue;
+}
+
+/** Lowers the op to a call of the host over its tensors and, behind them, its list. */
+function onHost(
+  op: Op,
+  types: readonly Type[],
+  run: (inputs: readonly Tensor[], list: HostList) => readonly HostValue[],
+): (TensorValue | ListValue)[] {
+  const operands = [...op.inputs, ...(op.list ? [hostedList(op.emit, op.list)] : [])];
+  const call = {
+    op: op.node.op,
+    node: op.node.name,
+    run: (inputs: readonly HostValue[]) => run(inputs as readonly Tensor[], inputs.at(-1) as HostList),
+  };
+  return op.emit.hostList(call, operands, types);
+}
+
+function isHosted(list: ListValue): boolean {
+  return list.form === "host";
+}
+
+/** The list after a change: `on` as an ONNX sequence where there is such a one, else on the host. */
+function changed(
+  op: Op,
+  item: Shape,
+  inOnnx: (sequence: string) => string,
+  run: (inputs: readonly Tensor[], list: HostList) => HostList,
+): ListValue {
+  const list = listOf(op);
+  if (!isHosted(list) && SPLITTABLE.has(list.dtype)) {
+    return { kind: "list", form: "sequence", dtype: list.dtype, item, name: inOnnx(asSequence(op.emit, list).name) };
+  }
+  const type: Type = { dtype: list.dtype, shape: item, isSequence: true };
+  return onHost(op, [type], (inputs, held) => [run(inputs, held)])[0] as ListValue;
+}
+
+/** The shape of an item that an operand gives, as far as it is known; a scalar there leaves even the rank open. */
 function itemShape(op: Op, index: number): Shape {
-  return knownInts(op.inputs[index])?.map((size) => size);
+  const operand = op.inputs[index];
+  return operand?.shape?.length === 1 ? knownInts(operand)?.map((size) => size) : undefined;
+}
+
+/** The same when the program runs: only where it is known whole. */
+function wholeShape(tensor: Tensor | undefined): readonly number[] | undefined {
+  const sizes = tensor?.shape.length === 1 ? integers(tensor) : undefined;
+  return sizes?.every((size) => size >= 0) ? sizes : undefined;
 }
 
 /** Places to be written, each with a stand-in until then. */
-const reserve: Lowering = (op) => {
-  const dtype = op.attributes.requireDType("element_dtype");
-  const { emit } = op;
+function placesFor(emit: Emitter, dtype: DType, item: Shape, count: TensorValue): ListValue {
+  if (!SPLITTABLE.has(dtype)) return emptyOnHost(emit, { dtype, shape: item, isSequence: true }, count);
   const zero = emit.node("Cast", [emit.int(0)], { to: DTYPES[dtype].onnx })[0];
-  const [count] = emit.node("Reshape", [emit.asInt64(op.input(1)), emit.ints([1])]);
-  const [shape] = emit.node("Concat", [count, emit.ints([1])], { axis: 0 });
-  const [places] = emit.node("Expand", [zero, shape]);
-  return asSequence(emit, { kind: "list", form: "tensor", dtype, item: itemShape(op, 0), name: places });
-};
+  const [places] = emit.node("Reshape", [emit.asInt64(count), emit.ints([1])]);
+  const [shape] = emit.node("Concat", [places, emit.ints([1])], { axis: 0 });
+  const [rows] = emit.node("Expand", [zero, shape]);
+  const list = asSequence(emit, { kind: "list", form: "tensor", dtype, item, name: rows });
+  return { ...list, unwritten: count };
+}
+
+const reserve: Lowering = (op) =>
+  placesFor(op.emit, op.attributes.requireDType("element_dtype"), itemShape(op, 0), op.input(1));
 
 const empty: Lowering = (op) => {
   const dtype = op.attributes.requireDType("element_dtype");
-  const [name] = op.emit.node("SequenceEmpty", [], { dtype: DTYPES[dtype].onnx });
-  return { kind: "list", form: "sequence", dtype, item: itemShape(op, 0), name };
+  const { emit } = op;
+  const none = emit.constant(int64Tensor([], [0]));
+  if (!SPLITTABLE.has(dtype)) return emptyOnHost(emit, { dtype, shape: itemShape(op, 0), isSequence: true }, none);
+  const [name] = emit.node("SequenceEmpty", [], { dtype: DTYPES[dtype].onnx });
+  return { kind: "list", form: "sequence", dtype, item: itemShape(op, 0), name, unwritten: none };
 };
 
 const fromTensor: Lowering = (op) => {
   const value = op.input(0);
-  return { kind: "list", form: "tensor", dtype: value.dtype, item: value.shape?.slice(1), name: op.emit.plain(value) };
+  const list: ListValue = { kind: "list", form: "tensor", dtype: value.dtype, item: value.shape?.slice(1), name: "" };
+  if (value.dtype !== "string") return { ...list, name: op.emit.plain(value) };
+  const type: Type = { dtype: value.dtype, shape: list.item, isSequence: true };
+  return onHost(op, [type], ([tensor]) => [listOfRows(tensor as Tensor)]);
 };
 
 const getItem: Lowering = (op) => {
   const list = listOf(op);
+  const type = { dtype: list.dtype, shape: list.item ?? itemShape(op, 1) };
+  if (isHosted(list)) {
+    return onHost(op, [type], ([index, shape], held) => [
+      itemOf(held, integers(index as Tensor)[0] ?? 0, shapeArgument(shape)),
+    ]);
+  }
   const index = op.emit.asInt64(op.input(0));
-  const type = { dtype: list.dtype, shape: list.item };
   return list.form === "tensor"
     ? op.emit.plainNode("Gather", [list.name, index], type, { axis: 0 })
     : op.emit.plainNode("SequenceAt", [list.name, index], type);
 };
 
-/** An item takes the place of the one that was there. */
-const setItem: Lowering = (op) => {
-  const list = asSequence(op.emit, listOf(op));
+/** The last operand may be the list itself where the op takes no shape. */
+function shapeArgument(value: Tensor | HostList | undefined): readonly number[] | undefined {
+  return value && "items" in value ? undefined : wholeShape(value);
+}
+
+/** An item takes the place of the one that was there, or goes to the end where the list may grow. */
+function setItem(op: Op, grows: boolean): ListValue {
   const [index, item] = [op.input(0), op.input(1)];
-  const place = op.emit.asInt64(index);
-  const [shorter] = op.emit.node("SequenceErase", [list.name, place]);
-  const [name] = op.emit.node("SequenceInsert", [shorter, op.emit.plain(item), place]);
-  return { ...list, item: item.shape, name };
-};
+  const { dtype } = listOf(op);
+  const inOnnx = (sequence: string): string => {
+    const [value, place] = [op.emit.plain(item), op.emit.asInt64(index)];
+    return grows ? grown(op.emit, dtype, sequence, value, place) : replaced(op.emit, sequence, value, place);
+  };
+  return changed(op, item.shape, inOnnx, (inputs, held) =>
+    withItem(held, integers(inputs[0] as Tensor)[0] ?? 0, inputs[1] as Tensor, grows),
+  );
+}
+
+function replaced(emit: Emitter, sequence: string, value: string, place: string): string {
+  const [shorter] = emit.node("SequenceErase", [sequence, place]);
+  return emit.node("SequenceInsert", [shorter, value, place])[0];
+}
+
+function grown(emit: Emitter, dtype: DType, sequence: string, value: string, place: string): string {
+  const type: Type = { dtype, shape: undefined, isSequence: true };
+  const graph = (isInside: boolean): OnnxGraph => {
+    const [shorter, longer] = [emit.name("shorter"), emit.name("longer")];
+    const erase = { op: "SequenceErase", inputs: [sequence, place], outputs: [shorter], attributes: {} };
+    const from = isInside ? shorter : sequence;
+    const insert = { op: "SequenceInsert", inputs: [from, value, place], outputs: [longer], attributes: {} };
+    const nodes = isInside ? [erase, insert] : [insert];
+    return { nodes, initializers: new Map(), inputs: [], outputs: [{ name: longer, ...type }] };
+  };
+  const [isInside] = emit.node("Less", [place, emit.node("SequenceLength", [sequence])[0]]);
+  const branches = { then_branch: graph(true), else_branch: graph(false) };
+  return emit.control("If", [isInside], [type], branches, [sequence, value, place])[0] ?? "";
+}
 
 const pushBack: Lowering = (op) => {
-  const list = asSequence(op.emit, listOf(op));
-  const [name] = op.emit.node("SequenceInsert", [list.name, op.emit.plain(op.input(0))]);
-  return { ...list, item: op.input(0).shape, name };
+  const item = op.input(0);
+  const inOnnx = (sequence: string): string => op.emit.node("SequenceInsert", [sequence, op.emit.plain(item)])[0];
+  return changed(op, item.shape, inOnnx, ([value], held) => withItem(held, held.items.length, value as Tensor, true));
 };
 
-const stack: Lowering = (op): TensorValue => {
+const popBack: Lowering = (op) => {
   const list = listOf(op);
-  const given = itemShape(op, 0);
+  const { emit } = op;
+  const item: Type = { dtype: list.dtype, shape: list.item };
+  if (isHosted(list) || !SPLITTABLE.has(list.dtype)) {
+    return onHost(op, [{ ...item, isSequence: true }, item], ([shape], held) => {
+      const last = held.items.length - 1;
+      return [resized(held, last), itemOf(held, last, wholeShape(shape))];
+    });
+  }
+  const sequence = asSequence(emit, list);
+  const last = emit.plainNode("SequenceAt", [sequence.name, emit.int(-1)], item);
+  return [{ ...sequence, name: emit.node("SequenceErase", [sequence.name, emit.int(-1)])[0] }, last];
+};
+
+const stack: Lowering = (op) => stacked(op, itemShape(op, 0));
+
+function stacked(op: Op, given: Shape): TensorValue {
+  const list = listOf(op);
   const item = list.item ?? given;
   const type = { dtype: list.dtype, shape: item && [-1, ...item] };
+  if (isHosted(list))
+    return onHost(op, [type], ([shape], held) => [
+      stackItems(held, shapeArgument(shape) ?? whole(given)),
+    ])[0] as TensorValue;
   if (list.form === "tensor") return { kind: "tensor", ...type, plain: list.name };
-  return op.emit.plainNode("ConcatFromSequence", [list.name], type, { axis: 0, new_axis: 1 });
+  return { kind: "tensor", ...type, plain: stackedSequence(op.emit, list) };
+}
+
+/** The items of a sequence as rows. Where one was never written its stand-in grows to the first one's shape. */
+function stackedSequence(emit: Emitter, { name, dtype, item }: ListValue): string {
+  const [round, goesOn, first, shape, one, row, again] = [
+    "round",
+    "goes_on",
+    "first",
+    "shape",
+    "item",
+    "row",
+    "again",
+  ].map((hint) => emit.name(hint)) as [string, string, string, string, string, string, string];
+  const zero = emit.int(0);
+  const node = (op: string, inputs: string[], output: string): OnnxNode => ({
+    op,
+    inputs,
+    outputs: [output],
+    attributes: {},
+  });
+  const body: OnnxGraph = {
+    nodes: [
+      node("SequenceAt", [name, zero], first),
+      node("Shape", [first], shape),
+      node("SequenceAt", [name, round], one),
+      node("Expand", [one, shape], row),
+      node("Identity", [goesOn], again),
+    ],
+    initializers: new Map(),
+    inputs: [
+      { name: round, dtype: "int64", shape: [] },
+      { name: goesOn, dtype: "bool", shape: [] },
+    ],
+    outputs: [
+      { name: again, dtype: "bool", shape: [] },
+      { name: row, dtype, shape: item },
+    ],
+  };
+  const [count] = emit.node("SequenceLength", [name]);
+  const type: Type = { dtype, shape: item && [-1, ...item] };
+  return emit.control("Loop", [count, ""], [type], { body }, [name, zero])[0] ?? "";
+}
+
+function whole(shape: Shape): readonly number[] | undefined {
+  return shape?.every((size) => size >= 0) ? shape : undefined;
+}
+
+/** Some items as rows of a tensor. */
+function gather(given: (op: Op) => Shape): Lowering {
+  return (op) => {
+    const list = listOf(op);
+    const item = list.item ?? given(op);
+    const type = { dtype: list.dtype, shape: item && [op.input(0).shape?.[0] ?? -1, ...item] };
+    if (isHosted(list)) {
+      return onHost(op, [type], ([indices], held) => {
+        const items = integers(indices as Tensor).map((index) => held.items[index]);
+        return [stackItems({ ...held, items }, whole(given(op)))];
+      });
+    }
+    const rows = stacked(op, item);
+    return op.emit.plainNode("Gather", [op.emit.plain(rows), op.emit.asInt64(op.input(0))], type, { axis: 0 });
+  };
+}
+
+/** Rows of a tensor become the items at the given places, each of which is named. */
+function scatter(tensor: TensorValue, indices: TensorValue, op: Op): Value {
+  const { dtype } = tensor;
+  const item = tensor.shape?.slice(1);
+  if (dtype === "string" || !isWholeRange(indices)) {
+    const { list } = op;
+    const type: Type = { dtype, shape: item, isSequence: true };
+    const operands = [tensor, indices, ...(list ? [hostedList(op.emit, list)] : [])];
+    const run = ([rows, places, held]: readonly HostValue[]): HostValue[] => {
+      let result = (held as HostList | undefined) ?? emptyList(dtype, 0);
+      const each = listOfRows(rows as Tensor).items;
+      for (const [row, place] of integers(places as Tensor).entries())
+        result = withItem(result, place, each[row] as Tensor, true);
+      return [result];
+    };
+    return op.emit.hostList({ op: op.node.op, node: op.node.name, run }, operands, [type])[0] as ListValue;
+  }
+  return { kind: "list", form: "tensor", dtype, item, name: op.emit.plain(tensor) };
+}
+
+/** Whether the indices are 0, 1, 2 and so on: what `unstack` writes. */
+function isWholeRange(indices: TensorValue): boolean {
+  return indices.isCount === true || (knownInts(indices)?.every((value, index) => value === index) ?? false);
+}
+
+function concat(given: (op: Op) => Shape): Lowering {
+  return (op) => {
+    const list = listOf(op);
+    const item = list.item ?? given(op);
+    const rest = item?.slice(1);
+    const type: Type = { dtype: list.dtype, shape: rest && [-1, ...rest] };
+    const lengths: Type = { dtype: "int64", shape: [-1] };
+    if (isHosted(list) || list.form === "tensor") {
+      return onHost(op, [type, lengths], (_, held) => {
+        const joined = concatItems(held, whole(given(op)));
+        return [joined.whole, int64Tensor([joined.lengths.length], joined.lengths)];
+      });
+    }
+    const value = op.emit.plainNode("ConcatFromSequence", [list.name], type, { axis: 0, new_axis: 0 });
+    const missing = { op: op.node.op, node: op.node.name, reason: "lengths of items that ONNX holds" };
+    return [value, op.emit.standIn(missing, [])];
+  };
+}
+
+const resize: Lowering = (op) => {
+  const list = listOf(op);
+  const type: Type = { dtype: list.dtype, shape: list.item, isSequence: true };
+  return onHost(op, [type], ([count], held) => [resized(held, integers(count as Tensor)[0] ?? 0)]);
 };
 
 const length: Lowering = (op) => {
   const list = listOf(op);
   const { emit } = op;
+  if (isHosted(list)) {
+    return onHost(op, [{ dtype: "int32", shape: [] }], (_, held) => [
+      { dtype: "int32", shape: [], data: Int32Array.of(held.items.length) },
+    ]);
+  }
   const [count] =
     list.form === "sequence"
       ? emit.node("SequenceLength", [list.name])
@@ -90,13 +351,41 @@ const length: Lowering = (op) => {
   return { kind: "tensor", dtype: "int32", shape: [], plain: emit.cast(count, "int32") };
 };
 
+const newArray: Lowering = (op) => {
+  const isDynamic = op.attributes.bool("dynamic_size", false);
+  const list = placesFor(
+    op.emit,
+    op.attributes.requireDType("dtype"),
+    op.attributes.shape("element_shape"),
+    op.input(0),
+  );
+  return [{ kind: "array", isDynamic }, list];
+};
+
+const arrayShape = (op: Op): Shape => op.attributes.shape("element_shape");
+
+/** TensorArray ops of this table take their handle as `op.handle`, so that their operands are those of TensorList ops. */
 export const LIST: LoweringTable = {
   EmptyTensorList: empty,
+  TensorArrayConcatV3: concat(() => undefined),
+  TensorArrayGatherV3: gather(arrayShape),
+  TensorArrayReadV3: getItem,
+  TensorArrayScatterV3: (op) => scatter(op.input(1), op.input(0), op),
+  TensorArraySizeV3: length,
+  TensorArrayV3: newArray,
+  TensorArrayWriteV3: (op) => setItem(op, op.handle?.kind === "array" && op.handle.isDynamic),
+  TensorListConcatV2: concat((op) => itemShape(op, 0)),
   TensorListFromTensor: fromTensor,
+  TensorListGather: gather((op) => itemShape(op, 1)),
   TensorListGetItem: getItem,
   TensorListLength: length,
+  TensorListPopBack: popBack,
   TensorListPushBack: pushBack,
   TensorListReserve: reserve,
-  TensorListSetItem: setItem,
+  TensorListResize: resize,
+  TensorListScatter: (op) => scatter(op.input(0), op.input(1), op),
+  TensorListScatterIntoExistingList: (op) => scatter(op.input(0), op.input(1), op),
+  TensorListScatterV2: (op) => scatter(op.input(0), op.input(1), op),
+  TensorListSetItem: (op) => setItem(op, op.attributes.bool("resize_if_index_out_of_bounds", false)),
   TensorListStack: stack,
 };

@@ -1,7 +1,7 @@
 // Numbers that the host rearranges: their results' sizes depend on values, and they are small.
 
 import { elementCount, type Tensor } from "@cloister/encoding/tensor";
-import { refuse } from "../../host/call.ts";
+import { refuse } from "../../host/refusal.ts";
 import { type Element, elementsOf, fromElements, integers } from "../../host/elements.ts";
 import { unlowerable } from "../emitter.ts";
 import { hostOp, sameShape } from "../host-op.ts";

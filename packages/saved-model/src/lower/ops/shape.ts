@@ -184,7 +184,8 @@ const range: Lowering = (op) => {
     }
   }
   const names = [start, limit, delta].map((value) => op.emit.plain(value));
-  return op.emit.plainNode("Range", names, { dtype: start.dtype, shape: [-1] });
+  const value = op.emit.plainNode("Range", names, { dtype: start.dtype, shape: [-1] });
+  return from === 0 && step === 1 ? { ...value, isCount: true } : value;
 };
 
 /**

@@ -1,7 +1,7 @@
 // Sparse tensors as feature columns use them: three tensors (coordinates, values, shape), rearranged by the host.
 
 import { elementCount, type NumericArray, type Tensor } from "@cloister/encoding/tensor";
-import { refuse } from "../../host/call.ts";
+import { refuse } from "../../host/refusal.ts";
 import { type Element, elementsOf, fromElements, int64Tensor, integers } from "../../host/elements.ts";
 import { newArray } from "../../tensor/dtype.ts";
 import { unlowerable } from "../emitter.ts";

@@ -2,7 +2,7 @@
 
 import { elementCount, type Tensor } from "@cloister/encoding/tensor";
 import { fromUtf8, utf8 } from "@cloister/encoding";
-import { refuse } from "../../host/call.ts";
+import { refuse } from "../../host/refusal.ts";
 import { elementsOf, fromElements, int64Tensor, integers, latin1, strings, stringTensor } from "../../host/elements.ts";
 import { fingerprint64 } from "../../host/farmhash.ts";
 import { compilePattern, replacement } from "../../host/pattern.ts";

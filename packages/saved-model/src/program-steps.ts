@@ -1,0 +1,54 @@
+import type { DType, Tensor } from "@cloister/encoding/tensor";
+import type { HostCall } from "./host/call.ts";
+
+/** An ONNX model; its inputs and outputs go by the names of the program's values. */
+export interface OnnxStep {
+  readonly kind: "onnx";
+  readonly onnx: Uint8Array;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly { readonly name: string; readonly dtype: DType }[];
+  readonly nodeCount: number;
+}
+
+/** A call of the host. */
+export interface HostStep {
+  readonly kind: "host";
+  readonly call: HostCall;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+}
+
+/**
+ * Control flow whose bodies need the host. The operands of a body go by `operandName`, its results by their place ("0", "1", ...).
+ *
+ * - `branch`: the first input says which body runs: an integer that counts the bodies (the last one for all others), else
+ *   whether it is the second (true) or the first.
+ * - `loop`: as long as the first body's only result holds, the second one's results become the next operands. Operands that it
+ *   does not give back stay as they are.
+ */
+export interface ControlStep {
+  readonly kind: "branch" | "loop";
+  readonly bodies: readonly Program[];
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+}
+
+export type Step = OnnxStep | HostStep | ControlStep;
+
+/** What computes some outputs of a signature, step by step. */
+export interface Program {
+  /** In the order in which they run. Values go from one to the other by name. */
+  readonly steps: readonly Step[];
+  /** Values that are there from the start. */
+  readonly constants: ReadonlyMap<string, Tensor>;
+  /** Aliases of the inputs that the steps need; they are the names of their values. */
+  readonly inputs: readonly string[];
+  /** Name of the value of each output. */
+  readonly outputs: ReadonlyMap<string, { readonly name: string; readonly dtype: DType }>;
+  readonly nodeCount: number;
+}
+
+/** Name of an operand of a body in control flow. */
+export function operandName(index: number): string {
+  return `operand:${index}`;
+}
