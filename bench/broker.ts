@@ -1,3 +1,4 @@
+import { fork } from "node:child_process";
 import { constants, createHash, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -5,7 +6,6 @@ import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createServer } from "node:tls";
-import { Worker } from "node:worker_threads";
 import { createRaTlsCertificate } from "@cloister/attestation/ra-tls";
 import { createSimulatedPlatform, type SimulatedPlatform } from "@cloister/attestation/simulated";
 import { startBroker } from "@cloister/broker";
@@ -18,7 +18,7 @@ import type { ClientJob, ClientResult } from "./clients/broker.ts";
 import type { BenchRow } from "./row.ts";
 
 // Releases end to end (TCP, TLS with a client certificate, appraisal of its two quotes, policy, durable log entry, secret)
-// beside the floor: the same handshake by a server that answers at once. The clients run in a thread of their own, and each
+// beside the floor: the same handshake by a server that answers at once. The clients run in a process of their own, and each
 // release has its own key, as replicas have. Broker and floor take turns, so that a busy machine is busy for both. The rows
 // without a name are for replicas of this system (P-256); Gramine's library makes P-384 keys, which OpenSSL has no fast code
 // for: one more such signature to check is what its row shows.
@@ -186,10 +186,10 @@ async function floorFor(tls: Identity): Promise<Server> {
 }
 
 async function measure(server: Server, job: Omit<ClientJob, "port">): Promise<ClientResult> {
-  const workerData: ClientJob = { ...job, port: server.port };
-  const worker = new Worker(new URL("clients/broker.ts", import.meta.url), { workerData });
-  const [result] = (await once(worker, "message")) as [ClientResult];
-  await worker.terminate();
+  const clients = fork(new URL("clients/broker.ts", import.meta.url), { serialization: "advanced" });
+  clients.send({ ...job, port: server.port } satisfies ClientJob);
+  const [result] = (await once(clients, "message")) as [ClientResult];
+  await once(clients, "exit");
   await server.close();
   return result;
 }

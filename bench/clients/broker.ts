@@ -1,7 +1,6 @@
 import { connect, createSecureContext, type SecureContext } from "node:tls";
-import { parentPort, workerData } from "node:worker_threads";
 
-// The clients of the broker benchmark, in a thread of their own: the broker has its core for itself where there are two.
+// The clients of the broker benchmark, in a process of their own, as they are in a cluster.
 
 export interface ClientJob {
   readonly port: number;
@@ -59,4 +58,6 @@ async function provisionAll({ port, concurrency }: ClientJob, waiting: SecureCon
   return latenciesMs;
 }
 
-if (parentPort !== null) parentPort.postMessage(await run(workerData as ClientJob), []);
+process.once("message", (job: ClientJob) => {
+  void run(job).then((result) => process.send?.(result, () => process.disconnect()));
+});
