@@ -1,7 +1,7 @@
 import { parsePolicy, type Policy, PolicyError, policySha256 } from "@cloister/policy";
 import type { ReleaseLog } from "@cloister/release-log";
 import type { ActivePolicy } from "./appraisal.ts";
-import type { BrokerEvent } from "./events.ts";
+import { type BrokerEvent, tellsLogWritable } from "./events.ts";
 import { listen } from "./listener.ts";
 import type { Broker, BrokerLimits, BrokerOptions } from "./options.ts";
 import { ReplayGuard } from "./replay-guard.ts";
@@ -32,7 +32,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const clock = options.clock ?? ((): Date => new Date());
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   let active = activate(options.policy);
-  const emit = quietly(options.onEvent);
+  const emit = alarmingOnLog(quietly(options.onEvent));
   const context: SessionContext = {
     keys: options.keys,
     collateral: options.collateral,
@@ -104,6 +104,20 @@ function quietly(handler: BrokerOptions["onEvent"]): (event: BrokerEvent) => voi
     } catch {
       // Nobody is left to tell.
     }
+  };
+}
+
+/** An alarm when the log stops taking entries, and none again until it took one. */
+function alarmingOnLog(emit: (event: BrokerEvent) => void): (event: BrokerEvent) => void {
+  let wasWritable = true;
+  return (event) => {
+    emit(event);
+    const isWritable = tellsLogWritable(event) ?? wasWritable;
+    if (wasWritable && !isWritable) {
+      const reason = "the release log takes no entries, so nothing is released; look at its disk";
+      emit({ type: "alarm", time: event.time, code: "LOG_UNAVAILABLE", reason });
+    }
+    wasWritable = isWritable;
   };
 }
 

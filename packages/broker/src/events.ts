@@ -13,6 +13,16 @@ export type BrokerEvent =
     }
   | { readonly type: "alarm"; readonly time: string; readonly code: AlarmCode; readonly reason: string }
   | { readonly type: "policy"; readonly time: string; readonly policySha256: string }
+  | {
+      /** Collateral was fetched, or a fetch was refused: `code` says why. */
+      readonly type: "collateral";
+      readonly time: string;
+      readonly outcome: "fetched" | "fetch-refused" | "stored" | "stored-refused";
+      readonly tee: "sgx" | "tdx";
+      readonly fmspc: string;
+      readonly pckCa: string;
+      readonly code: string | null;
+    }
   /** The broker's own certificate was renewed. */
   | { readonly type: "certificate"; readonly time: string; readonly notAfter: string };
 
@@ -32,7 +42,7 @@ export interface RefusalFacts {
   readonly denials: readonly Denial[];
   readonly simulated: boolean;
   readonly peerKeySha256: string | null;
-  /** Null where the log could not take the entry. */
+  /** Null where the log could not take the entry, and for BROKER_BUSY, which is not logged: a flood must not fill the disk. */
   readonly logIndex: number | null;
 }
 
@@ -46,4 +56,10 @@ export type ConnectionCode =
   | "REQUEST_MALFORMED"
   | "CLIENT_ABORTED";
 
-export type AlarmCode = "LOG_UNAVAILABLE" | "POLICY_REJECTED" | "LISTENER_ERROR" | "INTERNAL_ERROR";
+export type AlarmCode = "LOG_UNAVAILABLE" | "POLICY_REJECTED" | "COLLATERAL_ROLLED_BACK" | "INTERNAL_ERROR";
+
+/** Whether the release log took the entry of a decision; undefined for events that tell nothing about it. */
+export function tellsLogWritable(event: BrokerEvent): boolean | undefined {
+  if (event.type === "release") return true;
+  return event.type === "refusal" && event.code !== "BROKER_BUSY" ? event.logIndex !== null : undefined;
+}

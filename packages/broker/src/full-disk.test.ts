@@ -59,6 +59,7 @@ test("a disk that fills up during releases leaves no key without its entry, and 
   const count = first.filter(Boolean).length;
   assert.ok(count > 0 && count < 24, `${count} of 24 fitted`);
   assert.ok(events.some((event) => event.type === "refusal" && event.code === "LOG_UNAVAILABLE"));
+  assert.ok(events.some((event) => event.type === "alarm" && event.code === "LOG_UNAVAILABLE"));
   assert.deepEqual(await released(), new Set(served));
   assert.equal(await provision(), false, "the disk is still full");
   makeRoom();

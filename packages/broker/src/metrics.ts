@@ -49,6 +49,9 @@ export function createMetrics(): Metrics {
         case "policy":
           add("policy_changes", {});
           break;
+        case "collateral":
+          add("collateral", { outcome: event.outcome, code: event.code ?? "" });
+          break;
         case "certificate":
           add("certificate_renewals", {});
           break;

@@ -48,6 +48,11 @@ export interface CollateralSource {
   (quote: Uint8Array): Promise<Collateral>;
   /** The same for a kind of platform. */
   forPlatform(platform: QuotedPlatform): Promise<Collateral>;
+  /**
+   * Asks for a newer set in place of each kept one that is due, whether or not anybody needs it now. Never rejects: events tell
+   * what happened.
+   */
+  refreshDue(): Promise<void>;
   /** What is kept now, for metrics. */
   kept(): readonly KeptCollateral[];
   /** Resolves when no fetch is under way. */
@@ -64,6 +69,7 @@ export function createCollateralSource(options: CollateralSourceOptions): Collat
   const cache = new Cache(options);
   return Object.assign(async (quote: Uint8Array) => await cache.give(quotedPlatform(quote)), {
     forPlatform: (platform: QuotedPlatform) => cache.give(platform),
+    refreshDue: () => cache.refreshDue(),
     kept: () => cache.kept(),
     settled: () => cache.settled(),
   });
@@ -101,7 +107,7 @@ class Cache {
   }
 
   async give(platform: QuotedPlatform): Promise<Collateral> {
-    await (this.#stored ??= this.#readFolder());
+    await this.#ready();
     const key = collateralFileName(platform, this.#update);
     const known = this.#kept.get(key);
     const now = this.#options.clock();
@@ -109,6 +115,13 @@ class Cache {
     // In the background: who asks gets the set that is still good. The outcome is told by an event.
     if (now >= known.refreshAt) this.#refresh(key, platform).catch(() => undefined);
     return known.collateral;
+  }
+
+  async refreshDue(): Promise<void> {
+    await this.#ready();
+    const now = this.#options.clock();
+    const due = [...this.#kept].filter(([, { refreshAt }]) => now >= refreshAt);
+    await Promise.allSettled(due.map(([key, { platform }]) => this.#refresh(key, platform)));
   }
 
   kept(): readonly KeptCollateral[] {
@@ -119,6 +132,10 @@ class Cache {
 
   async settled(): Promise<void> {
     await Promise.allSettled(this.#underWay.values());
+  }
+
+  #ready(): Promise<void> {
+    return (this.#stored ??= this.#readFolder());
   }
 
   async #refresh(key: string, platform: QuotedPlatform): Promise<Collateral> {

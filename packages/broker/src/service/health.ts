@@ -1,14 +1,9 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
+import type { Readiness } from "./readiness.ts";
 
 const HEADER_TIMEOUT_MS = 5000;
 const MAX_CONNECTIONS = 64;
-
-interface Readiness {
-  readonly ready: boolean;
-  /** Why not, as codes. */
-  readonly reasons: readonly string[];
-}
 
 export interface HealthOptions {
   readonly host: string;

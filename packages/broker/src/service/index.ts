@@ -1,5 +1,6 @@
 /** The provisioning service with its files: what `cloister broker` runs. */
 export { bundleFolder } from "./bundle-folder.ts";
+export type { CollateralSettings } from "./collateral.ts";
 export { type PolicyReader, readPolicyFile } from "./policy-file.ts";
 export {
   type BrokerService,

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { connect } from "node:tls";
-import { createSimulatedPlatform } from "@cloister/attestation/simulated";
+import { createSimulatedPlatform, type SimulatedPlatform } from "@cloister/attestation/simulated";
+import { startSimulatedPccs } from "@cloister/attestation/simulated-pccs";
 import { Secret } from "@cloister/encoding";
 import { verifyReleaseLogFile } from "@cloister/release-log/file";
 import type { BrokerEvent } from "../events.ts";
@@ -25,6 +26,7 @@ const protection: KeyProtection = {
 };
 
 interface Setup {
+  readonly platform: SimulatedPlatform;
   readonly options: BrokerServiceOptions;
   readonly events: BrokerEvent[];
   readonly writePolicy: (overrides?: Record<string, unknown>) => Promise<void>;
@@ -32,10 +34,11 @@ interface Setup {
   readonly provision: (service: BrokerService) => Promise<Buffer | undefined>;
 }
 
-async function setUp(t: TestContext): Promise<Setup> {
+/** `platformMadeAt` is when the platform's certificates were made. */
+async function setUp(t: TestContext, platformMadeAt = Date.now()): Promise<Setup> {
   const folder = await mkdtemp(join(tmpdir(), "service-"));
   t.after(() => rm(folder, { recursive: true }));
-  const platform = createSimulatedPlatform({ now: new Date() });
+  const platform = createSimulatedPlatform({ now: new Date(platformMadeAt) });
   const policyFile = join(folder, "policy.json");
   const writePolicy = (overrides: Record<string, unknown> = {}): Promise<void> =>
     writeFile(
@@ -63,10 +66,13 @@ async function setUp(t: TestContext): Promise<Setup> {
     return service;
   };
   const provision = async ({ address, authority }: BrokerService): Promise<Buffer | undefined> => {
-    const socket = await connectEnclave({ port: address.port, ca: authority }, await createEnclave(platform));
+    const socket = await connectEnclave(
+      { port: address.port, ca: authority },
+      await createEnclave(platform, { notBefore: new Date(platformMadeAt) }),
+    );
     return stockProvision(socket, "1.9");
   };
-  return { options, events, writePolicy, start, provision };
+  return { options, platform, events, writePolicy, start, provision };
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -117,6 +123,69 @@ test("a changed policy file takes effect by itself, and a bad one raises an alar
   await until(() => events.some((event) => event.type === "policy"));
   assert.equal(await provision(service), undefined);
   assert.equal(await service.reloadPolicy(), true);
+});
+
+/** A service whose clock starts a hundred days ago, because its peers' clocks cannot be put forward. */
+async function setUpPast(t: TestContext) {
+  const time = { now: Date.now() - 100 * DAY_MS };
+  const setup = await setUp(t, time.now);
+  const served = { ageMs: 0 };
+  const pccs = await startSimulatedPccs(setup.platform, { clock: () => new Date(time.now - served.ageMs) });
+  t.after(() => pccs.close());
+  const changes: Partial<BrokerServiceOptions> = {
+    clock: () => new Date(time.now),
+    certificateDays: 365,
+    collateral: { service: pccs.service, retries: 0, negativeMs: 0 },
+    intervals: { filesMs: 1000, certificateMs: 1_000_000, collateralMs: 20 },
+  };
+  const makeKey = async (): Promise<void> => {
+    const keys = await KeyStore.open({ path: join(setup.options.stateDir, "keys.json"), protection });
+    await keys.generate("models/digits/1");
+  };
+  return { ...setup, time, served, pccs, makeKey, start: () => setup.start(changes) };
+}
+
+const outcomes = (events: readonly BrokerEvent[]): string[] =>
+  events.flatMap((event) => (event.type === "collateral" ? [event.outcome] : []));
+
+test("collateral is fetched once, kept over a restart, and fetched again before it expires without a request", async (t) => {
+  const { time, pccs, events, makeKey, start, provision } = await setUpPast(t);
+  const first = await start();
+  await makeKey();
+  const fetches = (): number => outcomes(events).filter((outcome) => outcome === "fetched").length;
+  const expiry = async (): Promise<number> => {
+    const { text } = await get(first, "/metrics");
+    return Number(/cloister_broker_collateral_expiry_seconds\{tee="sgx".*\} (\d+)/.exec(text)?.[1]) * 1000;
+  };
+  assert.ok(await provision(first));
+  assert.ok(await provision(first));
+  assert.equal(fetches(), 1);
+  const firstExpiry = await expiry();
+  assert.ok(firstExpiry > time.now);
+  time.now += 20 * DAY_MS;
+  await until(() => fetches() === 2);
+  assert.ok((await expiry()) > firstExpiry);
+  await first.close();
+  await pccs.close();
+
+  const second = await start();
+  assert.ok(await provision(second), "while the service is down the kept set is good");
+  time.now += 20 * DAY_MS;
+  await until(() => outcomes(events).includes("fetch-refused"));
+  assert.ok(await provision(second));
+  time.now += 20 * DAY_MS;
+  assert.equal(await provision(second), undefined, "but never beyond its expiry");
+});
+
+test("collateral that goes back raises an alarm, and what was there stays", async (t) => {
+  const { time, served, events, makeKey, start, provision } = await setUpPast(t);
+  const service = await start();
+  await makeKey();
+  assert.ok(await provision(service));
+  time.now += 20 * DAY_MS;
+  served.ageMs = 25 * DAY_MS;
+  await until(() => events.some((event) => event.type === "alarm" && event.code === "COLLATERAL_ROLLED_BACK"));
+  assert.ok(await provision(service));
 });
 
 test("a policy that is bad at the start ends the start, and nothing listens", async (t) => {

@@ -17,9 +17,11 @@ import { followPolicies, type StoredPolicy } from "../store/follow-policies.ts";
 import type { PostgresSettings } from "../store/postgres/connection.ts";
 import type { PostgresPolicies } from "../store/postgres/policy-store.ts";
 import { openPostgresStore } from "../store/postgres/store.ts";
+import { type CollateralSettings, keepCollateral, type ServiceCollateral } from "./collateral.ts";
 import { startHealth } from "./health.ts";
 import { issueOwnTls, keepRenewed, openOwnAuthority } from "./own-certificates.ts";
 import { type PolicyReader, readPolicyFile } from "./policy-file.ts";
+import { createReadiness } from "./readiness.ts";
 import { watchFile } from "./watch-file.ts";
 
 /** Everything that `cloister broker` decides about the service. */
@@ -46,7 +48,8 @@ export interface BrokerServiceOptions {
   readonly serverAddresses?: readonly string[];
   readonly certificateDays?: number;
   readonly allowTls13?: boolean;
-  readonly collateral: (quote: Uint8Array) => Promise<Collateral>;
+  /** A service to ask, whose answers are kept in the state folder; or a function that gives collateral for quotes. */
+  readonly collateral: CollateralSettings | ((quote: Uint8Array) => Promise<Collateral>);
   readonly anchors: readonly TrustAnchor[];
   readonly bundles?: BundleSource;
   /** PEM of the authority that requesters' certificates are from. */
@@ -54,8 +57,8 @@ export interface BrokerServiceOptions {
   readonly limits?: Partial<BrokerLimits>;
   readonly clock?: () => Date;
   readonly onEvent?: (event: BrokerEvent) => void;
-  /** How often files and the certificate are looked at. Default 1 s, and 1 h. */
-  readonly intervals?: { readonly filesMs: number; readonly certificateMs: number };
+  /** How often files, the certificate and collateral are looked at. Default 1 s, 1 h and 1 min. */
+  readonly intervals?: { readonly filesMs: number; readonly certificateMs: number; readonly collateralMs?: number };
 }
 
 export interface BrokerService {
@@ -79,6 +82,8 @@ export const STATE_FILES = {
   log: "release.log",
   authority: "ca.pem",
   logKey: "log-key.pem",
+  /** A folder of sets. */
+  collateral: "collateral",
 } as const;
 
 /**
@@ -126,10 +131,10 @@ async function bringUp(
   cleanup.push(() => log.close());
   const active = shared && (await startingPolicy(shared.policies, readPolicy));
   const metrics = createMetrics();
-  const health = watchHealth();
+  const readiness = createReadiness(clock);
   const onEvent = (event: BrokerEvent): void => {
     metrics.observe(event);
-    health.observe(event);
+    readiness.observe(event);
     options.onEvent?.(event);
   };
   const issue = () =>
@@ -140,12 +145,14 @@ async function bringUp(
       now: clock(),
     });
   let tls = issue();
+  const { collateral, gauges: collateralGauges, stop: stopCollateral } = collateralOf(options, { clock, onEvent });
+  cleanup.push(stopCollateral);
   const broker = await startBroker({
     ...options.listen,
     tls: { ...tls, allowTls13: options.allowTls13 ?? false },
     policy: active?.policy ?? (await readPolicy()),
     keys,
-    collateral: options.collateral,
+    collateral,
     anchors: options.anchors,
     log,
     clock,
@@ -197,13 +204,12 @@ async function bringUp(
     });
   }
   cleanup.push(await watchFile(options.policyFile, () => void reloadPolicy(), options.intervals?.filesMs));
-  const isCertified = (): boolean => clock() < tls.notAfter;
   const listener =
     options.health &&
     (await startHealth({
       ...options.health,
-      readiness: () => health.readiness(isCertified()),
-      metrics: () => metrics.render() + gauges(log.size, tls.notAfter),
+      readiness: () => readiness.now({ isCertified: clock() < tls.notAfter }),
+      metrics: () => metrics.render() + gauges(log.size, tls.notAfter) + collateralGauges(),
     }));
   if (listener !== undefined) cleanup.push(() => listener.close());
   return {
@@ -217,6 +223,16 @@ async function bringUp(
       return closeAll();
     },
   };
+}
+
+function collateralOf(
+  { collateral, anchors, stateDir, intervals }: BrokerServiceOptions,
+  { clock, onEvent }: { clock: () => Date; onEvent: (event: BrokerEvent) => void },
+): ServiceCollateral {
+  if (typeof collateral === "function") return { collateral, gauges: () => "", stop: () => Promise.resolve() };
+  const folder = join(stateDir, STATE_FILES.collateral);
+  const checkEveryMs = intervals?.collateralMs;
+  return keepCollateral(collateral, { anchors, clock, folder, onEvent, ...(checkEveryMs && { checkEveryMs }) });
 }
 
 /** The policy that is active for all brokers; the first of them puts its file's there. */
@@ -241,24 +257,6 @@ async function openLogKey(keys: KeyStore): Promise<KeyObject> {
 
 function publicPem(key: KeyObject): string {
   return createPublicKey(key).export({ type: "spki", format: "pem" }) as string;
-}
-
-/** Remembers from events what readiness depends on. */
-function watchHealth() {
-  let isLogWritable = true;
-  return {
-    observe(event: BrokerEvent): void {
-      if (event.type === "release") isLogWritable = true;
-      if (event.type === "refusal") isLogWritable = event.logIndex !== null;
-    },
-    readiness(isCertified: boolean) {
-      const reasons = [
-        ...(isLogWritable ? [] : ["LOG_UNAVAILABLE"]),
-        ...(isCertified ? [] : ["BROKER_CERTIFICATE_EXPIRED"]),
-      ];
-      return { ready: reasons.length === 0, reasons };
-    },
-  };
 }
 
 function gauges(logSize: number, notAfter: Date): string {

@@ -2,7 +2,6 @@ import { X509Certificate } from "node:crypto";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { INTEL_PCS, INTEL_ROOT, type TrustAnchor } from "@cloister/attestation";
-import { createCollateralSource, type CollateralSourceOptions } from "@cloister/attestation/collateral-source";
 import { qcnlService } from "@cloister/attestation/qcnl";
 import { readQcnl } from "@cloister/attestation/read-qcnl";
 import {
@@ -14,7 +13,7 @@ import {
   readSecretFile,
   vaultTransitProtection,
 } from "@cloister/broker";
-import { type BrokerServiceOptions, bundleFolder } from "@cloister/broker/service";
+import { type BrokerServiceOptions, bundleFolder, type CollateralSettings } from "@cloister/broker/service";
 import { type PostgresSettings, readStoreSettings } from "@cloister/broker/store";
 import { Secret } from "@cloister/encoding";
 import type { Command } from "commander";
@@ -24,6 +23,8 @@ import { wholeNumber } from "../../flags.ts";
 import { need, parseDocument, readText } from "../../read-document.ts";
 
 const PORT = z.int().min(0).max(65_535);
+/** Files that an operator replaces take effect within this time. */
+const FILES_MAX_AGE_MS = 600_000;
 const PATH = z.string().min(1).max(4096);
 
 /** The section `broker` of `cloister.yaml`; every key has a flag of the same name. */
@@ -53,6 +54,7 @@ const BrokerConfig = z.strictObject({
   pccs: z.url().optional(),
   pccsCa: PATH.optional(),
   qcnl: PATH.optional(),
+  allowInsecureTls: z.boolean().optional(),
   collateral: PATH.optional(),
   simulatedAnchor: PATH.optional(),
   bundles: PATH.optional(),
@@ -102,6 +104,10 @@ export function withServiceOptions(command: Command): Command {
     .option("--pccs <url>", "collateral from that PCCS (default: Intel's service)")
     .option("--pccs-ca <file>", "authority of its certificate, PEM")
     .option("--qcnl <file>", "collateral as that sgx_default_qcnl.conf says")
+    .option(
+      "--allow-insecure-tls",
+      "take `use_secure_cert: false` in it for an answer: newer revocations may be held back",
+    )
     .option("--collateral <path>", "collateral from a file or folder, for machines without network")
     .option("--simulated-anchor <file>", "also trust this SIMULATED platform's root, PEM; a policy has to name it too")
     .option("--bundles <folder>", "manifests of sealed models, <model>/<version>.json")
@@ -161,7 +167,7 @@ export async function serviceOptions(settings: BrokerSettings): Promise<BrokerSe
     readPolicy: parseDocument,
     serverNames: [name, ...names],
     anchors,
-    collateral: createCollateralSource({ ...(await collateralOf(settings)), anchors, clock: () => new Date() }),
+    collateral: await collateralOf(settings),
     ...(store !== undefined && { store }),
     ...(keys !== undefined && { keysFile: keys }),
     ...(log !== undefined && { logFile: log }),
@@ -181,14 +187,15 @@ async function anchorsOf({ simulatedAnchor }: BrokerSettings): Promise<TrustAnch
   return [INTEL_ROOT, { name: "SIMULATED", kind: "simulated", certificate: new Uint8Array(raw) }];
 }
 
-async function collateralOf(
-  settings: BrokerSettings,
-): Promise<Pick<CollateralSourceOptions, "service" | "update" | "retries" | "pauseMs" | "maxAgeMs">> {
-  const { collateral, qcnl, pccs, pccsCa } = settings;
-  if (collateral !== undefined) return { service: { kind: "file", url: pathToFileURL(resolve(collateral)).href } };
-  if (qcnl !== undefined) return qcnlService(await readQcnl(qcnl));
-  if (pccs === undefined) return { service: INTEL_PCS };
-  return {
-    service: { kind: "pccs", url: pccs, ...(pccsCa !== undefined && { tlsAuthority: await readText(pccsCa) }) },
-  };
+async function collateralOf(settings: BrokerSettings): Promise<CollateralSettings> {
+  const { collateral, qcnl, pccs, pccsCa, allowInsecureTls = false } = settings;
+  const authority = pccsCa !== undefined && { tlsAuthority: await readText(pccsCa) };
+  if (collateral !== undefined) {
+    return { service: { kind: "file", url: pathToFileURL(resolve(collateral)).href }, maxAgeMs: FILES_MAX_AGE_MS };
+  }
+  if (qcnl !== undefined) {
+    const named = qcnlService(await readQcnl(qcnl), { allowInsecureTls });
+    return { ...named, service: { ...named.service, ...authority } };
+  }
+  return { service: pccs === undefined ? INTEL_PCS : { kind: "pccs", url: pccs, ...authority } };
 }
