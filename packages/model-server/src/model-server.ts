@@ -177,6 +177,7 @@ async function listen(context: ServingContext, services: Services, options: Mode
   const budget = new BufferBudget(limits.maxBufferedBytes, metrics.heldBytes.at());
   const clients = options.allowedClients === undefined ? undefined : new ClientAllowList(options.allowedClients);
   const mayCall = clients?.mayCall.bind(clients);
+  const running = metrics.runningCalls.at();
   const { host, port, socketPath, tracing, onCallEnd } = options;
   const tracer = tracing && new Tracer({ ratio: tracing.ratio, onSpan: (span) => tracing.exporter.add(span) });
   const common: Omit<UnaryServerOptions, "listen"> = {
@@ -189,7 +190,11 @@ async function listen(context: ServingContext, services: Services, options: Mode
     budget,
     mayCall,
     evidence: options.evidence,
-    onCallEnd,
+    onCallStart: () => running.add(1),
+    onCallEnd: (call) => {
+      running.add(-1);
+      onCallEnd?.(call);
+    },
     onConnection: (event) => {
       if (event !== "closed") metrics.handshakes.at(event === "failed" ? "failed" : "ok").add(1);
       metrics.connections.at().add(event === "opened" ? 1 : event === "closed" ? -1 : 0);

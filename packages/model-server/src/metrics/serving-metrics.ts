@@ -43,6 +43,8 @@ export class ServingMetrics {
   readonly loads = this.registry.counter("/tensorflow/cc/saved_model/load_attempt_count", "model_path", "status");
   readonly loadLatency = this.registry.counter("/tensorflow/cc/saved_model/load_latency", "model_path");
   readonly batchSize = this.registry.histogram("/cloister/batch_size", COUNT_BOUNDS, "model_name");
+  /** Calls that are being worked on: what an autoscaler goes by. */
+  readonly runningCalls = this.registry.gauge("/cloister/running_calls");
   readonly connections = this.registry.gauge("/cloister/connections");
   readonly handshakes = this.registry.counter("/cloister/tls_handshakes", "result");
   readonly heldBytes = this.registry.gauge("/cloister/held_bytes");

@@ -53,6 +53,7 @@ export interface UnaryServerOptions {
   /** Headers of every answer. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly limits?: Partial<RpcLimits> | undefined;
+  readonly onCallStart?: (() => void) | undefined;
   readonly onCallEnd?: ((call: EndedCall) => void) | undefined;
   readonly tracer?: Tracer | undefined;
   /** Shared with other listeners of the same server; one of its own where it is absent. */
@@ -92,7 +93,7 @@ export async function startUnaryServer(options: UnaryServerOptions): Promise<Una
     tracer: options.tracer,
     draining: draining.signal,
   };
-  const { mayCall, onConnection, connectionCare } = options;
+  const { mayCall, onConnection, onCallStart, connectionCare } = options;
   const handlers = handlersOf(options);
   const server = createHttp2Server(options, limits);
   server.on("tlsClientError", () => onConnection?.("failed"));
@@ -110,7 +111,7 @@ export async function startUnaryServer(options: UnaryServerOptions): Promise<Una
   });
   server.on("stream", (stream, headers) => {
     const isAllowed = mayCall === undefined || mayCall(tlsSocketOf(stream.session));
-    accept(stream, headers, isAllowed ? handlers.get(headers[":path"] ?? "") : REFUSE_CALLER, environment);
+    accept(stream, headers, isAllowed ? handlers.get(headers[":path"] ?? "") : REFUSE_CALLER, environment, onCallStart);
   });
   const address = await listen(server, options.listen);
   return {
@@ -195,6 +196,7 @@ function accept(
   headers: IncomingHttpHeaders,
   handler: Handler | undefined,
   environment: CallEnvironment,
+  onCallStart: (() => void) | undefined,
 ): void {
   const refusal = refusalOf(headers, environment.limits);
   if (refusal !== undefined) {
@@ -207,6 +209,7 @@ function accept(
     answerStream(stream, headers, handler.answer, environment).catch(() => stream.close());
     return;
   }
+  onCallStart?.();
   new UnaryCall(stream, headers[":path"] ?? "", environment).start(headers, handler?.answer);
 }
 
