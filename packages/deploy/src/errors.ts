@@ -10,7 +10,15 @@ export type DeployErrorCode =
   | "MODEL_NOT_RUNNABLE"
   | "WORK_FOLDER_NOT_OURS"
   | "WORK_FOLDER_IN_USE"
-  | "KUBERNETES_SETTINGS_INVALID";
+  | "KUBERNETES_SETTINGS_INVALID"
+  | "CLUSTER_UNREACHABLE"
+  | "CLUSTER_REFUSED"
+  | "CLUSTER_CONFLICT"
+  | "CLUSTER_OBJECT_MISSING"
+  | "ROLLOUT_TIMEOUT"
+  | "DELETE_TIMEOUT"
+  | "IMPOSTOR_FOUND"
+  | "REPLICA_NOT_SEEN";
 
 /** The one error class of this package. */
 export class DeployError extends CodedError<DeployErrorCode> {}

@@ -46,3 +46,8 @@ export function commonLabels(source: Source): Record<string, string> {
     [`${DOMAIN}/namespace`]: source.text("namespace"),
   };
 }
+
+/** An object's name for people. */
+export function describeObject({ kind, metadata: { namespace, name } }: ApiObject): string {
+  return `${kind} ${namespace === undefined ? "" : `${namespace}/`}${name}`;
+}

@@ -13,3 +13,30 @@ export function testSettings(more: Partial<KubernetesInput> = {}): KubernetesInp
 
 /** Stands for a manifest. Its quotes and backslashes have to survive every form. */
 export const TEST_MANIFEST = String.raw`{"format":"cloister-enclave/1","text":"quotes \" and {{ braces }}"}`;
+
+/** Together they hold every object and every form of a conditional part. */
+export const CASES: Readonly<Record<string, Partial<KubernetesInput>>> = {
+  simulation: { broker: { kind: "host-alias", ip: "192.0.2.7" }, createNamespace: false },
+  "sgx-intel": { preset: "sgx-intel", broker: { kind: "endpoint", ip: "2001:db8::7" } },
+  "sgx-aks": {
+    preset: "sgx-aks",
+    modelDelivery: { kind: "azure-files", share: "models", secret: "share-key" },
+    gateway: { kind: "envoy" },
+    autoscaling: { kind: "cpu" },
+  },
+  alibaba: {
+    preset: "alibaba",
+    modelDelivery: { kind: "object-store", url: "https://models.example/digits-1.tar" },
+    broker: { kind: "external-name" },
+    autoscaling: { kind: "keda", prometheus: "http://prometheus.monitoring:9090" },
+    gateway: { kind: "ingress" },
+  },
+  tencent: {
+    preset: "tencent",
+    modelDelivery: { kind: "host-path", path: "/srv/models" },
+    autoscaling: { kind: "none" },
+    gateway: { kind: "none" },
+    networkPolicy: false,
+    admissionPolicy: false,
+  },
+};

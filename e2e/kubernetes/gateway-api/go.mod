@@ -1,0 +1,6 @@
+// Only for the CRD files that the module carries.
+module cloister.test/gateway-api
+
+go 1.26.0
+
+require sigs.k8s.io/gateway-api v1.6.3

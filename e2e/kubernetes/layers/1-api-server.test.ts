@@ -1,0 +1,246 @@
+// The real API server: schemas, server-side apply, admission, RBAC, the Gateway API. Pods do not matter here.
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { before, test } from "node:test";
+import { isCodedError } from "@cloister/encoding";
+import { applyObjects, deleteDeployment } from "@cloister/deploy/cluster";
+import { type KubernetesInput, readSettings, renderObjects, valuesOf } from "@cloister/deploy/kubernetes";
+import { connectRig, type ConnectedRig, gatewayDefinitions, installGatewayApi } from "../rig/connected.ts";
+import { strictSchemas } from "../schemas.ts";
+import { ROOT } from "../rig/images.ts";
+
+const SCHEMAS = join(ROOT, "packages/deploy/src/kubernetes/schemas/kubernetes.json");
+const GROUPS = [
+  "api/v1",
+  "apis/apps/v1",
+  "apis/autoscaling/v2",
+  "apis/policy/v1",
+  "apis/networking.k8s.io/v1",
+  "apis/discovery.k8s.io/v1",
+  "apis/rbac.authorization.k8s.io/v1",
+  "apis/admissionregistration.k8s.io/v1",
+  "apis/apiregistration.k8s.io/v1",
+];
+const KINDS = new Set([
+  ...["Namespace", "ServiceAccount", "ConfigMap", "Service", "PersistentVolume", "PersistentVolumeClaim"].map(
+    (kind) => `v1/${kind}`,
+  ),
+  ...["Deployment", "DaemonSet"].map((kind) => `apps/v1/${kind}`),
+  "autoscaling/v2/HorizontalPodAutoscaler",
+  "policy/v1/PodDisruptionBudget",
+  "networking.k8s.io/v1/NetworkPolicy",
+  "networking.k8s.io/v1/Ingress",
+  "discovery.k8s.io/v1/EndpointSlice",
+  ...["ClusterRole", "ClusterRoleBinding", "RoleBinding"].map((kind) => `rbac.authorization.k8s.io/v1/${kind}`),
+  ...["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"].map(
+    (kind) => `admissionregistration.k8s.io/v1/${kind}`,
+  ),
+  "apiregistration.k8s.io/v1/APIService",
+  ...["Gateway", "TLSRoute"].map((kind) => `gateway.networking.k8s.io/v1/${kind}`),
+]);
+
+let rig: ConnectedRig;
+before(async () => {
+  rig = await connectRig();
+  await installGatewayApi(rig);
+});
+
+const objectsOf = (more: Partial<KubernetesInput>) =>
+  renderObjects(
+    valuesOf(
+      readSettings({
+        image: `registry.example/cloister@sha256:${"ab".repeat(32)}`,
+        measurement: "cd".repeat(32),
+        model: { name: "digits" },
+        broker: { kind: "endpoint", ip: "192.0.2.7" },
+        ...more,
+      }),
+      "{}",
+    ),
+  );
+
+const apply = (objects: ReturnType<typeof objectsOf>, more: { dryRun?: boolean; force?: boolean } = {}) =>
+  applyObjects({ api: rig.api, objects, dryRun: false, force: false, onChange: () => undefined, ...more });
+
+const refusedWith = (code: string, reason: RegExp) => (error: unknown) =>
+  isCodedError(error) && error.code === code && reason.test(error.message);
+
+test("the committed schemas are those of this API server and of the pinned Gateway API", async () => {
+  const { version, text } = await gatewayDefinitions();
+  const documents = await Promise.all(
+    GROUPS.map(async (group) => JSON.parse(await rig.kubectl("get", "--raw", `/openapi/v3/${group}`)) as object),
+  );
+  const { serverVersion } = JSON.parse(await rig.kubectl("version", "-o", "json")) as {
+    serverVersion: { gitVersion: string };
+  };
+  const versions = { kubernetes: serverVersion.gitVersion, "gateway-api": version };
+  const found = strictSchemas(documents, text, KINDS, versions);
+  assert.deepEqual(Object.keys(found.kinds), [...KINDS].sort());
+  if (process.env["UPDATE_SCHEMAS"] === "1") await writeFile(SCHEMAS, `${JSON.stringify(found)}\n`);
+  assert.deepEqual(found, JSON.parse(await readFile(SCHEMAS, "utf8")));
+});
+
+for (const preset of ["simulation", "sgx-intel", "sgx-aks", "alibaba", "tencent"] as const) {
+  test(`${preset}: a dry run changes nothing, apply is idempotent, delete leaves nothing`, async () => {
+    const namespace = `layer-2-${preset}`;
+    const objects = objectsOf({ preset, namespace });
+    await apply(objects, { dryRun: true });
+    assert.equal(await rig.kubectl("get", "namespace", namespace, "--ignore-not-found"), "");
+    const first = await apply(objects);
+    assert.ok(
+      first.every(({ change }) => change === "created"),
+      JSON.stringify(first),
+    );
+    const again = await apply(objects);
+    assert.deepEqual(
+      again.filter(({ change }) => change !== "unchanged"),
+      [],
+    );
+    const changed = await apply(objectsOf({ preset, namespace, cpu: "2" }), { dryRun: true });
+    assert.deepEqual(
+      changed
+        .filter(({ change }) => change === "changed")
+        .map(({ object, steps }) => [object, steps.map(({ path }) => path)]),
+      [[`Deployment ${namespace}/serving`, ["/spec/template/spec/containers/0/resources/requests/cpu"]]],
+    );
+    await deleteDeployment({
+      api: rig.api,
+      deployment: { namespace, name: "serving" },
+      timeoutMs: 120_000,
+      onDeleted: () => undefined,
+    });
+    const kinds =
+      "namespaces,clusterroles,clusterrolebindings,apiservices,validatingadmissionpolicies,persistentvolumes";
+    assert.equal(await rig.kubectl("get", kinds, "-l", `cloister.local/namespace=${namespace}`, "-o", "name"), "");
+    assert.equal(
+      await rig.kubectl(
+        "-n",
+        "kube-system",
+        "get",
+        "rolebindings",
+        "-l",
+        `cloister.local/namespace=${namespace}`,
+        "-o",
+        "name",
+      ),
+      "",
+    );
+  });
+}
+
+test("admission refuses a tag, a missing measurement, privileges and devices by path, and lets what we rendered pass", async () => {
+  const namespace = "layer-2-admission";
+  const objects = objectsOf({ preset: "sgx-intel", namespace });
+  await apply(objects);
+  const path = `/apis/apps/v1/namespaces/${namespace}/deployments/serving`;
+  const patch = (spec: object) =>
+    rig.api.call({
+      method: "PATCH",
+      path,
+      query: { dryRun: "All" },
+      contentType: "application/strategic-merge-patch+json",
+      body: { spec: { template: spec } },
+    });
+  const container = (more: object) => patch({ spec: { containers: [{ name: "serving", ...more }] } });
+  // A policy is compiled and takes effect shortly after it was made.
+  const endsAt = Date.now() + 60_000;
+  for (;;) {
+    const error = await container({ image: "registry.example/cloister:latest" }).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    if (error !== undefined || Date.now() > endsAt) {
+      assert.ok(refusedWith("CLUSTER_REFUSED", /named by digest/)(error), String(error));
+      break;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  await assert.rejects(
+    container({ securityContext: { privileged: true } }),
+    refusedWith("CLUSTER_REFUSED", /not privileged/),
+  );
+  await assert.rejects(
+    patch({ metadata: { annotations: { "cloister.local/measurement": "unknown" } } }),
+    refusedWith("CLUSTER_REFUSED", /measurement/),
+  );
+  await assert.rejects(
+    patch({ spec: { volumes: [{ name: "sgx", hostPath: { path: "/dev/sgx" } }] } }),
+    refusedWith("CLUSTER_REFUSED", /not mounted by path/),
+  );
+  await container({ image: `registry.example/cloister@sha256:${"ef".repeat(32)}` });
+  await deleteDeployment({
+    api: rig.api,
+    deployment: { namespace, name: "serving" },
+    timeoutMs: 120_000,
+    onDeleted: () => undefined,
+  });
+});
+
+test("accounts may do what they need and nothing else", async () => {
+  const namespace = "layer-2-rbac";
+  await apply(objectsOf({ namespace }));
+  const canI = async (account: string, ...what: string[]): Promise<string> =>
+    (
+      await rig
+        .kubectl("auth", "can-i", ...what, "--as", `system:serviceaccount:${account}`)
+        .catch((error: Error) => (/\bno\b/.test(error.message) ? "no" : "no"))
+    ).trim();
+  const plugin = `${namespace}-simulated-sgx:${namespace}-simulated-sgx`;
+  assert.equal(await canI(plugin, "patch", "nodes", "--subresource=status"), "yes");
+  assert.equal(await canI(plugin, "delete", "pods", "-n", namespace), "no");
+  assert.equal(await canI(`${namespace}:serving-metrics`, "list", "pods", "-n", namespace), "yes");
+  assert.equal(await canI(`${namespace}:serving-metrics`, "get", "secrets", "-n", namespace), "no");
+  assert.equal(await canI(`${namespace}:serving`, "get", "configmaps", "-n", namespace), "no");
+  await deleteDeployment({
+    api: rig.api,
+    deployment: { namespace, name: "serving" },
+    timeoutMs: 120_000,
+    onDeleted: () => undefined,
+  });
+});
+
+test("a field of somebody else is a conflict that only force takes over; a misspelt field is refused", async () => {
+  const namespace = "layer-2-conflict";
+  const objects = objectsOf({ namespace, preset: "sgx-intel", autoscaling: { kind: "none" } });
+  await apply(objects);
+  await rig.kubectl(
+    "-n",
+    namespace,
+    "patch",
+    "service",
+    "serving",
+    "--field-manager=somebody",
+    "--type=merge",
+    "-p",
+    '{"spec":{"selector":{"app.kubernetes.io/instance":"other"}}}',
+  );
+  await assert.rejects(apply(objects), refusedWith("CLUSTER_CONFLICT", /somebody/));
+  const forced = await apply(objects, { force: true });
+  assert.deepEqual(
+    forced.filter(({ change }) => change === "changed").map(({ object }) => object),
+    [`Service ${namespace}/serving`],
+  );
+  const misspelt = objects.map((entry) =>
+    entry.file === "service" ? { ...entry, object: { ...entry.object, spec: { selectors: {} } } } : entry,
+  );
+  await assert.rejects(apply(misspelt), refusedWith("CLUSTER_REFUSED", /selectors/));
+  await deleteDeployment({
+    api: rig.api,
+    deployment: { namespace, name: "serving" },
+    timeoutMs: 120_000,
+    onDeleted: () => undefined,
+  });
+});
+
+test("the Gateway API's own rules hold for what people may set", async () => {
+  const namespace = "layer-2-gateway";
+  const objects = objectsOf({ namespace, preset: "sgx-intel", gateway: { hostname: "192.0.2.1" } });
+  await assert.rejects(apply(objects), refusedWith("CLUSTER_REFUSED", /IP|hostname/i));
+  await deleteDeployment({
+    api: rig.api,
+    deployment: { namespace, name: "serving" },
+    timeoutMs: 120_000,
+    onDeleted: () => undefined,
+  });
+});

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Ajv } from "ajv";
+import { renderObjects } from "./objects.ts";
+import { readSettings, valuesOf } from "./settings.ts";
+import { CASES, TEST_MANIFEST, testSettings } from "./testing.ts";
+import { PRESETS } from "./values.ts";
+
+/** From the API server of the test rig (`e2e/kubernetes/schemas.ts`); fields that it does not name are forbidden. */
+const bundle = JSON.parse(readFileSync(join(import.meta.dirname, "schemas/kubernetes.json"), "utf8")) as {
+  kinds: Record<string, string>;
+  definitions: Record<string, object>;
+};
+const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false });
+ajv.addSchema({ definitions: bundle.definitions }, "kubernetes");
+/** Kinds that the rig's API server does not serve. */
+const FOREIGN = new Set(["keda.sh/v1alpha1/ScaledObject"]);
+
+function problems(object: { apiVersion: string; kind: string }): string[] {
+  const key = `${object.apiVersion}/${object.kind}`;
+  const name = bundle.kinds[key];
+  if (name === undefined) return FOREIGN.has(key) ? [] : [`there is no schema of ${key}`];
+  const validate = ajv.getSchema(`kubernetes#/definitions/${name.replaceAll("/", "~1")}`);
+  assert.ok(validate !== undefined);
+  void validate(object);
+  return (validate.errors ?? []).map(
+    ({ instancePath, message, params }) => `${key}${instancePath} ${message ?? ""} ${JSON.stringify(params)}`,
+  );
+}
+
+for (const [name, settings] of Object.entries(CASES)) {
+  test(`every object of ${name} follows Kubernetes' own schema, for every preset`, () => {
+    for (const preset of PRESETS) {
+      const values = valuesOf(readSettings(testSettings(settings)), TEST_MANIFEST, preset);
+      for (const { object } of renderObjects(values)) assert.deepEqual(problems(object), []);
+    }
+  });
+}
+
+test("a misspelt field, a wrong type and a missing one are found", () => {
+  const [deployment] = renderObjects(valuesOf(readSettings(testSettings()), TEST_MANIFEST))
+    .map(({ object }) => object)
+    .filter(({ kind }) => kind === "Deployment");
+  assert.ok(deployment !== undefined && "spec" in deployment);
+  const spec = deployment.spec as object;
+  assert.match(problems({ ...deployment, spec: { ...spec, replica: 1 } } as typeof deployment).join(), /replica/);
+  assert.match(
+    problems({ ...deployment, spec: { ...spec, paused: "no" } } as typeof deployment).join(),
+    /paused must be boolean/,
+  );
+  assert.match(problems({ ...deployment, spec: {} } as typeof deployment).join(), /selector/);
+});
