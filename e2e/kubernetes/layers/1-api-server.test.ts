@@ -54,6 +54,8 @@ const objectsOf = (more: Partial<KubernetesInput>) =>
         measurement: "cd".repeat(32),
         model: { name: "digits" },
         broker: { kind: "endpoint", ip: "192.0.2.7" },
+        // Its pods would ask for an image that is nowhere.
+        autoscaling: { adapter: more.preset === "simulation" },
         ...more,
       }),
       "{}",
@@ -157,7 +159,7 @@ test("admission refuses a tag, a missing measurement, privileges and devices by 
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
   await assert.rejects(
-    container({ securityContext: { privileged: true } }),
+    container({ securityContext: { privileged: true, allowPrivilegeEscalation: true } }),
     refusedWith("CLUSTER_REFUSED", /not privileged/),
   );
   await assert.rejects(
