@@ -223,9 +223,9 @@ test("a field of somebody else is a conflict that only force takes over; a missp
     forced.filter(({ change }) => change === "changed").map(({ object }) => object),
     [`Service ${namespace}/serving`],
   );
-  const misspelt = objects.map((entry) =>
-    entry.file === "service" ? { ...entry, object: { ...entry.object, spec: { selectors: {} } } } : entry,
-  );
+  const [service] = objects.filter(({ file }) => file === "service");
+  assert.ok(service !== undefined);
+  const misspelt = [{ ...service, object: { ...service.object, spec: { selectors: {} } } }];
   await assert.rejects(apply(misspelt), refusedWith("CLUSTER_REFUSED", /selectors/));
   await deleteDeployment({
     api: rig.api,

@@ -11,7 +11,7 @@ export interface ConnectedRig {
   readonly kubeconfig: string;
   readonly image: string;
   readonly api: ClusterApi;
-  kubectl(...args: string[]): Promise<string>;
+  readonly kubectl: (...args: string[]) => Promise<string>;
 }
 
 /** The rig that `main.ts test` started. Throws where there is none: these tests never pass without a cluster. */
@@ -45,9 +45,9 @@ export async function gatewayDefinitions(): Promise<{ version: string; text: str
   return { version, text: texts.join("\n---\n") };
 }
 
-export async function installGatewayApi({ kubectl, folder }: ConnectedRig): Promise<void> {
-  const file = join(folder, "gateway-api.yaml");
+export async function installGatewayApi(rig: ConnectedRig): Promise<void> {
+  const file = join(rig.folder, "gateway-api.yaml");
   await writeFile(file, (await gatewayDefinitions()).text);
-  await kubectl("apply", "--server-side", "-f", file);
-  await kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s");
+  await rig.kubectl("apply", "--server-side", "-f", file);
+  await rig.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s");
 }

@@ -87,7 +87,7 @@ export async function startRig(options: {
 }
 
 /** Runs kubectl as administrator from inside the cluster's network. */
-export function kubectl(rig: Pick<Rig, "kubeconfig" | "namespace" | "folder">, ...args: string[]): Promise<string> {
+function kubectl(rig: Pick<Rig, "kubeconfig" | "namespace" | "folder">, ...args: string[]): Promise<string> {
   const command = [
     `--net=${namespacePath(rig.namespace)}`,
     programPath("kubectl"),

@@ -15,3 +15,6 @@ export { type HardwareName, openPlatform } from "./platform/open-platform.ts";
 export { serveUntilStopped } from "./replica/until-stopped.ts";
 export { makeSimulatedPlatform, openSimulatedPlatform, SIMULATED_FILES } from "./simulated/keep-platform.ts";
 export { runSimulated } from "./simulated/run.ts";
+export { remoteQuotes } from "./simulated/quoting/client.ts";
+export { QUOTING_SOCKET, type QuoteSource } from "./simulated/quoting/protocol.ts";
+export { startQuotingService } from "./simulated/quoting/service.ts";

@@ -31,6 +31,8 @@ export interface OwnerBroker {
 }
 
 export interface OwnerBrokerOptions {
+  /** Address to listen on; default: this machine only. */
+  readonly brokerHost?: string;
   readonly brokerPort: number;
   readonly tls: "one-way" | "mutual";
   readonly folders: WorkFolders;
@@ -55,7 +57,7 @@ export async function brokerStep(options: OwnerBrokerOptions): Promise<StepResul
   const listeners = new Set<(event: BrokerEvent) => void>([reportTo(options.observe)]);
   const ownerKey = new Uint8Array(owner.bundleKey.publicKey.export({ type: "spki", format: "der" }));
   const broker = await startBroker({
-    host: "127.0.0.1",
+    host: options.brokerHost ?? "127.0.0.1",
     port: options.brokerPort,
     tls: { key: privateKeyPem(owner.brokerTls.key), cert: owner.brokerTls.chain },
     policy,

@@ -24,7 +24,7 @@ export const DOMAIN = "cloister.local";
 export const MEASUREMENT_ANNOTATION = `${DOMAIN}/measurement`;
 
 /** Labels that pick a Deployment's pods. They never change: a selector cannot. */
-export function selectorLabels(source: Source): Record<string, string> {
+export function selectorLabels(source: Pick<Source, "text">): Record<string, string> {
   return { "app.kubernetes.io/name": "cloister-replica", "app.kubernetes.io/instance": source.text("name") };
 }
 
@@ -38,7 +38,7 @@ export function clusterMetadataOf(source: Source, name: string): ObjectMetadata 
   return { name, labels: commonLabels(source) };
 }
 
-export function commonLabels(source: Source): Record<string, string> {
+export function commonLabels(source: Pick<Source, "text">): Record<string, string> {
   return {
     ...selectorLabels(source),
     "app.kubernetes.io/part-of": PART_OF,

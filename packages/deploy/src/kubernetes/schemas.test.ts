@@ -40,9 +40,9 @@ for (const [name, settings] of Object.entries(CASES)) {
 }
 
 test("a misspelt field, a wrong type and a missing one are found", () => {
-  const [deployment] = renderObjects(valuesOf(readSettings(testSettings()), TEST_MANIFEST))
+  const deployment = renderObjects(valuesOf(readSettings(testSettings()), TEST_MANIFEST))
     .map(({ object }) => object)
-    .filter(({ kind }) => kind === "Deployment");
+    .find(({ kind }) => kind === "Deployment");
   assert.ok(deployment !== undefined && "spec" in deployment);
   const spec = deployment.spec as object;
   assert.match(problems({ ...deployment, spec: { ...spec, replica: 1 } } as typeof deployment).join(), /replica/);

@@ -19,6 +19,8 @@ export const HostOptions = z.strictObject({
   listen: LISTEN,
   /** Where liveness, readiness, status and metrics are told over plain HTTP; absent: nowhere. */
   health: LISTEN.optional(),
+  /** After this time a connection takes no new call, so that clients come to replicas which were started later; absent: never. */
+  maxConnectionAgeSeconds: z.int().min(1).max(MAX_WAIT_SECONDS).optional(),
   /** For how long a broker that does not answer is asked again; absent: it is asked once. */
   waitForBrokerSeconds: z.int().min(0).max(MAX_WAIT_SECONDS).optional(),
 });

@@ -31,6 +31,8 @@ export interface Replica {
   readonly address: { readonly host: string; readonly port: number };
   /** Generation of the model bundle that is served. */
   readonly generation: number;
+  /** What the server counted, as Prometheus reads it. */
+  metrics(): string;
   stop(): Promise<void>;
 }
 
@@ -61,6 +63,9 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
       evidence: { quote: (reportData) => driver.quote(reportData) },
       models: [{ ...model.model, files: model.files }],
       engine,
+      ...(hostOptions.maxConnectionAgeSeconds !== undefined && {
+        limits: { maxConnectionAgeMs: hostOptions.maxConnectionAgeSeconds * MS_PER_SECOND },
+      }),
     }),
   );
   const endLease = watchLease(admission.leaseSeconds, {
@@ -71,7 +76,12 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     endLease();
     await server.close();
   };
-  return { address: server.address, generation: model.generation, stop };
+  return {
+    address: server.address,
+    generation: model.generation,
+    metrics: () => server.metrics.registry.render(),
+    stop,
+  };
 }
 
 function watchLease(

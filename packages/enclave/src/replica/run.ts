@@ -17,12 +17,13 @@ export async function runReplica(options: RunOptions): Promise<Replica> {
   const { config, hostOptions, driver, log } = options;
   const status = new ReplicaStatus(hostOptions.replicaId, driver, config);
   log("start", { model: config.model.name, version: config.model.version, simulated: driver.simulated });
+  let serving = (): string => "";
   const health =
     hostOptions.health &&
     (await startHealth({
       ...hostOptions.health,
       readiness: () => ({ ready: status.state === "ready", reasons: [status.code ?? status.state] }),
-      metrics: () => status.metrics(),
+      metrics: () => status.metrics() + serving(),
       status: () => status.report(),
     }));
   if (health !== undefined) log("probes", { host: health.address.host, port: health.address.port });
@@ -42,6 +43,7 @@ export async function runReplica(options: RunOptions): Promise<Replica> {
         options.onLost(error);
       },
     });
+    serving = () => replica.metrics();
     status.ready(replica.generation);
     log("ready", { port: replica.address.port, generation: replica.generation });
     const stop = async (): Promise<void> => {

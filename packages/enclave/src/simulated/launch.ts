@@ -1,16 +1,16 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { openSync, closeSync } from "node:fs";
 import { join } from "node:path";
-import type { SimulatedPlatform } from "@cloister/attestation/simulated";
 import { asBuffer } from "@cloister/encoding";
 import { EnclaveError } from "../errors.ts";
 import { type EnclaveManifest, encodeManifest } from "../manifest/manifest.ts";
 import { measureSimulated } from "../manifest/measure.ts";
 import { checkTrustedFiles, type Installation } from "../manifest/runtime-files.ts";
+import type { QuoteSource } from "./quoting/protocol.ts";
 import { FromReplica, type ToReplica } from "./messages.ts";
 
 export interface LaunchOptions {
-  readonly platform: Pick<SimulatedPlatform, "quote">;
+  readonly platform: QuoteSource;
   readonly installation: Installation;
   readonly manifest: EnclaveManifest;
   /** Passed on as they are: the replica decides what it accepts. */
@@ -104,7 +104,7 @@ function waitUntilReady(
       const message = parsed.data;
       switch (message.kind) {
         case "quote-request":
-          send(answerQuote(options, measurement, message));
+          void answerQuote(options, measurement, message).then(send);
           break;
         case "phase":
           options.onPhase?.(message.name, message.ms);
@@ -121,14 +121,14 @@ function waitUntilReady(
   });
 }
 
-function answerQuote(
+async function answerQuote(
   options: LaunchOptions,
   measurement: Uint8Array,
   request: Extract<FromReplica, { kind: "quote-request" }>,
-): ToReplica {
+): Promise<ToReplica> {
   const reportData = new Uint8Array(Buffer.from(request.reportData, "base64"));
   if (reportData.length !== 64) return { kind: "quote-failed", id: request.id };
-  const quote = options.platform.quote({
+  const asked = {
     reportData,
     mrenclave: measurement,
     // There is no SIGSTRUCT in the simulation, so nobody signed the enclave: MRSIGNER stays zero.
@@ -136,8 +136,13 @@ function answerQuote(
     isvProdId: options.manifest.isvProdId,
     isvSvn: options.manifest.isvSvn,
     debug: options.debug ?? false,
-  });
-  return { kind: "quote", id: request.id, quote: asBuffer(quote).toString("base64") };
+  };
+  try {
+    const quote = await options.platform.quote(asked);
+    return { kind: "quote", id: request.id, quote: asBuffer(quote).toString("base64") };
+  } catch {
+    return { kind: "quote-failed", id: request.id };
+  }
 }
 
 /** The replica itself gave up; `replicaCode` is its coded reason, for example `MEASUREMENT_NOT_ALLOWED`. */

@@ -1,17 +1,17 @@
 import { once } from "node:events";
-import type { SimulatedPlatform } from "@cloister/attestation/simulated";
 import { EnclaveError } from "../errors.ts";
 import type { HostOptions } from "../manifest/host-options.ts";
 import type { EnclaveManifest } from "../manifest/manifest.ts";
 import type { Installation } from "../manifest/runtime-files.ts";
 import { launchSimulated } from "./launch.ts";
+import type { QuoteSource } from "./quoting/protocol.ts";
 
 /** What a start takes beside the waiting for a broker: opening and loading a large model. */
 const LOAD_TIMEOUT_MS = 600_000;
 const MS_PER_SECOND = 1000;
 
 export interface RunSimulatedOptions {
-  readonly platform: SimulatedPlatform;
+  readonly platform: QuoteSource;
   readonly installation: Installation;
   readonly manifest: EnclaveManifest;
   readonly hostOptions: HostOptions;

@@ -1,4 +1,7 @@
 import { Command } from "commander";
+import { applyCommand } from "./apply.ts";
+import { statusCommand, verifyCommand } from "./look.ts";
+import { deleteCommand, logsCommand, scaleCommand } from "./operate.ts";
 import { renderCommand } from "./render.ts";
 
 /** `cloister deploy`: replicas on Kubernetes. */
@@ -6,5 +9,16 @@ export function deployCommand(setExit: (code: number) => void): Command {
   const deploy = new Command("deploy").description(
     "Run replicas on Kubernetes: objects, roll-out, scale, verification.",
   );
-  return deploy.addCommand(renderCommand(setExit));
+  for (const make of [
+    renderCommand,
+    applyCommand,
+    scaleCommand,
+    statusCommand,
+    verifyCommand,
+    logsCommand,
+    deleteCommand,
+  ]) {
+    deploy.addCommand(make(setExit));
+  }
+  return deploy;
 }

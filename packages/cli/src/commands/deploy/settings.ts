@@ -8,7 +8,7 @@ import { readSection, type Section } from "../../config.ts";
 import { need } from "../../read-document.ts";
 
 /** Checked whole by `readSettings`, together with the flags. */
-const KUBERNETES_SECTION: Section<Record<string, unknown>> = {
+export const KUBERNETES_SECTION: Section<Record<string, unknown>> = {
   name: "kubernetes",
   schema: z.record(z.string(), z.unknown()),
 };

@@ -25,6 +25,7 @@ const EnclaveConfig = z.strictObject({
   sealed: PATH.optional(),
   listen: ADDRESS.optional(),
   health: ADDRESS.optional(),
+  maxConnectionAgeSeconds: z.int().min(1).max(604_800).optional(),
   waitForBrokerSeconds: z.int().min(0).max(604_800).optional(),
   simulatedPlatform: PATH.optional(),
 });
@@ -76,6 +77,9 @@ export function hostOptionsOf(settings: EnclaveSettings, replicaId?: string): Ho
     sealedDir: resolve(need(settings.sealed, "--sealed")),
     listen: parseAddress(settings.listen ?? DEFAULTS.listen),
     health: parseAddress(settings.health ?? DEFAULTS.health),
+    ...(settings.maxConnectionAgeSeconds !== undefined && {
+      maxConnectionAgeSeconds: settings.maxConnectionAgeSeconds,
+    }),
     waitForBrokerSeconds: settings.waitForBrokerSeconds ?? DEFAULTS.waitForBrokerSeconds,
   });
 }

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import {
   checkTrustedFiles,
   decodeManifest,
@@ -8,6 +8,8 @@ import {
   openPlatform,
   openSimulatedPlatform,
   PLATFORMS,
+  type QuoteSource,
+  remoteQuotes,
   type PlatformName,
   runSimulated,
   serveUntilStopped,
@@ -43,9 +45,17 @@ export function runCommand(setExit: (code: number) => void): Command {
     .option("--sealed <folder>", "sealed files of the model version; read only")
     .option("--listen <host:port>", `where to serve (default: ${DEFAULTS.listen})`)
     .option("--health <host:port>", `/livez, /readyz, /status, /metrics (default: ${DEFAULTS.health})`)
+    .option(
+      "--max-connection-age-seconds <n>",
+      "connections are ended after this time, so that clients reach new replicas (default: never)",
+      wholeNumber(1, 604_800),
+    )
     .option("--id <name>", "name of the replica in answers and logs (default: the host's name)")
     .option("--wait-for-broker-seconds <n>", "how long to try again (default: 3600)", wholeNumber(0, 604_800))
-    .option("--simulated-platform <file>", `${SIMULATED_FILES.state} of a SIMULATED platform`)
+    .option(
+      "--simulated-platform <file>",
+      `${SIMULATED_FILES.state} of a SIMULATED platform, or the socket of a node's quoting service`,
+    )
     .option("--json", "has no effect: the output is JSON lines always")
     .action(async (flags: RunFlags) => setExit(await run(flags)));
 }
@@ -55,11 +65,20 @@ async function run(flags: RunFlags): Promise<number> {
   const manifest = decodeManifest(new Uint8Array(await readFile(flags.manifest)));
   const hostOptions = hostOptionsOf(settings, flags.id);
   if (flags.platform === "simulated") {
-    const platform = await openSimulatedPlatform(need(settings.simulatedPlatform, "--simulated-platform"));
+    const platform = await quotesOf(need(settings.simulatedPlatform, "--simulated-platform"));
     await runSimulated({ platform, installation: INSTALLATION, manifest, hostOptions });
     return EXIT.done;
   }
   return await runInTee(flags.platform, manifest, hostOptions);
+}
+
+/** A platform of one's own, or the one that every replica of a node shares. */
+async function quotesOf(path: string): Promise<QuoteSource> {
+  const isSocket = await stat(path).then(
+    (found) => found.isSocket(),
+    () => false,
+  );
+  return isSocket ? remoteQuotes(path) : openSimulatedPlatform(path);
 }
 
 /** Inside a guest the image is measured; that this program is the one of the manifest is looked at all the same. */

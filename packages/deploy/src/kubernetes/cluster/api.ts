@@ -1,5 +1,5 @@
 import { request as httpsRequest, type RequestOptions } from "node:https";
-import { request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
 import { text } from "node:stream/consumers";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { DeployError } from "../../errors.ts";
@@ -70,7 +70,7 @@ export class ClusterApi {
     };
     await this.#config.applyToHTTPSOptions(options);
     options.headers = {
-      ...options.headers,
+      ...(options.headers as OutgoingHttpHeaders | undefined),
       ...(payload !== undefined && {
         "content-type": contentType ?? "application/json",
         "content-length": Buffer.byteLength(payload),

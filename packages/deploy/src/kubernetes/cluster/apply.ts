@@ -8,7 +8,7 @@ import { ResourcePaths } from "./resource-paths.ts";
 /** Under this name the API server remembers which fields are ours. */
 const FIELD_MANAGER = "cloister";
 /** Fields that the server writes at each change. */
-const SERVER_FIELDS = ["managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"];
+const SERVER_FIELDS = new Set(["managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"]);
 
 export interface ObjectChange {
   readonly object: string;
@@ -81,6 +81,6 @@ async function applyOne(
 
 function comparable(object: LiveObject): object {
   const { metadata, status: _status, ...rest } = object;
-  const kept = Object.entries(metadata as object).filter(([key]) => !SERVER_FIELDS.includes(key));
+  const kept = Object.entries(metadata as object).filter(([key]) => !SERVER_FIELDS.has(key));
   return { ...rest, metadata: Object.fromEntries(kept) };
 }

@@ -7,5 +7,6 @@ export { readLogs } from "./logs.ts";
 export { type DeploymentName, listPods, type ReplicaPod } from "./pods.ts";
 export { waitForRollout } from "./rollout.ts";
 export { scaleDeployment } from "./scale.ts";
+export { simulatedPlatformSecret } from "./simulated-platform.ts";
 export { replicaStatus, type ReplicaStatus } from "./status.ts";
 export { type AttestedReplica, checkReport, verifyReplicas, type VerifyReport } from "./verify.ts";

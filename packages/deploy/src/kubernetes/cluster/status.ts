@@ -36,7 +36,7 @@ export async function replicaStatus(
   const second = await Promise.all(pods.map((pod) => readCounters(api, which, pod)));
   const seconds = (performance.now() - startedAt) / 1000;
   const told = await Promise.all(pods.map((pod) => ask<Told>(api, which, pod, "status")));
-  return pods.map((pod, index) => {
+  const described = (pod: ReplicaPod, index: number): ReplicaStatus => {
     const [before, after] = [first[index], second[index]];
     const isCounted = before !== undefined && after !== undefined;
     return {
@@ -48,7 +48,8 @@ export async function replicaStatus(
       runningCalls: after?.running ?? null,
       requestsPerSecond: isCounted ? Math.round(((after.requests - before.requests) / seconds) * 10) / 10 : null,
     };
-  });
+  };
+  return pods.map(described);
 }
 
 async function readCounters(api: ClusterApi, which: DeploymentName, pod: ReplicaPod) {

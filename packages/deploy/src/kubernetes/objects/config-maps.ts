@@ -1,28 +1,20 @@
 import type { V1ConfigMap } from "@kubernetes/client-node";
 import { type ApiObject, metadataOf } from "../api-object.ts";
 import type { Source } from "../source.ts";
-import { HEALTH_PORT, MODELS_FOLDER, SERVING_PORT } from "./layout.ts";
+import { MODELS_FOLDER } from "./layout.ts";
 
 type ConfigMap = V1ConfigMap & ApiObject;
 
 /**
- * What replicas read when they start: the measured manifest, and what the host may choose. Neither is secret, and the host can
- * weaken nothing with either: another manifest has another measurement.
+ * What the replica is: its measured manifest. It is not secret, and the host can weaken nothing with it: another manifest has
+ * another measurement.
  */
 export function replicaConfig(source: Source): ConfigMap {
-  const broker = `{"host":"${source.text("broker.lookup")}","port":${source.text("broker.port")}}`;
-  const sealedDir = `${MODELS_FOLDER}/${source.text("model.name")}/${source.text("model.version")}`;
   return {
     apiVersion: "v1",
     kind: "ConfigMap",
     metadata: metadataOf(source, `${source.text("name")}-replica`),
-    data: {
-      "enclave-manifest.json": source.text("enclaveManifest"),
-      "host-options.json":
-        `{"brokerAddresses":[${broker}],"sealedDir":"${sealedDir}",` +
-        `"listen":{"host":"0.0.0.0","port":${SERVING_PORT}},"health":{"host":"0.0.0.0","port":${HEALTH_PORT}},` +
-        `"maxConnectionAgeSeconds":${source.text("timing.maxConnectionAgeSeconds")}}`,
-    },
+    data: { "enclave-manifest.json": source.text("enclaveManifest") },
   };
 }
 

@@ -1,12 +1,11 @@
 import type { V1Container, V1PodTemplateSpec } from "@kubernetes/client-node";
+import { QUOTING_SOCKET } from "@cloister/enclave";
 import { DOMAIN, MEASUREMENT_ANNOTATION, PART_OF, selectorLabels } from "../api-object.ts";
 import type { Source } from "../source.ts";
 import { CONFIG_FOLDER, HEALTH_PORT, MODELS_FOLDER, NODE_EXECUTABLE, PROGRAM_FOLDER, SERVING_PORT } from "./layout.ts";
 import { fetchModel, modelVolume } from "./model-volume.ts";
 import { restrictedContainer, restrictedPod } from "./security.ts";
 
-/** Where the simulated platform's launcher is in our image. */
-const SIMULATED_LAUNCHER = `${PROGRAM_FOLDER}/packages/enclave/src/simulated/pod/main.ts`;
 const SIMULATED = { path: "preset", is: ["simulation"] } as const;
 
 /**
@@ -67,7 +66,7 @@ function servingContainer(source: Source): V1Container {
     image: source.text("image"),
     imagePullPolicy: source.text("imagePullPolicy"),
     // In an SGX image the entry point starts the enclave; the simulation needs the launcher that plays the hardware.
-    command: source.when(SIMULATED, [NODE_EXECUTABLE, SIMULATED_LAUNCHER]),
+    command: source.when(SIMULATED, simulatedCommand(source)),
     ports: [
       { name: "grpc", containerPort: SERVING_PORT },
       { name: "health", containerPort: HEALTH_PORT },
@@ -89,6 +88,22 @@ function servingContainer(source: Source): V1Container {
       { name: "models", mountPath: MODELS_FOLDER, readOnly: true },
     ],
   };
+}
+
+/** `cloister enclave run`: this process plays the hardware and starts the replica, the node's service gives the quotes. */
+function simulatedCommand(source: Source): string[] {
+  const options = {
+    manifest: `${CONFIG_FOLDER}/enclave-manifest.json`,
+    platform: "simulated",
+    "simulated-platform": `${QUOTING_SOCKET.folder}/${QUOTING_SOCKET.file}`,
+    broker: `${source.text("broker.lookup")}:${source.text("broker.port")}`,
+    sealed: `${MODELS_FOLDER}/${source.text("model.name")}/${source.text("model.version")}`,
+    listen: `0.0.0.0:${SERVING_PORT}`,
+    health: `0.0.0.0:${HEALTH_PORT}`,
+    "max-connection-age-seconds": source.text("timing.maxConnectionAgeSeconds"),
+  };
+  const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
+  return [NODE_EXECUTABLE, `${PROGRAM_FOLDER}/packages/cli/src/main.ts`, "enclave", "run", ...flags];
 }
 
 /** No limit on processor time: a throttled server misses deadlines although the node idles. */

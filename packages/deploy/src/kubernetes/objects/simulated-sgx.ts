@@ -15,10 +15,11 @@ const PLUGINS_FOLDER = "/var/lib/kubelet/device-plugins";
 const PLUGIN = `${PROGRAM_FOLDER}/packages/deploy/src/kubernetes/simulated-sgx/main.ts`;
 
 const LABELS = { "app.kubernetes.io/name": "cloister-simulated-sgx" };
-const nameOf = (source: Source): string => `${source.text("namespace")}-simulated-sgx`;
+/** Name of the plugin, of its namespace, and of what belongs to it. */
+export const simulatedName = (source: Pick<Source, "text">): string => `${source.text("namespace")}-simulated-sgx`;
 
 function ownMetadata(source: Source) {
-  return { ...clusterMetadataOf(source, nameOf(source)), labels: { ...commonLabels(source), ...LABELS } };
+  return { ...clusterMetadataOf(source, simulatedName(source)), labels: { ...commonLabels(source), ...LABELS } };
 }
 
 export function simulatedNamespace(source: Source): V1Namespace & ApiObject {
@@ -37,7 +38,7 @@ export function simulatedAccount(source: Source): V1ServiceAccount & ApiObject {
   return {
     apiVersion: "v1",
     kind: "ServiceAccount",
-    metadata: { ...ownMetadata(source), namespace: nameOf(source) },
+    metadata: { ...ownMetadata(source), namespace: simulatedName(source) },
   };
 }
 
@@ -56,23 +57,23 @@ export function simulatedBinding(source: Source): V1ClusterRoleBinding & ApiObje
     apiVersion: "rbac.authorization.k8s.io/v1",
     kind: "ClusterRoleBinding",
     metadata: ownMetadata(source),
-    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: nameOf(source) },
-    subjects: [{ kind: "ServiceAccount", name: nameOf(source), namespace: nameOf(source) }],
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: simulatedName(source) },
+    subjects: [{ kind: "ServiceAccount", name: simulatedName(source), namespace: simulatedName(source) }],
   };
 }
 
 export function simulatedPlugin(source: Source): V1DaemonSet & ApiObject {
-  const quotingFolder = `/var/run/${nameOf(source)}`;
+  const quotingFolder = `/var/run/${simulatedName(source)}`;
   return {
     apiVersion: "apps/v1",
     kind: "DaemonSet",
-    metadata: { ...ownMetadata(source), namespace: nameOf(source) },
+    metadata: { ...ownMetadata(source), namespace: simulatedName(source) },
     spec: {
       selector: { matchLabels: { ...LABELS, "app.kubernetes.io/instance": source.text("name") } },
       template: {
         metadata: { labels: { ...LABELS, "app.kubernetes.io/instance": source.text("name") } },
         spec: {
-          serviceAccountName: nameOf(source),
+          serviceAccountName: simulatedName(source),
           priorityClassName: "system-node-critical",
           tolerations: [{ operator: "Exists" }],
           terminationGracePeriodSeconds: 5,

@@ -83,7 +83,7 @@ function patchOf({ apiVersion, kind, metadata }: RenderedObject["object"], steps
     name,
     ...(namespace !== undefined && { namespace }),
   };
-  return { target, patch: objectYaml(steps) };
+  return { target, patch: `${JSON.stringify(steps, null, 2)}\n` };
 }
 
 function writeObjects(files: Map<string, string>, folder: string, objects: readonly RenderedObject[]): void {

@@ -66,15 +66,13 @@ async function main(): Promise<void> {
       }),
     ),
   );
-  let isStopping = false;
   const stop = async (): Promise<void> => {
-    isStopping = true;
     await Promise.all([quoting.close(), ...plugins.map((plugin) => plugin.close())]);
     process.exit(0);
   };
   process.once("SIGTERM", () => void stop());
   let known: number | undefined;
-  while (!isStopping) {
+  for (;;) {
     const kubelet = await kubeletStart();
     if (kubelet !== undefined && kubelet !== known) {
       await Promise.all(plugins.map((plugin) => plugin.register()));
