@@ -223,7 +223,7 @@ test("a field of somebody else is a conflict that only force takes over; a missp
     forced.filter(({ change }) => change === "changed").map(({ object }) => object),
     [`Service ${namespace}/serving`],
   );
-  const [service] = objects.filter(({ file }) => file === "service");
+  const service = objects.find(({ file }) => file === "service");
   assert.ok(service !== undefined);
   const misspelt = [{ ...service, object: { ...service.object, spec: { selectors: {} } } }];
   await assert.rejects(apply(misspelt), refusedWith("CLUSTER_REFUSED", /selectors/));

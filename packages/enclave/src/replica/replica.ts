@@ -64,7 +64,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
       models: [{ ...model.model, files: model.files }],
       engine,
       ...(hostOptions.maxConnectionAgeSeconds !== undefined && {
-        limits: { maxConnectionAgeMs: hostOptions.maxConnectionAgeSeconds * MS_PER_SECOND },
+        connectionCare: { maxAgeMs: hostOptions.maxConnectionAgeSeconds * MS_PER_SECOND },
       }),
     }),
   );
