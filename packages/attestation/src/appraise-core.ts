@@ -1,17 +1,16 @@
 import { equalBytes } from "@cloister/encoding";
 import type { Certificate } from "@cloister/encoding/x509";
-import type { ChainName, DocumentName } from "./appraisal-codes.ts";
-import { checkAnchorTime, recallAnchor, type LoadedAnchor } from "./chain/anchor.ts";
-import { checkChainTime, isIssueOf, parseChain, recallChain, verifyChain } from "./chain/chain.ts";
-import { readPckExtension, type PckExtension } from "./chain/pck-extension.ts";
-import { isProcessorCa, type Role } from "./chain/profile.ts";
-import { checkCrlTime, isRevoked, recallCrl, type VerifiedCrl } from "./chain/revocation.ts";
+import type { ChainName } from "./appraisal-codes.ts";
+import { checkAnchorTime, chooseAnchor, type LoadedAnchor } from "./chain/anchor.ts";
+import { checkChainTime, parseChain, recallChain } from "./chain/chain.ts";
+import { recallPckChain, type PckChain } from "./chain/pck-chain.ts";
+import type { PckExtension } from "./chain/pck-extension.ts";
+import { checkCrlTime, CRL_ISSUER_ROLES, isRevoked, recallCrl, type VerifiedCrl } from "./chain/revocation.ts";
 import type { VerifiedClaims } from "./claims.ts";
 import type { Collateral } from "./collateral.ts";
-import type { Fields } from "./documents/fields.ts";
 import { readQeIdentity, type QeIdentity } from "./documents/qe-identity.ts";
-import { checkDocumentTime, recallDocument, type DocumentDates } from "./documents/signed-document.ts";
 import { readTcbInfo, type TcbInfo } from "./documents/tcb-info.ts";
+import { verifyDocument, type VerifiedDocument } from "./documents/verified-document.ts";
 import { refusal } from "./errors.ts";
 import { makeClaims } from "./make-claims.ts";
 import type { Memory } from "./memory.ts";
@@ -26,18 +25,6 @@ import type { TrustAnchor } from "./trust-anchor.ts";
 export interface Evidence {
   readonly quote: Uint8Array;
 }
-
-/** The verified PCK chain of a quote. */
-export interface PckChain {
-  readonly chain: readonly Certificate[];
-  readonly leaf: Certificate;
-  readonly ca: Certificate;
-  readonly extension: PckExtension;
-}
-
-const PCK_ROLES: readonly Role[] = ["pck", "pck-ca", "root"];
-export const CRL_ISSUER_ROLES: readonly Role[] = ["pck-ca", "root"];
-const SIGNER_ROLES: readonly Role[] = ["tcb-signer", "root"];
 
 /** Uncompressed point: the attestation key in a quote is x and y only. */
 const UNCOMPRESSED_POINT = 0x04;
@@ -112,7 +99,7 @@ function* verifyPlatform(
   const rootCrl = yield* recallCrl(memory, "ROOT_CRL", collateral.rootCaCrl, anchor.certificate);
   checkCrlTime(rootCrl, time);
 
-  const pck = yield* recallPckChain(memory, quote, unverifiedChain, anchor);
+  const pck = yield* recallPckChain(memory, chainText, unverifiedChain, anchor);
   checkChainTime("PCK_CHAIN", pck.chain, time);
   if (isRevoked(pck.ca, rootCrl)) throw refusal("PCK_CA_REVOKED");
 
@@ -153,61 +140,11 @@ function* verifyQuote(memory: Memory, quote: Quote, platform: VerifiedPlatform):
   return makeClaims({ quote, ...platform, tcb });
 }
 
-/** A verified document with the chain of its signer. */
-export interface VerifiedDocument<T> {
-  readonly document: T;
-  readonly chain: readonly Certificate[];
-}
-
-/** What the check of a signed document needs beside it. */
-export interface Context {
-  readonly memory: Memory;
-  readonly anchor: LoadedAnchor;
-  readonly rootCrl: VerifiedCrl;
-  readonly time: Date;
-}
-
-/** The anchor whose key and name the chain's root has. */
-export function* chooseAnchor(
-  memory: Memory,
-  anchors: readonly TrustAnchor[],
-  root: Certificate | undefined,
-): Steps<LoadedAnchor> {
-  let chosen: LoadedAnchor | undefined;
-  for (const candidate of anchors) {
-    const loaded = yield* recallAnchor(memory, candidate);
-    if (root !== undefined && isIssueOf(root, loaded)) chosen ??= loaded;
-  }
-  if (chosen === undefined) throw refusal("PCK_CHAIN_ROOT_NOT_TRUSTED");
-  return chosen;
-}
-
-function* recallPckChain(
-  memory: Memory,
-  quote: Quote,
-  chain: readonly Certificate[],
-  anchor: LoadedAnchor,
-): Steps<PckChain> {
-  const inputs = [quote.signatureData.pckChain, anchor.certificate.raw];
-  return yield* memory.recall("pck-chain", inputs, function* () {
-    yield* verifyChain(memory, "PCK_CHAIN", chain, PCK_ROLES, anchor);
-    const [leaf, ca] = chain;
-    if (leaf === undefined || ca === undefined) throw refusal("PCK_CHAIN_LENGTH");
-    const extension = readPckExtension(leaf);
-    // Two items exist in certificates of the Platform CA, and in all of them.
-    if ((extension.flags === undefined) !== isProcessorCa(ca)) throw refusal("PCK_EXTENSION_MALFORMED");
-    return { chain, leaf, ca, extension };
-  });
-}
-
 /** A quoting enclave keeps its attestation key, so the quotes of a machine carry the same report of it for months. */
 function* recallQeReport(memory: Memory, data: SignatureData, pck: Certificate): Steps<void> {
   const { qeReport, qeReportSignature, attestationKey, qeAuthData } = data;
   const inputs = [pck.publicKey, qeReport.raw, qeReportSignature, attestationKey, qeAuthData];
-  yield* memory.recall("qe-report", inputs, function* () {
-    yield* verifyQeReport(data, pck);
-    return true;
-  });
+  yield* memory.recall("qe-report", inputs, () => verifyQeReport(data, pck));
 }
 
 /** The served chain of the PCK list must lead to the CA of the quote: same name, same key. */
@@ -219,25 +156,6 @@ function* verifyCrlIssuer(memory: Memory, pem: string, pck: PckChain, anchor: Lo
   const same =
     issuer !== undefined && equalBytes(issuer.spki, pck.ca.spki) && equalBytes(issuer.subject.raw, pck.ca.subject.raw);
   if (!same) throw refusal("PCK_CRL_ISSUER_MISMATCH");
-}
-
-/** A signed document with its signer: chain, dates, revocation, signature, schema (dcap.md C.5, step 6). */
-export function* verifyDocument<T extends DocumentDates>(
-  { memory, anchor, rootCrl, time }: Context,
-  name: DocumentName,
-  bytes: Uint8Array,
-  issuerChain: string,
-  read: (body: Fields) => T,
-): Steps<VerifiedDocument<T>> {
-  const chainName: ChainName = `${name}_CHAIN`;
-  const chain = yield* recallChain(memory, chainName, issuerChain, SIGNER_ROLES, anchor);
-  checkChainTime(chainName, chain, time);
-  const [signer] = chain;
-  if (signer === undefined) throw refusal(`${chainName}_LENGTH`);
-  if (isRevoked(signer, rootCrl)) throw refusal("TCB_SIGNER_REVOKED");
-  const document = yield* recallDocument(memory, name, bytes, signer, read);
-  checkDocumentTime(name, document, time);
-  return { document, chain };
 }
 
 /** The collateral is for this kind of TEE and this kind of platform (dcap.md C.5, step 7). */

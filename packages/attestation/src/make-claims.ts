@@ -1,10 +1,11 @@
-import type { PckChain, VerifiedDocument } from "./appraise-core.ts";
 import type { LoadedAnchor } from "./chain/anchor.ts";
+import type { PckChain } from "./chain/pck-chain.ts";
 import { isProcessorCa } from "./chain/profile.ts";
 import type { VerifiedCrl } from "./chain/revocation.ts";
 import type { DateClaims, PlatformClaims, SgxClaims, TdxClaims, VerifiedClaims } from "./claims.ts";
 import type { QeIdentity } from "./documents/qe-identity.ts";
 import type { TcbInfo } from "./documents/tcb-info.ts";
+import type { VerifiedDocument } from "./documents/verified-document.ts";
 import type { Quote } from "./quote/quote.ts";
 import { isDebugEnclave, type SgxReport } from "./quote/sgx-report.ts";
 import { isDebugTd, type TdReport } from "./quote/td-report.ts";

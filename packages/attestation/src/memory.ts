@@ -16,6 +16,9 @@ export class Memory {
   /**
    * The result of `make`, or that of an earlier call with the same kind and the same input bytes. Every input that the
    * result depends on must be among `inputs`.
+   *
+   * `make` should call a generator of its module, not be one: V8 keeps what a generator closure has used until the next
+   * full collection, which fills the old generation and makes every collection long.
    */
   *recall<T>(kind: string, inputs: readonly Uint8Array[], make: () => Steps<T>): Steps<T> {
     const key = `${kind}:${toHex(yield* sha256(framed(inputs)))}`;

@@ -1,13 +1,13 @@
 import { equalBytes, fromHex } from "@cloister/encoding";
-import { chooseAnchor, CRL_ISSUER_ROLES, verifyDocument } from "./appraise-core.ts";
-import { checkAnchorTime } from "./chain/anchor.ts";
+import { checkAnchorTime, chooseAnchor } from "./chain/anchor.ts";
 import { checkChainTime, parseChain, recallChain } from "./chain/chain.ts";
 import { isProcessorCa } from "./chain/profile.ts";
-import { checkCrlTime, isRevoked, recallCrl } from "./chain/revocation.ts";
+import { checkCrlTime, CRL_ISSUER_ROLES, isRevoked, recallCrl } from "./chain/revocation.ts";
 import type { Validity } from "./chain/validity.ts";
 import type { Collateral } from "./collateral.ts";
 import { readQeIdentity } from "./documents/qe-identity.ts";
 import { readTcbInfo } from "./documents/tcb-info.ts";
+import { verifyDocument } from "./documents/verified-document.ts";
 import { refusal } from "./errors.ts";
 import { Memory } from "./memory.ts";
 import { NodeCrypto } from "./node-crypto.ts";

@@ -4,8 +4,8 @@ import { refusal } from "../errors.ts";
 import type { Memory } from "../memory.ts";
 import { sha256, type Steps } from "../steps.ts";
 import { INTEL_ROOT_NAME, INTEL_ROOT_SPKI_SHA256, type TrustAnchor } from "../trust-anchor.ts";
-import { isSignedBy } from "./chain.ts";
 import { hasProfile } from "./profile.ts";
+import { isSignedBy } from "./signed-by.ts";
 import { timeFault } from "./validity.ts";
 
 /** A trust anchor whose certificate was read and found to sign itself. */
@@ -24,6 +24,30 @@ export function* recallAnchor(memory: Memory, anchor: TrustAnchor): Steps<Loaded
   const loaded = yield* memory.recall(`anchor/${anchor.kind}`, [anchor.certificate], () => loadAnchor(anchor));
   // Two anchors may have the same certificate under different names.
   return { ...loaded, anchor };
+}
+
+/** Whether two roots have the same key and name; a self-signed one names itself as issuer. */
+export function isIssueOf(root: Certificate, { certificate }: LoadedAnchor): boolean {
+  return (
+    equalBytes(root.spki, certificate.spki) &&
+    equalBytes(root.subject.raw, certificate.subject.raw) &&
+    equalBytes(root.issuer.raw, certificate.subject.raw)
+  );
+}
+
+/** The anchor whose key and name the chain's root has. Throws `AttestationError` PCK_CHAIN_ROOT_NOT_TRUSTED. */
+export function* chooseAnchor(
+  memory: Memory,
+  anchors: readonly TrustAnchor[],
+  root: Certificate | undefined,
+): Steps<LoadedAnchor> {
+  let chosen: LoadedAnchor | undefined;
+  for (const candidate of anchors) {
+    const loaded = yield* recallAnchor(memory, candidate);
+    if (root !== undefined && isIssueOf(root, loaded)) chosen ??= loaded;
+  }
+  if (chosen === undefined) throw refusal("PCK_CHAIN_ROOT_NOT_TRUSTED");
+  return chosen;
 }
 
 export function checkAnchorTime({ certificate }: LoadedAnchor, time: Date): void {

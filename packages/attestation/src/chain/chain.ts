@@ -2,12 +2,12 @@ import { equalBytes, fromUtf8, utf8 } from "@cloister/encoding";
 import { parsePem } from "@cloister/encoding/pem";
 import { parseCertificate, type Certificate } from "@cloister/encoding/x509";
 import type { ChainFault, ChainName } from "../appraisal-codes.ts";
-import { rawEcdsaSignature } from "../ecdsa-signature.ts";
 import { refusal } from "../errors.ts";
 import type { Memory } from "../memory.ts";
-import { verifySignature, type Steps } from "../steps.ts";
-import type { LoadedAnchor } from "./anchor.ts";
+import type { Steps } from "../steps.ts";
+import { isIssueOf, type LoadedAnchor } from "./anchor.ts";
 import { hasProfile, hasRole, type Role } from "./profile.ts";
+import { isSignedBy } from "./signed-by.ts";
 import { timeFault } from "./validity.ts";
 
 const MAX_CHAIN_BYTES = 64 * 1024;
@@ -60,25 +60,20 @@ export function* recallChain(
   roles: readonly Role[],
   anchor: LoadedAnchor,
 ): Steps<readonly Certificate[]> {
-  return yield* memory.recall(`chain/${roles.join("/")}`, [utf8(pem), anchor.certificate.raw], function* () {
-    const chain = parseChain(name, pem);
-    yield* verifyChain(memory, name, chain, roles, anchor);
-    return chain;
-  });
+  const inputs = [utf8(pem), anchor.certificate.raw];
+  return yield* memory.recall(`chain/${roles.join("/")}`, inputs, () => readChain(memory, name, pem, roles, anchor));
 }
 
-/** Whether `certificate` is signed by `issuer`'s key. Malformed signatures are not. */
-export function* isSignedBy(
-  item: { readonly tbs: Uint8Array; readonly signature: Uint8Array },
-  issuer: Certificate,
-): Steps<boolean> {
-  let signature: Uint8Array | undefined;
-  try {
-    signature = rawEcdsaSignature(item.signature);
-  } catch {
-    return false;
-  }
-  return signature !== undefined && (yield* verifySignature(issuer.publicKey, item.tbs, signature));
+function* readChain(
+  memory: Memory,
+  name: ChainName,
+  pem: string,
+  roles: readonly Role[],
+  anchor: LoadedAnchor,
+): Steps<readonly Certificate[]> {
+  const chain = parseChain(name, pem);
+  yield* verifyChain(memory, name, chain, roles, anchor);
+  return chain;
 }
 
 /** The chain's root must be the anchor, or another certificate of the anchor's key and name (dcap.md C.3). */
@@ -97,26 +92,16 @@ function* recallLink(
   issuer: Certificate,
   role: Role,
 ): Steps<void> {
-  yield* memory.recall(`link/${role}`, [certificate.raw, issuer.raw], function* () {
-    yield* verifyLink(name, certificate, issuer, role);
-    return true;
-  });
+  const inputs = [certificate.raw, issuer.raw];
+  yield* memory.recall(`link/${role}`, inputs, () => verifyLink(name, certificate, issuer, role));
 }
 
-function* verifyLink(name: ChainName, certificate: Certificate, issuer: Certificate, role: Role): Steps<void> {
+function* verifyLink(name: ChainName, certificate: Certificate, issuer: Certificate, role: Role): Steps<true> {
   if (!equalBytes(certificate.issuer.raw, issuer.subject.raw)) throw fault(name, "NAME_MISMATCH");
   if (!hasProfile(certificate, role)) throw fault(name, "PROFILE");
   if (!hasRole(certificate, role)) throw fault(name, "ROLE");
   if (!(yield* isSignedBy(certificate, issuer))) throw fault(name, "SIGNATURE_INVALID");
-}
-
-/** Whether two roots have the same key and name; a self-signed one names itself as issuer. */
-export function isIssueOf(root: Certificate, { certificate }: LoadedAnchor): boolean {
-  return (
-    equalBytes(root.spki, certificate.spki) &&
-    equalBytes(root.subject.raw, certificate.subject.raw) &&
-    equalBytes(root.issuer.raw, certificate.subject.raw)
-  );
+  return true;
 }
 
 function fault(name: ChainName, kind: ChainFault, cause?: unknown): Error {

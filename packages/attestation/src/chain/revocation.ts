@@ -11,9 +11,12 @@ import type { CrlName } from "../appraisal-codes.ts";
 import { refusal } from "../errors.ts";
 import type { Memory } from "../memory.ts";
 import type { Steps } from "../steps.ts";
-import { isSignedBy } from "./chain.ts";
-import { isEcdsaWithSha256, maySignCrls } from "./profile.ts";
+import { isEcdsaWithSha256, maySignCrls, type Role } from "./profile.ts";
+import { isSignedBy } from "./signed-by.ts";
 import { timeFault, type Validity } from "./validity.ts";
+
+/** The chain that a service serves with the list of a PCK CA. */
+export const CRL_ISSUER_ROLES: readonly Role[] = ["pck-ca", "root"];
 
 /** A revocation list with its issuer's signature verified. */
 export interface VerifiedCrl {
@@ -29,14 +32,16 @@ export interface VerifiedCrl {
  * (which would make it partial or indirect). Throws `AttestationError` with the list's codes.
  */
 export function* recallCrl(memory: Memory, name: CrlName, der: Uint8Array, issuer: Certificate): Steps<VerifiedCrl> {
-  return yield* memory.recall(`crl/${name}`, [der, issuer.raw], function* () {
-    const crl = readCrl(name, der);
-    if (!equalBytes(crl.list.issuer.raw, issuer.subject.raw)) throw refusal(`${name}_ISSUER_MISMATCH`);
-    if (!isEcdsaWithSha256(crl.list.signatureAlgorithm) || !maySignCrls(issuer)) throw refusal(`${name}_MALFORMED`);
-    if (!(yield* isSignedBy(crl.list, issuer))) throw refusal(`${name}_SIGNATURE_INVALID`);
-    const { revokedSerials } = crl.list;
-    return { name, issuer, revokedSerials, number: crl.number, validity: crl.validity };
-  });
+  return yield* memory.recall(`crl/${name}`, [der, issuer.raw], () => verifyCrl(name, der, issuer));
+}
+
+function* verifyCrl(name: CrlName, der: Uint8Array, issuer: Certificate): Steps<VerifiedCrl> {
+  const crl = readCrl(name, der);
+  if (!equalBytes(crl.list.issuer.raw, issuer.subject.raw)) throw refusal(`${name}_ISSUER_MISMATCH`);
+  if (!isEcdsaWithSha256(crl.list.signatureAlgorithm) || !maySignCrls(issuer)) throw refusal(`${name}_MALFORMED`);
+  if (!(yield* isSignedBy(crl.list, issuer))) throw refusal(`${name}_SIGNATURE_INVALID`);
+  const { revokedSerials } = crl.list;
+  return { name, issuer, revokedSerials, number: crl.number, validity: crl.validity };
 }
 
 /** Throws `AttestationError` *_EXPIRED or *_NOT_YET_VALID. */

@@ -33,18 +33,26 @@ export function* recallDocument<T>(
   signer: Certificate,
   read: (body: Fields) => T,
 ): Steps<T> {
-  return yield* memory.recall(`document/${name}`, [bytes, signer.raw], function* () {
-    const { fields, signed, signature } = split(name, bytes);
-    const fits = signature?.length === 64;
-    if (!fits || !(yield* verifySignature(signer.publicKey, signed, signature))) {
-      throw refusal(`${name}_SIGNATURE_INVALID`);
-    }
-    try {
-      return read(fields.object(BODY[name]));
-    } catch (error) {
-      throw refusal(`${name}_MALFORMED`, error);
-    }
-  });
+  const inputs = [bytes, signer.raw];
+  return yield* memory.recall(`document/${name}`, inputs, () => readDocument(name, bytes, signer, read));
+}
+
+function* readDocument<T>(
+  name: DocumentName,
+  bytes: Uint8Array,
+  signer: Certificate,
+  read: (body: Fields) => T,
+): Steps<T> {
+  const { fields, signed, signature } = split(name, bytes);
+  const fits = signature?.length === 64;
+  if (!fits || !(yield* verifySignature(signer.publicKey, signed, signature))) {
+    throw refusal(`${name}_SIGNATURE_INVALID`);
+  }
+  try {
+    return read(fields.object(BODY[name]));
+  } catch (error) {
+    throw refusal(`${name}_MALFORMED`, error);
+  }
 }
 
 /** Dates and evaluation number of a body. */

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { utf8 } from "@cloister/encoding";
-import type { PckChain } from "../appraise-core.ts";
+import type { PckChain } from "../chain/pck-chain.ts";
 import type { VerifiedClaims } from "../claims.ts";
 import { platformClaims, sgxClaims } from "../make-claims.ts";
 import { isDebugEnclave, type SgxReport } from "../quote/sgx-report.ts";

@@ -11,7 +11,7 @@ import { sha256, verifySignature, type Steps } from "../steps.ts";
  * The PCK key vouches for the quoting enclave's report, and the report for the attestation key (dcap.md C.5, step 8).
  * Throws `AttestationError` QE_REPORT_SIGNATURE_INVALID or QE_REPORT_DATA_MISMATCH.
  */
-export function* verifyQeReport(data: SignatureData, pck: Certificate): Steps<void> {
+export function* verifyQeReport(data: SignatureData, pck: Certificate): Steps<true> {
   const { qeReport, qeReportSignature, attestationKey, qeAuthData } = data;
   if (!(yield* verifySignature(pck.publicKey, qeReport.raw, qeReportSignature))) {
     throw refusal("QE_REPORT_SIGNATURE_INVALID");
@@ -19,6 +19,7 @@ export function* verifyQeReport(data: SignatureData, pck: Certificate): Steps<vo
   const binding = yield* sha256(concatBytes(attestationKey, qeAuthData));
   const bound = equalBytes(qeReport.reportData.subarray(0, 32), binding);
   if (!bound || !isZero(qeReport.reportData.subarray(32))) throw refusal("QE_REPORT_DATA_MISMATCH");
+  return true;
 }
 
 /**
