@@ -4,11 +4,13 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
+import { findLibrary } from "@cloister/model-server/engine";
 import { generateResNet50 } from "@cloister/saved-model";
 import type { BenchRow } from "./row.ts";
 
-// Our engine beside real TensorFlow, on the same models, with the same threads, each in a process of its own, in turns.
-// CLOISTER_ORACLE_PYTHON names a Python with TensorFlow; without it only ResNet-50 runs, and only ours.
+// Our engine beside real TensorFlow, on the same models, with the same threads, each in a process of its own, in turns: by its C
+// library out of Node where that is found (docs/explanation/engines.md), and in Python where CLOISTER_ORACLE_PYTHON names one with
+// TensorFlow, which also makes the models other than ResNet-50. Without either, ours runs alone.
 
 const ROUNDS = Number(process.env["CLOISTER_BENCH_ROUNDS"] ?? 5);
 const THREADS = availableParallelism();
@@ -51,19 +53,27 @@ export async function run(): Promise<BenchRow[]> {
 
 async function measure(folder: string, { name, folder: own, batches, count }: Case): Promise<BenchRow[]> {
   const path = (file: string): string => join(folder, own, file);
-  const ours = await Runner.start("ours", process.execPath, [
+  const node = (engine: string, file: string): string[] => [
     join(CLIENTS, "engine.ts"),
-    path("frozen.pb"),
+    engine,
+    path(file),
     String(THREADS),
-  ]);
+  ];
+  const ours = await Runner.start("ours", process.execPath, node("onnx", "frozen.pb"));
   const peers: Runner[] = [];
-  if (PYTHON) {
-    for (const [label, file] of [
-      ["TensorFlow, frozen", "frozen.pb"],
-      ["TensorFlow, variables", "saved_model"],
-    ] as const) {
-      const script = join(CLIENTS, "engine_tensorflow.py");
-      peers.push(await Runner.start(label, PYTHON, [script, "run", path(file), String(THREADS)]));
+  const python = join(CLIENTS, "engine_tensorflow.py");
+  const library = await findLibrary();
+  for (const [kind, file] of [
+    ["frozen", "frozen.pb"],
+    ["variables", "saved_model"],
+  ] as const) {
+    // Python writes the SavedModels with variables.
+    if (library !== undefined && (PYTHON || file === "frozen.pb")) {
+      peers.push(await Runner.start(`TensorFlow by FFI, ${kind}`, process.execPath, node("tensorflow", file)));
+    }
+    if (PYTHON) {
+      const args = [python, "run", path(file), String(THREADS)];
+      peers.push(await Runner.start(`TensorFlow in Python, ${kind}`, PYTHON, args));
     }
   }
   const runners = [ours, ...peers];

@@ -1,10 +1,11 @@
-// The engine under measurement, in a process of its own: node bench/clients/engine.ts PATH THREADS. PATH is a SavedModel folder
-// or a frozen graph from `input` to `predict`. Answers lines of JSON as engine_tensorflow.py does.
+// An engine under measurement, in a process of its own: node bench/clients/engine.ts ENGINE PATH THREADS. ENGINE is onnx or
+// tensorflow; PATH is a SavedModel folder or a frozen graph from `input` to `predict`. Answers lines of JSON as
+// engine_tensorflow.py does.
 
 import { readFile, stat } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { elementCount, type Tensor } from "@cloister/encoding/tensor";
-import { OnnxEngine, type Servable } from "@cloister/model-server/engine";
+import { OnnxEngine, type Servable, TensorFlowEngine } from "@cloister/model-server/engine";
 import { importFrozenGraph, type ModelFiles } from "@cloister/saved-model";
 import { readTree } from "@cloister/protected-files/rim";
 
@@ -26,10 +27,14 @@ function batchOf(servable: Servable, count: number): Map<string, Tensor> {
   return new Map([[alias, { dtype: info.dtype, shape, data }]]);
 }
 
-const [path = "", threads = "0"] = process.argv.slice(2);
+const [name = "", path = "", threads = "0"] = process.argv.slice(2);
+const engine =
+  name === "tensorflow"
+    ? new TensorFlowEngine({ threads: Number(threads) })
+    : new OnnxEngine({ threads: Number(threads), execution: "worker" });
 let files: ModelFiles | undefined = await readModel(path);
 const startedAt = performance.now();
-const servable = await new OnnxEngine({ threads: Number(threads), execution: "worker" }).load(files);
+const servable = await engine.load(files);
 files = undefined;
 const outputs = [...(servable.signatures.get("serving_default")?.outputs.keys() ?? [])];
 const predict = (inputs: Map<string, Tensor>): Promise<Map<string, Tensor>> =>

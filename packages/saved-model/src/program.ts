@@ -3,6 +3,7 @@ import { fault } from "./error.ts";
 import { lower } from "./lower/lower.ts";
 import type { Lowered } from "./lower/task.ts";
 import { MISSING_OP, type MissingOp } from "./lower/missing-op.ts";
+import { fuseNodes } from "./onnx/fuse/fuse.ts";
 import { givesOf, type MixedGraph, pruneGraph } from "./onnx/model.ts";
 import { partition } from "./partition.ts";
 import type { Program } from "./program-steps.ts";
@@ -76,7 +77,9 @@ export class SignatureProgram {
   }
 
   #pruned(lowered: Lowered, aliases: readonly string[]): MixedGraph {
-    return pruneGraph(lowered.graph, [...aliases.map((alias) => this.#fetch(lowered, alias).name), ...lowered.effects]);
+    const needed = [...aliases.map((alias) => this.#fetch(lowered, alias).name), ...lowered.effects];
+    // First what is needed at all, so that the fusions see no more than that.
+    return pruneGraph(fuseNodes(pruneGraph(lowered.graph, needed)), needed);
   }
 
   #fetch(lowered: Lowered, alias: string): { readonly name: string; readonly dtype: DType } {
@@ -113,7 +116,7 @@ function assemble(
   outputs: ReadonlySet<string>,
 ): Omit<Program, "inputs" | "outputs"> {
   // An output may be a constant, which pruning to what nodes need leaves out.
-  const { initializers } = lowered.graph;
+  const initializers = new Map([...lowered.graph.initializers, ...graph.initializers]);
   return { ...partition({ ...graph, initializers }, outputs, lowered.types), nodeCount: graph.nodes.length };
 }
 

@@ -18,11 +18,14 @@ const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, graph: 5, floats: 6, ints:
 /** A ModelProto. Tensor data are written once, into the result. */
 export function encodeOnnxModel(graph: OnnxGraph): Uint8Array {
   const opset = new ProtoWriter().string(1, "").int(2, OPSET);
+  // ONNX Runtime's own operators have one set.
+  const contributed = new ProtoWriter().string(1, "com.microsoft").int(2, 1);
   return new ProtoWriter()
     .int(1, IR_VERSION)
     .string(2, "cloister")
     .message(7, encodeGraph(graph))
     .message(8, opset)
+    .message(8, contributed)
     .finish();
 }
 
@@ -41,6 +44,7 @@ function encodeNode(node: OnnxNode): ProtoWriter {
   for (const input of node.inputs) writer.string(1, input);
   for (const output of node.outputs) writer.string(2, output);
   writer.string(4, node.op);
+  if (node.domain !== undefined) writer.string(7, node.domain);
   for (const [name, value] of Object.entries(node.attributes)) writer.message(5, encodeAttribute(name, value));
   for (const [name, graph] of Object.entries(node.subgraphs ?? {})) {
     const attribute = new ProtoWriter().string(1, name).message(6, encodeGraph(graph)).int(20, ATTRIBUTE_TYPE.graph);

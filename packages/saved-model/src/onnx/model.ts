@@ -8,6 +8,8 @@ export type OnnxAttribute =
 
 export interface OnnxNode {
   readonly op: string;
+  /** Of the operator; absent for ONNX's own. */
+  readonly domain?: "com.microsoft";
   /** "" for an optional input that is left out. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];

@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type MixedGraph, type OnnxAttribute, type OnnxInitializer, type OnnxNode, pruneGraph } from "../model.ts";
+import { fuseNodes } from "./fuse.ts";
+
+const floats = (shape: readonly number[], ...values: number[]): OnnxInitializer => ({
+  dtype: "float",
+  shape,
+  make: () => ({ dtype: "float", shape, data: Float32Array.from(values) }),
+});
+
+/** `result = OP(a, b)`, with attributes where there are any. */
+function node(text: string, attributes: Record<string, OnnxAttribute> = {}): OnnxNode {
+  const [, result = "", op = "", inputs = ""] = /^(\w+) = (\w+)\(([\w, ]+)\)$/.exec(text) ?? [];
+  return { op, inputs: inputs.split(", "), outputs: [result], attributes };
+}
+
+function fused(nodes: readonly OnnxNode[], initializers: Record<string, OnnxInitializer>): MixedGraph {
+  const inputs = [{ name: "x", dtype: "float", shape: [-1, 5, 3] } as const];
+  const graph = { nodes, initializers: new Map(Object.entries(initializers)), inputs };
+  return pruneGraph(fuseNodes(graph), ["y"]);
+}
+
+const ops = ({ nodes }: MixedGraph): string[] => nodes.map((each) => ("op" in each ? each.op : ""));
+
+const LAST = { axes: [2], keepdims: 1 };
+const vector = floats([1, 1, 3], 1, 2, 3);
+
+function layerNorm(offset: readonly OnnxNode[], axes = LAST): readonly OnnxNode[] {
+  return [
+    node("mean = ReduceMean(x)", axes),
+    node("difference = Sub(x, mean)"),
+    node("square = Mul(difference, difference)"),
+    node("variance = ReduceMean(square)", axes),
+    node("sum = Add(variance, epsilon)"),
+    node("root = Sqrt(sum)"),
+    node("inverse = Reciprocal(root)"),
+    node("scale = Mul(inverse, gamma)"),
+    ...offset,
+    node("scaled = Mul(x, scale)"),
+    node("y = Add(scaled, offset)"),
+  ];
+}
+
+const KERAS = [node("negated = Neg(mean)"), node("shift = Mul(negated, scale)"), node("offset = Add(shift, beta)")];
+const MOMENTS = [node("shift = Mul(mean, scale)"), node("offset = Sub(beta, shift)")];
+const CONSTANTS = { epsilon: floats([], 1e-3), gamma: vector, beta: vector };
+
+describe("layer normalization", () => {
+  for (const [name, offset] of [
+    ["of Keras 3", KERAS],
+    ["of tf.nn.batch_normalization", MOMENTS],
+  ] as const) {
+    it(`${name} becomes one node`, () => {
+      const graph = fused(layerNorm(offset), CONSTANTS);
+      assert.deepEqual(ops(graph), ["LayerNormalization"]);
+      const [only] = graph.nodes;
+      assert.deepEqual(only && "op" in only && only.attributes, { axis: -1, epsilon: { float: Math.fround(1e-3) } });
+      const [, scale = "", shift = ""] = only?.inputs ?? [];
+      for (const each of [scale, shift]) assert.deepEqual(graph.initializers.get(each)?.make().shape, [3]);
+    });
+  }
+
+  it("over another axis than the last stays as it is", () => {
+    const gamma = floats([1, 5, 1], 1, 2, 3, 4, 5);
+    const nodes = layerNorm(KERAS, { axes: [1], keepdims: 1 });
+    assert.ok(!ops(fused(nodes, { ...CONSTANTS, gamma, beta: gamma })).includes("LayerNormalization"));
+  });
+
+  it("with the mean of something else stays as it is", () => {
+    const [mean, ...rest] = layerNorm(KERAS);
+    assert.deepEqual(mean?.outputs, ["mean"]);
+    const nodes = [node("mean = ReduceMean(other)", LAST), ...rest];
+    assert.ok(!ops(fused(nodes, CONSTANTS)).includes("LayerNormalization"));
+  });
+});
+
+function gelu(factor: number): MixedGraph {
+  const nodes = [
+    node("negative = Neg(x)"),
+    node("argument = Mul(negative, factor)"),
+    node("erf = Erf(argument)"),
+    node("complement = Sub(one, erf)"),
+    node("half = Mul(point, x)"),
+    node("y = Mul(half, complement)"),
+  ];
+  return fused(nodes, { factor: floats([], factor), one: floats([], 1), point: floats([], 0.5) });
+}
+
+describe("gelu", () => {
+  it("with erfc becomes one node of ONNX Runtime", () => {
+    const { nodes } = gelu(Math.SQRT1_2);
+    assert.deepEqual(nodes, [{ op: "Gelu", domain: "com.microsoft", inputs: ["x"], outputs: ["y"], attributes: {} }]);
+  });
+
+  it("with another factor stays as it is", () => {
+    assert.ok(ops(gelu(0.7)).includes("Erf"));
+  });
+});
+
+it("a transpose that moves nothing becomes an identity", () => {
+  assert.deepEqual(ops(fused([node("y = Transpose(x)", { perm: [0, 1, 2] })], {})), ["Identity"]);
+  assert.deepEqual(ops(fused([node("y = Transpose(x)", { perm: [1, 0, 2] })], {})), ["Transpose"]);
+});

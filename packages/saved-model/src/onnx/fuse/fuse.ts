@@ -1,0 +1,28 @@
+import type { GraphNode, MixedGraph, OnnxInitializer, OnnxNode } from "../model.ts";
+import { fuseGelu } from "./gelu.ts";
+import { fuseLayerNorm } from "./layer-norm.ts";
+import { NodeIndex } from "./node-index.ts";
+
+/**
+ * Puts single nodes in the place of groups that ONNX Runtime has kernels for and does not find by itself. The rest of a group stays in
+ * the graph; what nothing needs any more falls out when the graph is pruned.
+ */
+export function fuseNodes(graph: MixedGraph): MixedGraph {
+  const index = new NodeIndex(graph);
+  const initializers = new Map<string, OnnxInitializer>(graph.initializers);
+  const nodes = graph.nodes.map((node): GraphNode => {
+    if ("host" in node) return node;
+    const normalization = fuseLayerNorm(index, node);
+    if (!normalization) return fuseGelu(index, node) ?? withoutMove(node);
+    for (const [name, initializer] of normalization.initializers) initializers.set(name, initializer);
+    return normalization.node;
+  });
+  return { ...graph, nodes, initializers };
+}
+
+/** A transpose that leaves every axis where it is costs a copy. */
+function withoutMove(node: OnnxNode): OnnxNode {
+  const order = node.op === "Transpose" ? node.attributes["perm"] : undefined;
+  const isIdentity = Array.isArray(order) && order.every((axis, place) => axis === place);
+  return isIdentity ? { ...node, op: "Identity", attributes: {} } : node;
+}
