@@ -32,7 +32,7 @@ async function setUp(t: TestContext, { collateral = BUNDLE.collateral, intercept
     anchors: BUNDLE.anchors,
     clock: () => clock.now,
     retries: 0,
-    timeoutMs: 2000,
+    timeoutMs: 30_000,
     random: () => 0,
     onEvent: (event) => events.push(event),
     ...options,

@@ -46,7 +46,7 @@ test("other routes, other platforms and other methods get nothing", async () => 
   await using pccs = await startSimulatedPccs(platform, { clock: () => NOW });
   const { url, tlsAuthority = "" } = pccs.service;
   const ask = async (path: string, json?: string): Promise<number> => {
-    const options = { timeoutMs: 2000, tlsAuthority, ...(json !== undefined && { json }) };
+    const options = { timeoutMs: 30_000, tlsAuthority, ...(json !== undefined && { json }) };
     return (await httpsExchange(new URL(path, url), options)).status;
   };
   assert.equal(await ask("tcb?fmspc=00606a000000"), 404);
