@@ -3,6 +3,8 @@ import { CodedError } from "@cloister/encoding";
 export type DeployErrorCode =
   | "PORT_IN_USE"
   | "NGINX_FAILED"
+  | "IMAGE_FILE_INVALID"
+  | "IMAGE_LIBRARY_MISSING"
   | "NGINX_REFUSED"
   | "GATEWAY_CONFIG_INVALID"
   | "INTERRUPTED"

@@ -190,7 +190,9 @@ for (const [what, behave, code] of malformed) {
     const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-384" });
     const enclave = selfMade(publicKey, privateKey);
     const options = optionsFor(enclave, authority.certificatePem, at(port));
-    await assert.rejects(provision({ ...options, timeoutMs: code === "PROVISIONING_TIMEOUT" ? 300 : 30_000 }), { code });
+    await assert.rejects(provision({ ...options, timeoutMs: code === "PROVISIONING_TIMEOUT" ? 300 : 30_000 }), {
+      code,
+    });
   });
 }
 

@@ -19,23 +19,31 @@ export interface Installation {
   readonly nodeExecutable: string;
 }
 
-/**
- * The program of a replica: every file that the package `entryPackage` and its dependencies can load, by path below the
- * root (POSIX separators), with its SHA-256 in hex. Tests, vectors and binaries of other platforms are left out.
- */
+/** The program of a replica as `listTrustedFiles` says, each file with its SHA-256 in hex, and with that of Node.js. */
 export async function collectTrustedFiles(
   installation: Installation,
   entryPackage: string,
 ): Promise<Record<string, string>> {
-  const files = new Map<string, string>([[NODE_EXECUTABLE, installation.nodeExecutable]]);
-  for (const folder of await packageClosure(installation.root, entryPackage)) {
-    for (const file of await listProgramFiles(join(installation.root, folder), folder.startsWith("packages"))) {
-      files.set(relative(installation.root, file).split(sep).join("/"), file);
-    }
-  }
+  const { root, nodeExecutable } = installation;
+  const program = (await listTrustedFiles(root, entryPackage)).map((path) => [path, join(root, path)] as const);
+  const files = new Map([[NODE_EXECUTABLE, nodeExecutable], ...program]);
   const sorted = [...files].sort(([a], [b]) => (a < b ? -1 : 1));
   const digests = await inBatches(sorted, ([, file]) => sha256File(file));
   return Object.fromEntries(sorted.map(([name], index) => [name, digests[index] ?? ""]));
+}
+
+/**
+ * Every file that the package `entryPackage` and its dependencies can load, by path below the root (POSIX separators). Tests, vectors
+ * and binaries of other platforms are left out.
+ */
+export async function listTrustedFiles(root: string, entryPackage: string): Promise<string[]> {
+  const paths = new Set<string>();
+  for (const folder of await packageClosure(root, entryPackage)) {
+    for (const file of await listProgramFiles(join(root, folder), folder.startsWith("packages"))) {
+      paths.add(relative(root, file).split(sep).join("/"));
+    }
+  }
+  return [...paths];
 }
 
 /**

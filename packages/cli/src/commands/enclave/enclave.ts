@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { imageCommand } from "./image.ts";
 import { manifestCommand } from "./manifest.ts";
 import { measureCommand } from "./measure.ts";
 import { runCommand, simulateCommand } from "./run.ts";
@@ -7,7 +8,7 @@ import { signCommand } from "./sign.ts";
 /** `cloister enclave`: what runs in the TEE. */
 export function enclaveCommand(setExit: (code: number) => void): Command {
   const enclave = new Command("enclave").description("Prepare, measure, sign and run what runs in the TEE.");
-  for (const make of [manifestCommand, measureCommand, signCommand, runCommand, simulateCommand]) {
+  for (const make of [manifestCommand, measureCommand, signCommand, imageCommand, runCommand, simulateCommand]) {
     enclave.addCommand(make(setExit));
   }
   return enclave;

@@ -1,0 +1,113 @@
+import { stringify } from "yaml";
+
+/** Where the compose file finds what is mounted, beside itself. Only `owner/` holds secrets; it is the owner's machine's. */
+export const COMPOSE_FOLDERS = {
+  owner: "./owner",
+  host: "./host",
+  requester: "./requester",
+  simulated: "./simulated",
+} as const;
+
+const SERVING_PORT = 8500;
+const BROKER_NAME = "attestation.service.com";
+const SERVING_NAME = "grpc.tf-serving.service.com";
+/** Every container: no new rights, none to begin with, nothing to write to but what is mounted. */
+const CONFINED = {
+  restart: "unless-stopped",
+  read_only: true,
+  cap_drop: ["ALL"],
+  security_opt: ["no-new-privileges:true"],
+} as const;
+
+/**
+ * A compose file for one host: broker, two replicas on a SIMULATED platform, gateway, and a client to be started by hand. On a real
+ * deployment the broker runs on the owner's machine, not beside the replicas.
+ */
+export function renderCompose(): string {
+  const document = {
+    services: {
+      broker: broker(),
+      "replica-1": replica(),
+      "replica-2": replica(),
+      gateway: gateway(),
+      client: client(),
+    },
+  };
+  return `# SIMULATED: no hardware protects what runs here. Written by: cloister enclave image render\n${stringify(document)}`;
+}
+
+/** What changes on a host with SGX: \`docker compose -f compose.yaml -f compose.sgx.yaml up\`. Replicas run under Gramine. */
+export function renderSgxOverride(): string {
+  const override = {
+    image: image("serving-gramine"),
+    // The enclave's command line is measured; none is given here.
+    command: [],
+    devices: ["/dev/sgx_enclave:/dev/sgx_enclave", "/dev/sgx_provision:/dev/sgx_provision"],
+    volumes: [`${COMPOSE_FOLDERS.host}/sealed:/var/lib/cloister/sealed:ro`, "/var/run/aesmd:/var/run/aesmd"],
+  };
+  const document = { services: { "replica-1": override, "replica-2": override } };
+  return `# Written by: cloister enclave image render\n${stringify(document, { aliasDuplicateObjects: false })}`;
+}
+
+const image = (role: string): string => `cloister/${role}:\${CLOISTER_TAG:-latest}`;
+
+function broker(): object {
+  return {
+    image: image("broker"),
+    ...CONFINED,
+    command: [
+      ...["--policy", "/owner/policy.yaml", "--state-dir", "/state", "--passphrase-file", "/owner/passphrase"],
+      ...["--bundles", "/owner/bundles", "--owner-key", "/owner/owner.pub.pem"],
+      ...["--collateral", "/simulated/collateral.json", "--simulated-anchor", "/simulated/anchor.pem"],
+      ...["--name", BROKER_NAME, "--health-host", "0.0.0.0"],
+    ],
+    volumes: [
+      `${COMPOSE_FOLDERS.owner}/broker:/owner:ro`,
+      `${COMPOSE_FOLDERS.owner}/state:/state`,
+      `${COMPOSE_FOLDERS.simulated}/trust:/simulated:ro`,
+    ],
+    networks: { default: { aliases: [BROKER_NAME] } },
+  };
+}
+
+function replica(): object {
+  return {
+    image: image("serving"),
+    ...CONFINED,
+    depends_on: ["broker"],
+    command: [
+      ...["--platform", "simulated", "--simulated-platform", "/simulated/platform.json"],
+      ...["--manifest", "/host/enclave.json", "--broker", `${BROKER_NAME}:4433`],
+      ...["--sealed", "/host/sealed", "--listen", `0.0.0.0:${SERVING_PORT}`, "--health", "0.0.0.0:8502"],
+    ],
+    volumes: [`${COMPOSE_FOLDERS.host}:/host:ro`, `${COMPOSE_FOLDERS.simulated}/platform:/simulated:ro`],
+  };
+}
+
+function gateway(): object {
+  return {
+    image: image("gateway"),
+    ...CONFINED,
+    command: [
+      ...["--kind", "built-in", "--listen", `0.0.0.0:${SERVING_PORT}`],
+      ...["--service", ["replica-1", "replica-2"].map((name) => `${name}:${SERVING_PORT}`).join(",")],
+    ],
+    ports: [`127.0.0.1:\${CLOISTER_PORT:-${SERVING_PORT}}:${SERVING_PORT}`],
+    networks: { default: { aliases: [SERVING_NAME] } },
+  };
+}
+
+function client(): object {
+  return {
+    image: image("client"),
+    ...CONFINED,
+    restart: "no",
+    // Started by hand: docker compose run --rm client
+    profiles: ["client"],
+    command: [
+      ...["infer", "--address", `${SERVING_NAME}:${SERVING_PORT}`, "--ca", "/requester/ca.pem"],
+      ...["--cert", "/requester/client.pem", "--key", "/requester/client.key"],
+    ],
+    volumes: [`${COMPOSE_FOLDERS.requester}:/requester:ro`],
+  };
+}

@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { parse } from "yaml";
+import { DeployError } from "../errors.ts";
+import { renderImageSources } from "./build.ts";
+import { imageFiles } from "./image-files.ts";
+import { type ImageFile, type ImageOptions, writeImage } from "./oci-image.ts";
+import { readTar } from "./testing/read-tar.ts";
+
+const INSTALLATION = { root: resolve(import.meta.dirname, "../../../.."), nodeExecutable: process.execPath };
+let folder: string;
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "cloister-image-"));
+});
+after(() => rm(folder, { recursive: true }));
+
+const options = (...files: ImageFile[]): ImageOptions => ({
+  reference: "cloister/test:1",
+  baseLayers: [],
+  files,
+  config: { entrypoint: ["/bin/a"], user: "65532:65532", workingDir: "/" },
+});
+const text = (path: string, content: string): ImageFile => ({ path, source: Buffer.from(content), mode: 0o644 });
+
+describe("an image archive", () => {
+  test("is one that two builds give byte for byte, in whatever order files come", async () => {
+    const files = [text("/etc/b", "two"), text("/etc/a", "one"), { path: "/etc/c", target: "a" }];
+    const first = await writeImage(join(folder, "1.tar"), options(...files));
+    const second = await writeImage(join(folder, "2.tar"), options(...files.toReversed()));
+    assert.equal(first.digest, second.digest);
+    assert.deepEqual(await readFile(join(folder, "1.tar")), await readFile(join(folder, "2.tar")));
+  });
+
+  test("holds blobs under their own digests, from the index down to the files", async () => {
+    const base = join(folder, "base.tar");
+    await writeFile(base, "stands for a root file system");
+    const image = { ...options(text("/opt/x", "content")), baseLayers: [base] };
+    const written = await writeImage(join(folder, "3.tar"), image);
+    const archive = new Map(readTar(await readFile(join(folder, "3.tar"))).map((entry) => [entry.path, entry.content]));
+    for (const [path, content] of archive) {
+      if (path.startsWith("blobs/"))
+        assert.equal(path, `blobs/sha256/${createHash("sha256").update(content).digest("hex")}`);
+    }
+    const json = (path: string) => JSON.parse(archive.get(path)?.toString() ?? "") as never;
+    const index = json("index.json") as { manifests: { digest: string }[] };
+    assert.equal(index.manifests[0]?.digest, written.digest);
+    const manifest = json(`blobs/${written.digest.replace(":", "/")}`) as { layers: { digest: string }[] };
+    const [below, own] = manifest.layers.map(({ digest }) => archive.get(`blobs/${digest.replace(":", "/")}`));
+    assert.equal(below?.toString(), "stands for a root file system");
+    const entries = readTar(own ?? Buffer.alloc(0));
+    assert.deepEqual(
+      entries.map(({ path, content }) => [path, content.toString()]),
+      [
+        ["opt/", ""],
+        ["opt/x", "content"],
+      ],
+    );
+    const docker = json("manifest.json") as { RepoTags: string[]; Layers: string[] }[];
+    assert.deepEqual(docker[0]?.RepoTags, ["cloister/test:1"]);
+    assert.ok(docker[0].Layers.every((path) => archive.has(path)));
+  });
+
+  test("keeps a long path, and refuses one that is too long, leaving nothing behind", async () => {
+    const long = `/${"d".repeat(90)}/${"f".repeat(90)}`;
+    await writeImage(join(folder, "4.tar"), options(text(long, "")));
+    const before = await readdir(folder);
+    await assert.rejects(
+      writeImage(join(folder, "5.tar"), options(text(`/${"f".repeat(101)}`, ""))),
+      (error) => error instanceof DeployError && error.code === "IMAGE_FILE_INVALID",
+    );
+    assert.deepEqual(await readdir(folder), before);
+  });
+});
+
+describe("what goes into an image", () => {
+  test("is what its role needs, and no test, vector, key or document", async () => {
+    const paths = new Map<string, string[]>();
+    for (const role of ["serving", "broker", "gateway", "client"] as const) {
+      const files = await imageFiles({ installation: INSTALLATION, role, hasBase: true });
+      paths.set(
+        role,
+        files.map(({ path }) => path),
+      );
+    }
+    for (const [role, list] of paths) {
+      assert.ok(list.includes("/opt/cloister/packages/cli/src/main.ts"), role);
+      for (const path of list) assert.doesNotMatch(path, /\.test\.ts$|\.pem$|\.key$|\/vectors\/|\.md$/, role);
+    }
+    const has = (role: string, part: string): boolean => paths.get(role)?.some((path) => path.includes(part)) === true;
+    assert.ok(has("serving", "onnxruntime") && !has("broker", "onnxruntime") && !has("gateway", "onnxruntime"));
+    assert.ok(has("broker", "/packages/broker/") && !has("client", "/packages/broker/"));
+    assert.ok(has("gateway", "/packages/deploy/src/gateway/") && !has("gateway", "/packages/saved-model/"));
+  });
+});
+
+describe("what is rendered for Docker", () => {
+  const sources = renderImageSources();
+
+  test("builds from a base that has to be named, as a user that is not root", () => {
+    for (const [name, source] of sources) {
+      if (!name.endsWith(".Dockerfile")) continue;
+      assert.match(source, /^ARG BASE_IMAGE\nFROM \$\{BASE_IMAGE\}\n/m);
+      assert.match(source, /^USER 65532:65532$/m);
+      assert.doesNotMatch(source, /^(?:RUN|ADD|ENV)/m);
+    }
+  });
+
+  test("starts containers without rights, with nothing secret beside the replicas", () => {
+    const compose = parse(sources.get("compose.yaml") ?? "") as {
+      services: Record<string, { cap_drop: string[]; read_only: boolean; volumes?: string[]; privileged?: boolean }>;
+    };
+    for (const [name, service] of Object.entries(compose.services)) {
+      assert.deepEqual(service.cap_drop, ["ALL"], name);
+      assert.equal(service.read_only, true, name);
+      assert.equal(service.privileged, undefined, name);
+      const mounts = service.volumes?.join("\n") ?? "";
+      if (name !== "broker") assert.doesNotMatch(mounts, /owner/, name);
+    }
+  });
+});
