@@ -40,9 +40,19 @@ async function buildProgram(argv: readonly string[], setExit: (code: number) => 
     .showHelpAfterError("(add --help for the options)")
     .exitOverride();
   const named = COMMANDS.get(argv.find((word) => !word.startsWith("-")) ?? "");
-  const makers = await Promise.all((named === undefined ? [...COMMANDS.values()] : [named]).map((load) => load()));
+  const makers = named === undefined ? await loadAll() : [await named()];
   for (const make of makers) program.addCommand(inherit(program, make(setExit)));
   return program;
+}
+
+/** All commands that are installed: an image holds what its role needs, and its help lists that. */
+async function loadAll(): Promise<MakeCommand[]> {
+  const loaded = await Promise.allSettled([...COMMANDS.values()].map((load) => load()));
+  return loaded.flatMap((result) => {
+    if (result.status === "fulfilled") return [result.value];
+    if ((result.reason as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND") return [];
+    throw result.reason;
+  });
 }
 
 /**

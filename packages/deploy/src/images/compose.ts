@@ -49,6 +49,8 @@ export function renderSgxOverride(): string {
   return `# Written by: cloister enclave image render\n${stringify(document, { aliasDuplicateObjects: false })}`;
 }
 
+/** Words of a command line that hold no blanks. */
+const words = (text: string): string[] => text.split(" ");
 const image = (role: string): string => `cloister/${role}:\${CLOISTER_TAG:-latest}`;
 
 function broker(): object {
@@ -56,10 +58,10 @@ function broker(): object {
     image: image("broker"),
     ...CONFINED,
     command: [
-      ...["--policy", "/owner/policy.yaml", "--state-dir", "/state", "--passphrase-file", "/owner/passphrase"],
-      ...["--bundles", "/owner/bundles", "--owner-key", "/owner/owner.pub.pem"],
-      ...["--collateral", "/simulated/collateral.json", "--simulated-anchor", "/simulated/anchor.pem"],
-      ...["--name", BROKER_NAME, "--health-host", "0.0.0.0"],
+      ...words("--policy /owner/policy.yaml --state-dir /state --passphrase-file /owner/passphrase"),
+      ...words("--bundles /owner/bundles --owner-key /owner/owner.pub.pem --client-ca /owner/requester-ca.pem"),
+      ...words("--collateral /simulated/collateral.json --simulated-anchor /simulated/anchor.pem"),
+      ...words(`--name ${BROKER_NAME} --health-host 0.0.0.0`),
     ],
     volumes: [
       `${COMPOSE_FOLDERS.owner}/broker:/owner:ro`,
@@ -76,9 +78,9 @@ function replica(): object {
     ...CONFINED,
     depends_on: ["broker"],
     command: [
-      ...["--platform", "simulated", "--simulated-platform", "/simulated/platform.json"],
-      ...["--manifest", "/host/enclave.json", "--broker", `${BROKER_NAME}:4433`],
-      ...["--sealed", "/host/sealed", "--listen", `0.0.0.0:${SERVING_PORT}`, "--health", "0.0.0.0:8502"],
+      ...words("--platform simulated --simulated-platform /simulated/platform.json"),
+      ...words(`--manifest /host/enclave.json --broker ${BROKER_NAME}:4433 --sealed /host/sealed`),
+      ...words(`--listen 0.0.0.0:${SERVING_PORT} --health 0.0.0.0:8502`),
     ],
     volumes: [`${COMPOSE_FOLDERS.host}:/host:ro`, `${COMPOSE_FOLDERS.simulated}/platform:/simulated:ro`],
   };
@@ -88,10 +90,9 @@ function gateway(): object {
   return {
     image: image("gateway"),
     ...CONFINED,
-    command: [
-      ...["--kind", "built-in", "--listen", `0.0.0.0:${SERVING_PORT}`],
-      ...["--service", ["replica-1", "replica-2"].map((name) => `${name}:${SERVING_PORT}`).join(",")],
-    ],
+    command: words(
+      `--kind built-in --listen 0.0.0.0:${SERVING_PORT} --service replica-1:${SERVING_PORT},replica-2:${SERVING_PORT}`,
+    ),
     ports: [`127.0.0.1:\${CLOISTER_PORT:-${SERVING_PORT}}:${SERVING_PORT}`],
     networks: { default: { aliases: [SERVING_NAME] } },
   };
@@ -105,8 +106,8 @@ function client(): object {
     // Started by hand: docker compose run --rm client
     profiles: ["client"],
     command: [
-      ...["infer", "--address", `${SERVING_NAME}:${SERVING_PORT}`, "--ca", "/requester/ca.pem"],
-      ...["--cert", "/requester/client.pem", "--key", "/requester/client.key"],
+      ...words(`infer --address ${SERVING_NAME}:${SERVING_PORT} --model digits`),
+      ...words("--ca /requester/ca.pem --cert /requester/client.pem --key /requester/client.key"),
     ],
     volumes: [`${COMPOSE_FOLDERS.requester}:/requester:ro`],
   };

@@ -1,2 +1,2 @@
 export { buildImage, renderImageSources, stageImage } from "./build.ts";
-export { IMAGE_ROLES, type ImageRole } from "./roles.ts";
+export type { ImageRole } from "./roles.ts";

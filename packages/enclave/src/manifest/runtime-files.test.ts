@@ -32,7 +32,12 @@ describe("the trusted files of a program", () => {
     await write("packages/cli/src/main.ts", "not part of the program");
     await write("node_modules/library/package.json", '{"dependencies":{"inner":"1"}}');
     await write("node_modules/library/dist/index.js", "library");
-    await write("node_modules/inner/package.json", "{}");
+    await write(
+      "node_modules/inner/package.json",
+      '{"optionalDependencies":{"@native/here":"1","@native/elsewhere":"1"}}',
+    );
+    await write("node_modules/@native/here/package.json", "{}");
+    await write("node_modules/@native/here/lib/liba.so.8.1", "native too");
     await write(`node_modules/inner/bin/napi-v6/${process.platform}/${process.arch}/a.node`, "native");
     await write("node_modules/inner/bin/napi-v6/beos/m68k/a.node", "foreign");
   });
@@ -41,6 +46,8 @@ describe("the trusted files of a program", () => {
   test("are those its packages and their dependencies can load, and the interpreter", async () => {
     assert.deepEqual(Object.keys(await collectTrustedFiles(installation, "@cloister/enclave")), [
       NODE_EXECUTABLE,
+      "node_modules/@native/here/lib/liba.so.8.1",
+      "node_modules/@native/here/package.json",
       `node_modules/inner/bin/napi-v6/${process.platform}/${process.arch}/a.node`,
       "node_modules/inner/package.json",
       "node_modules/library/dist/index.js",

@@ -73,10 +73,18 @@ async function packageClosure(root: string, entryPackage: string): Promise<strin
     folders.set(name, folder);
     const description = JSON.parse(await readFile(join(root, folder, "package.json"), "utf8")) as {
       dependencies?: Record<string, string>;
+      optionalDependencies?: Record<string, string>;
     };
     queue.push(...Object.keys(description.dependencies ?? {}));
+    queue.push(...(await installedOnes(root, Object.keys(description.optionalDependencies ?? {}))));
   }
   return [...folders.values()];
+}
+
+/** Native parts come as optional dependencies, one for each platform; only this platform's are installed. */
+async function installedOnes(root: string, names: readonly string[]): Promise<string[]> {
+  const found = await Promise.allSettled(names.map((name) => packageFolder(root, name)));
+  return names.filter((_, index) => found[index]?.status === "fulfilled");
 }
 
 async function packageFolder(root: string, name: string): Promise<string> {

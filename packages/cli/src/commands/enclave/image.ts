@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { buildImage, IMAGE_ROLES, type ImageRole, renderImageSources, stageImage } from "@cloister/deploy/images";
+import type { ImageRole } from "@cloister/deploy/images";
 import { Command, Option } from "commander";
 import { EXIT } from "../../output/exit-code.ts";
 import { openTerminal } from "../../output/terminal.ts";
@@ -27,9 +27,12 @@ interface RenderFlags {
   readonly json?: boolean;
 }
 
-const roleOption = (): Option => {
-  return new Option("--role <role>", "what it is for").choices([...IMAGE_ROLES]).makeOptionMandatory();
-};
+const ROLES = ["serving", "broker", "gateway", "client"] satisfies ImageRole[];
+
+/** An image that runs replicas has this file, but nothing that builds images. */
+const images = () => import("@cloister/deploy/images");
+
+const roleOption = (): Option => new Option("--role <role>", "what it is for").choices(ROLES).makeOptionMandatory();
 
 /** `cloister enclave image`: container images that hold a program by an allow-list and nothing else. */
 export function imageCommand(setExit: (code: number) => void): Command {
@@ -64,7 +67,9 @@ export function imageCommand(setExit: (code: number) => void): Command {
 }
 
 async function build({ role, base = [], reference, output, json }: BuildFlags): Promise<number> {
-  const written = await buildImage(resolve(output), {
+  const written = await (
+    await images()
+  ).buildImage(resolve(output), {
     installation: INSTALLATION,
     role,
     reference: reference ?? `cloister/${role}:latest`,
@@ -78,13 +83,13 @@ async function build({ role, base = [], reference, output, json }: BuildFlags): 
 
 async function stage({ role, base, node, output, json }: StageFlags): Promise<number> {
   const installation = node === undefined ? INSTALLATION : { ...INSTALLATION, nodeExecutable: resolve(node) };
-  const files = await stageImage(resolve(output), { installation, role, hasBase: base === true });
+  const files = await (await images()).stageImage(resolve(output), { installation, role, hasBase: base === true });
   openTerminal(json === true).line(`${output}: ${files} files of the ${role} image`);
   return print(json, { ok: true, output, files });
 }
 
 async function render({ output, json }: RenderFlags): Promise<number> {
-  const sources = renderImageSources();
+  const sources = (await images()).renderImageSources();
   await mkdir(output, { recursive: true });
   const terminal = openTerminal(json === true);
   for (const [name, text] of sources) {
