@@ -1,7 +1,7 @@
 import { stringify } from "yaml";
 
 /** Where the compose file finds what is mounted, beside itself. Only `owner/` holds secrets; it is the owner's machine's. */
-export const COMPOSE_FOLDERS = {
+const FOLDERS = {
   owner: "./owner",
   host: "./host",
   requester: "./requester",
@@ -43,7 +43,7 @@ export function renderSgxOverride(): string {
     // The enclave's command line is measured; none is given here.
     command: [],
     devices: ["/dev/sgx_enclave:/dev/sgx_enclave", "/dev/sgx_provision:/dev/sgx_provision"],
-    volumes: [`${COMPOSE_FOLDERS.host}/sealed:/var/lib/cloister/sealed:ro`, "/var/run/aesmd:/var/run/aesmd"],
+    volumes: [`${FOLDERS.host}/sealed:/var/lib/cloister/sealed:ro`, "/var/run/aesmd:/var/run/aesmd"],
   };
   const document = { services: { "replica-1": override, "replica-2": override } };
   return `# Written by: cloister enclave image render\n${stringify(document, { aliasDuplicateObjects: false })}`;
@@ -59,14 +59,14 @@ function broker(): object {
     ...CONFINED,
     command: [
       ...words("--policy /owner/policy.yaml --state-dir /state --passphrase-file /owner/passphrase"),
-      ...words("--bundles /owner/bundles --owner-key /owner/owner.pub.pem --client-ca /owner/requester-ca.pem"),
+      ...words("--bundles /owner/bundles --owner-key /owner/owner.pub.pem"),
       ...words("--collateral /simulated/collateral.json --simulated-anchor /simulated/anchor.pem"),
       ...words(`--name ${BROKER_NAME} --health-host 0.0.0.0`),
     ],
     volumes: [
-      `${COMPOSE_FOLDERS.owner}/broker:/owner:ro`,
-      `${COMPOSE_FOLDERS.owner}/state:/state`,
-      `${COMPOSE_FOLDERS.simulated}/trust:/simulated:ro`,
+      `${FOLDERS.owner}/broker:/owner:ro`,
+      `${FOLDERS.owner}/state:/state`,
+      `${FOLDERS.simulated}/trust:/simulated:ro`,
     ],
     networks: { default: { aliases: [BROKER_NAME] } },
   };
@@ -82,7 +82,7 @@ function replica(): object {
       ...words(`--manifest /host/enclave.json --broker ${BROKER_NAME}:4433 --sealed /host/sealed`),
       ...words(`--listen 0.0.0.0:${SERVING_PORT} --health 0.0.0.0:8502`),
     ],
-    volumes: [`${COMPOSE_FOLDERS.host}:/host:ro`, `${COMPOSE_FOLDERS.simulated}/platform:/simulated:ro`],
+    volumes: [`${FOLDERS.host}:/host:ro`, `${FOLDERS.simulated}/platform:/simulated:ro`],
   };
 }
 
@@ -107,8 +107,8 @@ function client(): object {
     profiles: ["client"],
     command: [
       ...words(`infer --address ${SERVING_NAME}:${SERVING_PORT} --model digits`),
-      ...words("--ca /requester/ca.pem --cert /requester/client.pem --key /requester/client.key"),
+      ...words("--ca /requester/ca.pem"),
     ],
-    volumes: [`${COMPOSE_FOLDERS.requester}:/requester:ro`],
+    volumes: [`${FOLDERS.requester}:/requester:ro`],
   };
 }
