@@ -13,7 +13,8 @@ const NOT_SHIPPED = ["**/*.test.ts", "**/testing/**", "**/test-*.ts"];
 
 interface PackageJson {
   name: string;
-  exports?: Record<string, string>;
+  /** A path, or paths by condition: browsers get other modules for a few. */
+  exports?: Record<string, string | Record<string, string>>;
   bin?: Record<string, string>;
   files?: string[];
   [key: string]: unknown;
@@ -58,9 +59,12 @@ async function build(name: string, from: string, description: PackageJson): Prom
 function publishable(description: PackageJson): PackageJson {
   const built = (path: string): string => path.replace(/\.ts$/, ".js");
   const types = (path: string): string => path.replace(/\.[tj]s$/, ".d.ts");
-  const exports = Object.entries(description.exports ?? {}).map(([key, path]) => [
+  const conditions = (path: string): object => ({ types: types(path), default: built(path) });
+  const exports = Object.entries(description.exports ?? {}).map(([key, target]) => [
     key,
-    { types: types(path), default: built(path) },
+    typeof target === "string"
+      ? conditions(target)
+      : Object.fromEntries(Object.entries(target).map(([condition, path]) => [condition, conditions(path)])),
   ]);
   const bin = Object.entries(description.bin ?? {}).map(([key, path]) => [key, built(path)]);
   return {

@@ -5,6 +5,7 @@ import { parsePem } from "@cloister/encoding/pem";
 import { parseCertificate } from "@cloister/encoding/x509";
 import { appraise } from "./appraise.ts";
 import type { TcbStatus } from "./claims.ts";
+import type { Collateral } from "./collateral.ts";
 import { FieldError, Fields } from "./documents/fields.ts";
 import { AttestationError, refusal, type AttestationErrorCode } from "./errors.ts";
 import { INTEL_ROOT_SPKI_SHA256, type TrustAnchor } from "./trust-anchor.ts";
@@ -63,9 +64,8 @@ export function runVector(vector: Fields, readRole: ReadRole): VectorOutcome {
     return { id, verdict, code, tcbStatus: null, advisoryIDs: [] };
   };
   try {
-    const files = patchedFiles(vector, readRole);
-    const time = new Date(vector.number("time") * 1000);
-    const { tcb } = appraiseFiles(files, time);
+    const { quote, collateral, anchors, time } = vectorInputs(vector, readRole);
+    const { tcb } = appraise({ quote }, collateral, anchors, time);
     return { id, verdict: "verified", code: null, tcbStatus: tcb.status, advisoryIDs: tcb.advisoryIds };
   } catch (error) {
     if (error instanceof AttestationError) return refused("rejected", error.code);
@@ -73,6 +73,32 @@ export function runVector(vector: Fields, readRole: ReadRole): VectorOutcome {
     if (error instanceof PatchError || error instanceof FieldError) return refused("unsupported", "CASE_UNSUPPORTED");
     return refused("crashed", "INTERNAL_ERROR");
   }
+}
+
+/** What the appraisal of a case gets. */
+export interface VectorInputs {
+  readonly quote: Uint8Array;
+  readonly collateral: Collateral;
+  readonly anchors: readonly TrustAnchor[];
+  readonly time: Date;
+}
+
+/** Throws `PatchError`, `FieldError`, or `AttestationError` ANCHOR_MALFORMED. */
+export function vectorInputs(vector: Fields, readRole: ReadRole): VectorInputs {
+  const files = patchedFiles(vector, readRole);
+  const time = new Date(vector.number("time") * 1000);
+  const bytes = (role: Role): Uint8Array => files.get(role) ?? new Uint8Array();
+  const text = (role: Role): string => new TextDecoder().decode(bytes(role));
+  const collateral = {
+    tcbInfo: bytes("tcb_info"),
+    tcbInfoIssuerChain: text("tcb_info_issuer_chain"),
+    qeIdentity: bytes("qe_identity"),
+    qeIdentityIssuerChain: text("qe_identity_issuer_chain"),
+    rootCaCrl: bytes("root_ca_crl"),
+    pckCrl: bytes("pck_crl"),
+    pckCrlIssuerChain: text("pck_crl_issuer_chain"),
+  };
+  return { quote: bytes("quote"), collateral, anchors: [readAnchor(bytes("root_ca"))], time };
 }
 
 function idOf(vector: Fields): string {
@@ -93,21 +119,6 @@ function patchedFiles(vector: Fields, readRole: ReadRole): ReadonlyMap<Role, Uin
     files.set(role, applyPatch(files.get(role) ?? new Uint8Array(), patch, readRole));
   }
   return files;
-}
-
-function appraiseFiles(files: ReadonlyMap<Role, Uint8Array>, time: Date): ReturnType<typeof appraise> {
-  const bytes = (role: Role): Uint8Array => files.get(role) ?? new Uint8Array();
-  const text = (role: Role): string => new TextDecoder().decode(bytes(role));
-  const collateral = {
-    tcbInfo: bytes("tcb_info"),
-    tcbInfoIssuerChain: text("tcb_info_issuer_chain"),
-    qeIdentity: bytes("qe_identity"),
-    qeIdentityIssuerChain: text("qe_identity_issuer_chain"),
-    rootCaCrl: bytes("root_ca_crl"),
-    pckCrl: bytes("pck_crl"),
-    pckCrlIssuerChain: text("pck_crl_issuer_chain"),
-  };
-  return appraise({ quote: bytes("quote") }, collateral, [readAnchor(bytes("root_ca"))], time);
 }
 
 /** Intel's key makes an Intel anchor, any other a simulated one. */

@@ -6,6 +6,11 @@ import { Memory } from "./memory.ts";
 import type { CryptoAnswer, CryptoRequest, Steps } from "./steps.ts";
 import type { TrustAnchor } from "./trust-anchor.ts";
 
+export type { VerifiedClaims } from "./claims.ts";
+export { type Collateral, decodeCollateral } from "./collateral.ts";
+export { AttestationError } from "./errors.ts";
+export { INTEL_ROOT, type TrustAnchor } from "./trust-anchor.ts";
+
 const MEMORY_ENTRIES = 64;
 const ECDSA = { name: "ECDSA", hash: "SHA-256" };
 const P256 = { name: "ECDSA", namedCurve: "P-256" };

@@ -2,7 +2,7 @@ import type { AttestationErrorCode } from "@cloister/attestation";
 import { CodedError, type Explanation } from "@cloister/encoding";
 import type { GrpcStatusName } from "@cloister/encoding/grpc";
 import type { DenialCode } from "@cloister/policy";
-import type { ConnectionRefusalCode } from "./attested/refusals.ts";
+import type { ConnectionRefusalCode } from "./attested/refusal-reasons.ts";
 
 /**
  * The names of gRPC's statuses are what a server answered, or what the channel found in its place (UNAVAILABLE,
@@ -11,6 +11,7 @@ import type { ConnectionRefusalCode } from "./attested/refusals.ts";
  * - CLIENT_CERTIFICATE_REFUSED: the server does not accept the client's certificate, or misses one.
  * - CLOSED_AFTER_HANDSHAKE: the server hung up without a word, mostly because it does not accept the client's certificate.
  * - SERVER_NOT_TRUSTED: the server's certificate is not under the authority, not for its name, or out of date.
+ * - ANSWER_NOT_SEALED: in a sealed session, an answer that its enclave did not seal.
  * - IMAGE_INVALID: an image cannot be decoded.
  * - INPUT_INVALID: values that make no tensor of the wanted type.
  *
@@ -23,6 +24,7 @@ export type ClientErrorCode =
   | "CLIENT_CERTIFICATE_REFUSED"
   | "CLOSED_AFTER_HANDSHAKE"
   | "SERVER_NOT_TRUSTED"
+  | "ANSWER_NOT_SEALED"
   | "IMAGE_INVALID"
   | "INPUT_INVALID"
   | ConnectionRefusalCode

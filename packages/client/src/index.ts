@@ -1,6 +1,7 @@
 export { type Attestor, createAttestor } from "./attested/attestor.ts";
-export type { AttestationOptions, VerifiedReplica } from "./attested/options.ts";
+export type { AttestationOptions, RequiredLog, VerifiedReplica } from "./attested/options.ts";
 export { pinnedPolicy } from "./attested/pinned-policy.ts";
+export { allAddresses } from "./channel/address-book.ts";
 export { type Channel, createChannel } from "./channel/channel.ts";
 export type { Address, ChannelOptions, ChannelTls, UnaryRequest, UnaryResponse } from "./channel/options.ts";
 export { ClientError, type ClientErrorCode } from "./errors.ts";
@@ -10,14 +11,14 @@ export { type ScoredClass, topK } from "./image/top-k.ts";
 export { type HistogramBucket, histogramSvg, latencyHistogram } from "./load/histogram.ts";
 export { generateLoad, type LoadCallResult, type LoadOptions, type LoadReport } from "./load/load-generator.ts";
 export { type LatencySummary, summarizeLatencies } from "./load/percentiles.ts";
-export {
-  type CallOptions,
-  type ExamplesInput,
-  PredictClient,
-  predictFrame,
-  type Prediction,
-  type PredictInput,
-} from "./predict-client.ts";
+export type { CallOptions, ExamplesInput, ModelInput, PredictInput } from "./inputs.ts";
+export { PredictClient, predictFrame, type Prediction } from "./predict-client.ts";
+export { createRestTransport } from "./rest/node-rest-transport.ts";
+export { RestClient } from "./rest/rest-client.ts";
+export type { RestTransport } from "./rest/rest-transport.ts";
+export { createSealedRestTransport } from "./rest/sealed-rest-transport.ts";
+export type { SealedOptions } from "./sealed/options.ts";
+export { createSealedChannel } from "./sealed/sealed-channel.ts";
 export { jsonToTensor } from "./input/json-tensor.ts";
 export { readNpy } from "./input/npy.ts";
 export { randomTensor } from "./input/random-tensor.ts";

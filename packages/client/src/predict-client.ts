@@ -32,39 +32,10 @@ import {
 import type { Channel } from "./channel/channel.ts";
 import type { UnaryResponse } from "./channel/options.ts";
 import { callFailed } from "./errors.ts";
-import { type Example, exampleInput } from "./examples.ts";
+import { exampleInput } from "./examples.ts";
+import type { CallOptions, ExamplesInput, ModelInput, PredictInput } from "./inputs.ts";
 
 const DEFAULT_RETRIES = 5;
-
-export interface CallOptions {
-  /** For all attempts together; none where absent. */
-  readonly deadlineMs?: number;
-  /** All calls of this client are idempotent. Default 5. */
-  readonly retries?: number;
-  /** Send it over the next connection as well when there is no answer after this time; the first answer counts. */
-  readonly hedgeAfterMs?: number;
-  readonly signal?: AbortSignal;
-}
-
-export interface PredictInput {
-  readonly model: string;
-  /** The latest available version where absent. */
-  readonly version?: number | bigint;
-  /** "serving_default" where absent. */
-  readonly signature?: string;
-  readonly inputs: ReadonlyMap<string, Tensor>;
-  /** Output aliases; all where absent. */
-  readonly outputs?: readonly string[];
-}
-
-export interface ExamplesInput {
-  readonly model: string;
-  readonly version?: number | bigint;
-  readonly signature?: string;
-  readonly examples: readonly Example[];
-  /** Features of every example. */
-  readonly context?: Example;
-}
 
 export interface Prediction {
   readonly outputs: ReadonlyMap<string, Tensor>;
@@ -114,10 +85,7 @@ export class PredictClient {
   }
 
   /** Every version of the model that the server has ever known, the highest first; or the one asked for. */
-  async status(
-    input: { readonly model: string; readonly version?: number | bigint },
-    options: CallOptions = {},
-  ): Promise<readonly ModelVersionStatus[]> {
+  async status(input: ModelInput, options: CallOptions = {}): Promise<readonly ModelVersionStatus[]> {
     const request = create(GetModelStatusRequestSchema, { modelSpec: toModelSpec(reference(input)) });
     const frame = frameGrpcMessage(toBinary(GetModelStatusRequestSchema, request));
     const { message } = await this.#send("/tensorflow.serving.ModelService/GetModelStatus", frame, options);
@@ -126,7 +94,7 @@ export class PredictClient {
 
   /** The signatures of a version. */
   async metadata(
-    input: { readonly model: string; readonly version?: number | bigint },
+    input: ModelInput,
     options: CallOptions = {},
   ): Promise<{ readonly version: bigint | undefined; readonly signatures: ReadonlyMap<string, SignatureDef> }> {
     const metadataField = ["signature_def"];
@@ -158,11 +126,7 @@ export function predictFrame(input: PredictInput): Uint8Array {
   return frame;
 }
 
-function reference(input: {
-  readonly model: string;
-  readonly version?: number | bigint;
-  readonly signature?: string;
-}): ModelReference {
+function reference(input: ModelInput & { readonly signature?: string }): ModelReference {
   const base = { name: input.model, signatureName: input.signature ?? "" };
   return input.version === undefined ? base : { ...base, version: BigInt(input.version) };
 }

@@ -13,7 +13,7 @@ import { readPrefixedMessage } from "./protobuf/read-message.ts";
 
 const part = (byte: number): Uint8Array => new Uint8Array(32).fill(byte);
 const binding = { nonce: part(1), exporter: part(2), publicKeySha256: part(3) };
-const evidence = { ...binding, quote: part(4), collateral: new Uint8Array() };
+const evidence = { ...binding, quote: part(4), collateral: new Uint8Array(), releaseProof: part(2) };
 
 test("report data changes with each part, and its second half is zero", () => {
   const all = [binding, { ...binding, nonce: part(9) }, { ...binding, exporter: part(9) }];

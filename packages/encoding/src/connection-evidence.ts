@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { concatBytes, utf8 } from "./bytes.ts";
+import { sha256 } from "@cloister/encoding/sha256";
 import { EvidenceRequestSchema, EvidenceResponseSchema } from "./gen/cloister/attestation/v1/evidence_pb.js";
 
 // Attested connections. Client and replica agree on the ALPN name below. The client then sends one message, the replica answers
@@ -8,6 +8,8 @@ import { EvidenceRequestSchema, EvidenceResponseSchema } from "./gen/cloister/at
 
 /** ALPN name of HTTP/2 behind an exchange of evidence. */
 export const ATTESTED_H2 = "cloister-attested-h2";
+/** The same for HTTP/1.1, which carries REST. */
+export const ATTESTED_HTTP1 = "cloister-attested-http1";
 /** Label of the TLS exporter (RFC 5705, RFC 8446 section 7.5), with an empty context. */
 export const EXPORTER_LABEL = "EXPORTER-cloister-attestation-v1";
 export const EXPORTER_BYTES = 32;
@@ -32,12 +34,17 @@ export interface ConnectionBinding {
   readonly publicKeySha256: Uint8Array;
 }
 
-/** The evidence as sent; nothing in it is verified. */
-export interface ConnectionEvidence extends ConnectionBinding {
+/** What a replica shows; nothing in it is verified. */
+export interface ShownEvidence {
   readonly quote: Uint8Array;
   /** Canonical JSON; empty where there is none. */
   readonly collateral: Uint8Array;
+  /** Proof that the release of the replica's keys is in the log, canonical JSON; empty where there is none. */
+  readonly releaseProof: Uint8Array;
 }
+
+/** The evidence for a connection, as sent. */
+export interface ConnectionEvidence extends ConnectionBinding, ShownEvidence {}
 
 /**
  * The 64 bytes of report data that a quote for this binding holds: SHA-256, then zeros. Every part has a fixed length, so no
@@ -46,9 +53,8 @@ export interface ConnectionEvidence extends ConnectionBinding {
 export function connectionReportData({ nonce, exporter, publicKeySha256 }: ConnectionBinding): Uint8Array {
   if (!hasFixedLengths({ nonce, exporter, publicKeySha256 }))
     throw new RangeError("each part of a binding is 32 bytes");
-  const hash = createHash("sha256").update(DOMAIN).update(nonce).update(exporter).update(publicKeySha256);
   const reportData = new Uint8Array(REPORT_DATA_BYTES);
-  reportData.set(hash.digest());
+  reportData.set(sha256(concatBytes(DOMAIN, nonce, exporter, publicKeySha256)));
   return reportData;
 }
 
@@ -65,13 +71,14 @@ export function decodeEvidenceRequest(message: Uint8Array): Uint8Array | undefin
 
 /** A response with its length before it. */
 export function encodeEvidenceResponse(evidence: ConnectionEvidence): Uint8Array {
-  const { quote, nonce, exporter, publicKeySha256, collateral } = evidence;
+  const { quote, nonce, exporter, publicKeySha256, collateral, releaseProof } = evidence;
   const message = create(EvidenceResponseSchema, {
     quote: quote.slice(),
     nonce: nonce.slice(),
     exporter: exporter.slice(),
     publicKeySha256: publicKeySha256.slice(),
     collateral: collateral.slice(),
+    releaseProof: releaseProof.slice(),
   });
   return prefixed(toBinary(EvidenceResponseSchema, message));
 }
@@ -80,8 +87,8 @@ export function encodeEvidenceResponse(evidence: ConnectionEvidence): Uint8Array
 export function decodeEvidenceResponse(message: Uint8Array): ConnectionEvidence | undefined {
   const evidence = tryDecode(() => fromBinary(EvidenceResponseSchema, message));
   if (evidence === undefined || evidence.quote.length === 0 || !hasFixedLengths(evidence)) return undefined;
-  const { quote, nonce, exporter, publicKeySha256, collateral } = evidence;
-  return { quote, nonce, exporter, publicKeySha256, collateral };
+  const { quote, nonce, exporter, publicKeySha256, collateral, releaseProof } = evidence;
+  return { quote, nonce, exporter, publicKeySha256, collateral, releaseProof };
 }
 
 /** The length that stands before a message. */

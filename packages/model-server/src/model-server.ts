@@ -9,7 +9,7 @@ import type { ServedModel } from "./lifecycle/model-config.ts";
 import { ModelManager } from "./lifecycle/model-manager.ts";
 import { DEFAULT_WARMUP, prepareServable, type WarmupOptions } from "./lifecycle/prepare-servable.ts";
 import { ServingMetrics } from "./metrics/serving-metrics.ts";
-import type { EvidenceSource } from "./evidence/evidence.ts";
+import { type EvidenceSource, limitedSource } from "./evidence/evidence.ts";
 import { type RestOptions, type RestServer, startRestServer } from "./rest/rest-server.ts";
 import { ClientAllowList } from "./rpc/client-allow-list.ts";
 import { BufferBudget, DEFAULT_LIMITS, type RpcLimits } from "./rpc/limits.ts";
@@ -18,6 +18,8 @@ import type { ConnectionCare } from "./rpc/connection-care.ts";
 import type { StreamHandler } from "./rpc/streaming-call.ts";
 import type { EndedCall, UnaryHandler } from "./rpc/unary-call.ts";
 import { startUnaryServer, type UnaryServer, type UnaryServerOptions } from "./rpc/unary-server.ts";
+import { sealedDispatch } from "./sealed/dispatch.ts";
+import { SealedEndpoint } from "./sealed/sealed-endpoint.ts";
 import type { ServingContext } from "./serving/context.ts";
 import { classifyHandler, multiInferenceHandler, regressHandler } from "./serving/examples-rpc.ts";
 import { healthHandler, watchHealthHandler } from "./serving/health.ts";
@@ -178,6 +180,7 @@ async function listen(context: ServingContext, services: Services, options: Mode
   const clients = options.allowedClients === undefined ? undefined : new ClientAllowList(options.allowedClients);
   const mayCall = clients?.mayCall.bind(clients);
   const running = metrics.runningCalls.at();
+  const evidence = options.evidence && limitedSource(options.evidence);
   const { host, port, socketPath, tracing, onCallEnd } = options;
   const tracer = tracing && new Tracer({ ratio: tracing.ratio, onSpan: (span) => tracing.exporter.add(span) });
   const common: Omit<UnaryServerOptions, "listen"> = {
@@ -189,7 +192,7 @@ async function listen(context: ServingContext, services: Services, options: Mode
     limits,
     budget,
     mayCall,
-    evidence: options.evidence,
+    evidence,
     onCallStart: () => running.add(1),
     onCallEnd: (call) => {
       running.add(-1);
@@ -211,7 +214,19 @@ async function listen(context: ServingContext, services: Services, options: Mode
       socketPath === undefined ? undefined : keep(await startUnaryServer({ ...common, listen: { socketPath } }));
     if (options.rest === undefined) return { grpc, socket, rest: undefined };
     const tls = options.insecureRest === true ? undefined : options.tls;
-    const own = { ...options.rest, tls, limits, budget, mayCall: mayCall ?? (() => true), onCallEnd, tracer };
+    const sealed =
+      evidence && new SealedEndpoint(evidence, sealedDispatch(context, services.methods, options.replicaId ?? ""));
+    const own = {
+      ...options.rest,
+      tls,
+      limits,
+      budget,
+      mayCall: mayCall ?? (() => true),
+      onCallEnd,
+      tracer,
+      evidence,
+      sealed,
+    };
     return { grpc, socket, rest: await startRestServer(context, own) };
   } catch (error) {
     await Promise.all(opened.map((listener) => listener.close(0)));

@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
 import type { VerifiedClaims } from "@cloister/attestation";
-import { toHex } from "@cloister/encoding";
+import { toHex, utf8 } from "@cloister/encoding";
 import { canonicalJson } from "@cloister/encoding/canonical-json";
+import { sha256 } from "@cloister/encoding/sha256";
 
 /**
  * The part of the claims that policies look at, as plain JSON: it is hashed, kept in the release log and replayed under
@@ -62,5 +62,5 @@ export function toPolicyClaims(claims: VerifiedClaims): PolicyClaims {
 
 /** Lower-case hex SHA-256 of the canonical JSON of the claims. */
 export function policyClaimsSha256(claims: PolicyClaims): string {
-  return createHash("sha256").update(canonicalJson(claims)).digest("hex");
+  return toHex(sha256(utf8(canonicalJson(claims))));
 }

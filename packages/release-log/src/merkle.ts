@@ -1,19 +1,15 @@
-import { hash } from "node:crypto";
 import { equalBytes } from "@cloister/encoding";
+import { sha256 } from "@cloister/encoding/sha256";
 
 // Merkle tree hashing and proof verification: RFC 6962, section 2.1; verification algorithms of RFC 9162, section 2.1.
 // Tree sizes may exceed 32 bits, so halving is done by division and never by shifts.
 
 export const HASH_BYTES = 32;
 /** A tree of 2^53 leaves has paths of 53 hashes; no honest proof is longer than this. */
-const MAX_PROOF_HASHES = 64;
+export const MAX_PROOF_HASHES = 64;
 
 const half = (value: number): number => Math.floor(value / 2);
 const isOdd = (value: number): boolean => value % 2 === 1;
-
-function sha256(bytes: Uint8Array): Uint8Array {
-  return hash("sha256", bytes, "buffer");
-}
 
 /** Root of the tree without leaves: SHA-256 of the empty string. */
 export const EMPTY_ROOT: Uint8Array = sha256(new Uint8Array(0));

@@ -1,8 +1,9 @@
 import type { KeyObject } from "node:crypto";
 import { type Checkpoint, parseCheckpoint, verifyCheckpoint } from "./checkpoint.ts";
-import { decodeLogEntry, type LogEntry } from "./entry.ts";
+import type { LogEntry } from "./entry.ts";
+import { provenEntry } from "./inclusion.ts";
 import type { LogProof } from "./log.ts";
-import { leafHash, type TreeHead, verifyConsistency, verifyInclusion } from "./merkle.ts";
+import { type TreeHead, verifyConsistency } from "./merkle.ts";
 import { ReleaseLogError } from "./release-log-error.ts";
 
 /**
@@ -19,15 +20,7 @@ export function verifyLogProof(
     publicKey === undefined
       ? parseCheckpoint(proof.checkpoint)
       : verifyCheckpoint(proof.checkpoint, { publicKey, ...(origin !== undefined && { origin }) });
-  const entry = decodeLogEntry(proof.entry);
-  if (!verifyInclusion(leafHash(proof.entry), proof.leafIndex, checkpoint.size, proof.path, checkpoint.root)) {
-    throw new ReleaseLogError("LOG_PROOF_INVALID", {
-      what: "the entry is not proved to be in the log",
-      why: "its path does not lead to the root of the checkpoint",
-      remedy: "refuse what came with this proof",
-    });
-  }
-  return { entry, checkpoint };
+  return { entry: provenEntry(proof, checkpoint), checkpoint };
 }
 
 /** Checks that the newer log continues the older one. Throws LOG_FORKED. */

@@ -1,9 +1,10 @@
 import { lstatSync, readFileSync, realpathSync } from "node:fs";
 import { join, sep } from "node:path";
-import { parseVectorIndex, runVector, type VectorOutcome } from "../vectors.ts";
-import { PatchError } from "../vectors/patch.ts";
+import type { Fields } from "../documents/fields.ts";
+import { parseVectorIndex, runVector, vectorInputs, type VectorInputs, type VectorOutcome } from "../vectors.ts";
+import { PatchError, type ReadRole } from "../vectors/patch.ts";
 
-export type { VectorOutcome } from "../vectors.ts";
+export type { VectorInputs, VectorOutcome } from "../vectors.ts";
 
 const MAX_FILE_BYTES = 1 << 26;
 
@@ -12,6 +13,23 @@ const MAX_FILE_BYTES = 1 << 26;
  * Throws where the folder or its index cannot be read; what a case holds never makes it throw.
  */
 export function* runVectorFolder(folder: string): Generator<VectorOutcome> {
+  const { cases, readRole } = openFolder(folder);
+  for (const vector of cases) yield runVector(vector, readRole);
+}
+
+/** The inputs of every case in the order of `runVectorFolder`, for another verifier; `undefined` where a case has none that can be read. */
+export function* readVectorFolder(folder: string): Generator<VectorInputs | undefined> {
+  const { cases, readRole } = openFolder(folder);
+  for (const vector of cases) {
+    try {
+      yield vectorInputs(vector, readRole);
+    } catch {
+      yield undefined;
+    }
+  }
+}
+
+function openFolder(folder: string): { readonly cases: readonly Fields[]; readonly readRole: ReadRole } {
   const root = realpathSync(folder);
   const index = parseVectorIndex(readFileSync(join(root, "index.json"), "utf8"));
   const files = new Map<string, Uint8Array>();
@@ -23,7 +41,7 @@ export function* runVectorFolder(folder: string): Generator<VectorOutcome> {
     files.set(path, bytes);
     return bytes;
   };
-  for (const vector of index.cases) yield runVector(vector, readRole);
+  return { cases: index.cases, readRole };
 }
 
 /** A regular file below the folder, not outside it and not too large. */

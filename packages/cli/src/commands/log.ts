@@ -2,25 +2,25 @@ import { createPublicKey, type KeyObject } from "node:crypto";
 import { join } from "node:path";
 import { verifyPostgresLog } from "@cloister/broker/store";
 import { logOrigin, STATE_FILES } from "@cloister/broker/service";
-import { fromBase64, toBase64 } from "@cloister/encoding/base64";
+import { fromUtf8, utf8 } from "@cloister/encoding";
 import {
   encodeLogEntry,
   leafHash,
   type LogEntry,
-  type LogProof,
   MerkleTree,
   ReleaseLogError,
   verifyLogProof,
+  decodeLogProof,
+  encodeLogProof,
 } from "@cloister/release-log";
 import { type VerifiedLog, verifyReleaseLogFile } from "@cloister/release-log/file";
 import { Command } from "commander";
-import { z } from "zod";
 import { wholeNumber } from "../flags.ts";
 import { EXIT } from "../output/exit-code.ts";
 import { renderTable } from "../output/table.ts";
 import { openTerminal } from "../output/terminal.ts";
 import { storeOf } from "./broker/options.ts";
-import { InputError, readDocument, readText } from "../read-document.ts";
+import { readText } from "../read-document.ts";
 
 const COUNT = wholeNumber(0, Number.MAX_SAFE_INTEGER);
 const DEFAULT_SHOWN = 20;
@@ -125,7 +125,7 @@ async function check(flags: VerifyFlags): Promise<number> {
   const { origin, publicKey, verify } = await accessOf(flags);
   const terminal = openTerminal(flags.json === true);
   if (flags.proof !== undefined) {
-    const proof = parseProof(await readDocument(flags.proof));
+    const proof = decodeLogProof(utf8(await readText(flags.proof)));
     const { entry } = verifyLogProof(proof, { origin, publicKey });
     terminal.line(`entry ${proof.leafIndex} is in the log: ${cellsOf(entry).filter(Boolean).join(", ")}`);
     return print(flags, { ok: true, index: proof.leafIndex, entry });
@@ -151,30 +151,8 @@ async function prove(index: number, flags: LogFlags): Promise<number> {
   });
   if (leaf === undefined) throw noEntry();
   const proof = { leafIndex: index, entry: leaf, path: tree.inclusionPath(index, size), checkpoint };
-  process.stdout.write(`${JSON.stringify(encodeProof(proof))}\n`);
+  process.stdout.write(`${fromUtf8(encodeLogProof(proof)) ?? ""}\n`);
   return EXIT.done;
-}
-
-const proofSchema = z.strictObject({
-  leafIndex: z.int().min(0),
-  entry: z.base64().max(16_384),
-  path: z.array(z.base64().max(64)).max(64),
-  checkpoint: z.string().max(1024),
-});
-
-function encodeProof({ leafIndex, entry, path, checkpoint }: LogProof): z.infer<typeof proofSchema> {
-  return { leafIndex, entry: toBase64(entry), path: path.map(toBase64), checkpoint };
-}
-
-function parseProof(value: unknown): LogProof {
-  const parsed = proofSchema.safeParse(value);
-  if (!parsed.success) {
-    const explanation = { what: "the proof was refused", why: "it has another form", remedy: "make it with log prove" };
-    throw new InputError("FILE_MALFORMED", explanation);
-  }
-  const bytes = (text: string): Uint8Array => fromBase64(text) ?? new Uint8Array();
-  const { leafIndex, entry, path, checkpoint } = parsed.data;
-  return { leafIndex, entry: bytes(entry), path: path.map(bytes), checkpoint };
 }
 
 function noEntry(): ReleaseLogError {

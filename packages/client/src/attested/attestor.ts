@@ -1,16 +1,10 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { TLSSocket } from "node:tls";
-import {
-  AttestationError,
-  type Collateral,
-  createVerifier,
-  decodeCollateral,
-  type VerifiedClaims,
-  type Verifier,
-} from "@cloister/attestation";
-import { equalBytes, toHex } from "@cloister/encoding";
+import { createVerifier, type Verifier } from "@cloister/attestation";
+import { equalBytes } from "@cloister/encoding";
 import {
   ATTESTED_H2,
+  ATTESTED_HTTP1,
   type ConnectionBinding,
   type ConnectionEvidence,
   connectionReportData,
@@ -22,15 +16,15 @@ import {
   NONCE_BYTES,
 } from "@cloister/encoding/connection-evidence";
 import { readPrefixedMessage } from "@cloister/encoding/read-message";
-import { type Allowed, evaluate } from "@cloister/policy";
+import { judge } from "./judge.ts";
 import type { AttestationOptions, VerifiedReplica } from "./options.ts";
-import { appraisalRefused, attestedConnectionFailed, policyRefused, refused } from "./refusals.ts";
+import { attestedConnectionFailed, refused } from "./refusals.ts";
 
 /** Judges connections. One attestor serves any number of channels, and remembers verified collateral between connections. */
 export interface Attestor {
   /**
-   * Challenges the other end of a TLS connection and checks what it answers. The socket has agreed on ATTESTED_H2, and
-   * nothing has been sent on it. Resolves when requests may be sent; otherwise the socket is destroyed.
+   * Challenges the other end of a TLS connection and checks what it answers. The socket has agreed on ATTESTED_H2 or
+   * ATTESTED_HTTP1, and nothing has been sent on it. Resolves when requests may be sent; otherwise the socket is destroyed.
    *
    * Throws `ClientError` with the code of the first check that fails.
    */
@@ -65,22 +59,13 @@ async function verifyConnection(
   const binding = bindingOf(socket);
   const evidence = await askForEvidence(socket, binding.nonce);
   checkBinding(evidence, binding);
-  const { quote } = evidence;
-  const collateral = await collateralFor(evidence, options);
-  const at = options.clock?.() ?? new Date();
-  const claims = appraise(verifier, quote, collateral, at);
-  if (!equalBytes(claims.reportData, connectionReportData(binding))) throw refused("EVIDENCE_NOT_BOUND");
-  const decision = decide(claims, at, options);
-  return {
-    claims,
-    decision,
-    publicKeySha256: toHex(binding.publicKeySha256),
-    quote,
-    collateral,
-    isStapled: options.collateral === undefined,
-    steps: [...CONNECTION_STEPS, ...claims.checked, `policy: ${decision.rule}`],
-    durationMs: performance.now() - startedAt,
+  const bound = {
+    reportData: connectionReportData(binding),
+    publicKeySha256: binding.publicKeySha256,
+    steps: CONNECTION_STEPS,
+    startedAt,
   };
+  return judge(evidence, bound, options, (quote, collateral, at) => verifier.appraise({ quote }, collateral, at));
 }
 
 const CONNECTION_STEPS = [
@@ -93,7 +78,8 @@ const CONNECTION_STEPS = [
 
 function checkConnection(socket: TLSSocket): void {
   if (socket.getProtocol() !== "TLSv1.3") throw refused("TLS_VERSION_REFUSED");
-  if (socket.alpnProtocol !== ATTESTED_H2) throw refused("ATTESTATION_UNSUPPORTED");
+  if (socket.alpnProtocol !== ATTESTED_H2 && socket.alpnProtocol !== ATTESTED_HTTP1)
+    throw refused("ATTESTATION_UNSUPPORTED");
   // A resumed session shows no certificate, and its keys come from another handshake than the one that was judged.
   if (socket.isSessionReused()) throw refused("SESSION_RESUMED");
 }
@@ -125,26 +111,4 @@ function checkBinding(said: ConnectionBinding, ours: ConnectionBinding): void {
   if (!equalBytes(said.nonce, ours.nonce)) throw refused("EVIDENCE_REPLAYED");
   if (!equalBytes(said.publicKeySha256, ours.publicKeySha256)) throw refused("EVIDENCE_FOR_OTHER_KEY");
   if (!equalBytes(said.exporter, ours.exporter)) throw refused("EVIDENCE_FOR_OTHER_CONNECTION");
-}
-
-async function collateralFor(evidence: ConnectionEvidence, { collateral }: AttestationOptions): Promise<Collateral> {
-  try {
-    return collateral === undefined ? decodeCollateral(evidence.collateral) : await collateral(evidence.quote);
-  } catch (cause) {
-    throw refused("COLLATERAL_UNAVAILABLE", cause);
-  }
-}
-
-function appraise(verifier: Verifier, quote: Uint8Array, collateral: Collateral, at: Date): VerifiedClaims {
-  try {
-    return verifier.appraise({ quote }, collateral, at);
-  } catch (error) {
-    throw error instanceof AttestationError ? appraisalRefused(error) : error;
-  }
-}
-
-function decide(claims: VerifiedClaims, at: Date, { policy }: AttestationOptions): Allowed {
-  const decision = evaluate(policy, claims, at);
-  if (!decision.allowed) throw policyRefused(decision.denials);
-  return decision;
 }

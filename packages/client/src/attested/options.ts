@@ -1,5 +1,6 @@
 import type { Collateral, TrustAnchor, VerifiedClaims } from "@cloister/attestation";
 import type { Allowed, Policy } from "@cloister/policy";
+import type { LogEntry } from "@cloister/release-log/webcrypto";
 import type { ClientError } from "../errors.ts";
 
 /** What a replica has to prove, and how that is judged. Nothing has a default that accepts. */
@@ -13,6 +14,8 @@ export interface AttestationOptions {
    * verified, so its source need not be trusted.
    */
   readonly collateral?: (quote: Uint8Array) => Promise<Collateral>;
+  /** Ask for proof that the release of the replica's keys is in this log. Absent: not asked for. */
+  readonly releaseLog?: RequiredLog;
   /** Default: the system's clock. */
   readonly clock?: () => Date;
   /** Told about each connection that passed, before its first request. */
@@ -21,7 +24,15 @@ export interface AttestationOptions {
   readonly onRefused?: (error: ClientError) => void;
 }
 
-/** The other end of one connection, after every check. */
+/** The broker's release log, as the requester knows it. */
+export interface RequiredLog {
+  /** The log's Ed25519 key, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  /** The log's name; any where it is absent. */
+  readonly origin?: string;
+}
+
+/** The other end of one connection or session, after every check. */
 export interface VerifiedReplica {
   readonly claims: VerifiedClaims;
   /** Which workload of the policy allowed it, by which rule. */
@@ -30,6 +41,8 @@ export interface VerifiedReplica {
   readonly publicKeySha256: string;
   readonly quote: Uint8Array;
   readonly collateral: Collateral;
+  /** The release of its keys, where `releaseLog` was asked for. */
+  readonly release?: LogEntry;
   /** Whether the collateral came from the replica itself. */
   readonly isStapled: boolean;
   /** The checks in their order, in words. */

@@ -1,5 +1,6 @@
-import { createHash } from "node:crypto";
 import type { TrustAnchor } from "@cloister/attestation";
+import { toHex } from "@cloister/encoding";
+import { sha256 } from "@cloister/encoding/sha256";
 import { parsePolicy, type Policy, POLICY_SCHEMA } from "@cloister/policy";
 
 /**
@@ -8,7 +9,7 @@ import { parsePolicy, type Policy, POLICY_SCHEMA } from "@cloister/policy";
  */
 export function pinnedPolicy(mrenclave: string, anchors: readonly TrustAnchor[]): Policy {
   const platforms = anchors.map(({ kind, certificate }) =>
-    kind === "intel" ? { kind } : { kind, anchorSha256: createHash("sha256").update(certificate).digest("hex") },
+    kind === "intel" ? { kind } : { kind, anchorSha256: toHex(sha256(certificate)) },
   );
   return parsePolicy({
     schema: POLICY_SCHEMA,

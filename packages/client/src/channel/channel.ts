@@ -1,14 +1,11 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { callFailed, ClientError } from "../errors.ts";
+import { AddressBook } from "./address-book.ts";
 import { sendOnce } from "./attempt.ts";
 import { Connection } from "./connection.ts";
-import { hedged } from "./hedge.ts";
-import type { Address, ChannelOptions, UnaryRequest, UnaryResponse } from "./options.ts";
+import type { ChannelOptions, UnaryRequest, UnaryResponse } from "./options.ts";
+import { isRetryable, remaining, repeated } from "./retry.ts";
 
 const DEFAULT_MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
-const RETRYABLE: ReadonlySet<string> = new Set(["UNAVAILABLE", "CLOSED_AFTER_HANDSHAKE"]);
-const FIRST_BACKOFF_MS = 20;
-const MAX_BACKOFF_MS = 1000;
 
 /** A way to one address over one or more HTTP/2 connections, which are opened when they are needed and replaced when lost. */
 export interface Channel {
@@ -23,6 +20,12 @@ export interface Channel {
 
 /** Opens no connection yet. Throws PLAINTEXT_REFUSED. */
 export function createChannel(options: ChannelOptions): Channel {
+  refuseSilentPlaintext(options);
+  return new PooledChannel(options);
+}
+
+/** Throws PLAINTEXT_REFUSED where the options do not say whom to trust, or contradict each other. */
+export function refuseSilentPlaintext(options: Pick<ChannelOptions, "tls" | "attestation" | "insecure">): void {
   const isUnnamed = options.tls?.ca === undefined && options.attestation === undefined && options.insecure !== true;
   const isContradictory = (options.tls === undefined) !== (options.insecure === true);
   if (isUnnamed || isContradictory || (options.insecure === true && options.attestation !== undefined)) {
@@ -32,37 +35,23 @@ export function createChannel(options: ChannelOptions): Channel {
       remedy: "pass `tls` with `ca` or `attestation`, or `insecure: true` where nobody else can read the wire",
     });
   }
-  return new PooledChannel(options);
 }
 
 class PooledChannel implements Channel {
   readonly #options: ChannelOptions;
+  readonly #addresses: AddressBook;
   readonly #slots: (Promise<Connection> | undefined)[];
   #next = 0;
-  #opened = 0;
   #isClosed = false;
 
   constructor(options: ChannelOptions) {
     this.#options = options;
+    this.#addresses = new AddressBook(options);
     this.#slots = Array.from({ length: options.connections ?? 1 }, () => undefined);
   }
 
   call(request: UnaryRequest): Promise<UnaryResponse> {
-    const { hedgeAfterMs } = request;
-    if (hedgeAfterMs === undefined) return this.#callWithRetries(request);
-    return hedged(hedgeAfterMs, request.signal, (signal) => this.#callWithRetries({ ...request, signal }));
-  }
-
-  async #callWithRetries(request: UnaryRequest): Promise<UnaryResponse> {
-    const endsAt = request.deadlineMs === undefined ? undefined : performance.now() + request.deadlineMs;
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return await this.#attempt(request, endsAt);
-      } catch (error) {
-        if (!isRetryable(error) || attempt >= (request.retries ?? 0)) throw error;
-        await backOff(attempt, endsAt, request.signal);
-      }
-    }
+    return repeated(request, (endsAt, signal) => this.#attempt({ ...request, signal }, endsAt));
   }
 
   async close(): Promise<void> {
@@ -94,11 +83,7 @@ class PooledChannel implements Channel {
     if (this.#slots[slot] !== current) return this.#connection(slot, endsAt);
     const timeLeft = remaining(endsAt) ?? Infinity;
     usable?.close();
-    const opening = Connection.open({
-      ...this.#options,
-      address: this.#nextAddress(),
-      connectTimeoutMs: Math.min(timeLeft, this.#options.connectTimeoutMs ?? 5000),
-    });
+    const opening = this.#open(Math.min(timeLeft, this.#options.connectTimeoutMs ?? 5000));
     this.#slots[slot] = opening;
     try {
       return await opening;
@@ -108,39 +93,20 @@ class PooledChannel implements Channel {
     }
   }
 
-  #nextAddress(): Address {
-    const { address, moreAddresses = [] } = this.#options;
-    const addresses = [address, ...moreAddresses];
-    return addresses[this.#opened++ % addresses.length] ?? address;
+  async #open(connectTimeoutMs: number): Promise<Connection> {
+    const { address, serverName } = await this.#addresses.next();
+    const { tls } = this.#options;
+    return Connection.open({
+      ...this.#options,
+      address,
+      connectTimeoutMs,
+      ...(tls !== undefined && { tls: { serverName, ...tls } }),
+    });
   }
 
   /** A connection whose server said UNAVAILABLE is left: behind a gateway the next one may lead to another server. */
   #replace(slot: number, connection: Connection): void {
     connection.close();
     this.#slots[slot] = undefined;
-  }
-}
-
-/** Nothing was sent to a replica that was refused, and behind a gateway the next connection may lead to another one. */
-function isRetryable(error: unknown): boolean {
-  return error instanceof ClientError && (error.isReplicaRefused || RETRYABLE.has(error.code));
-}
-
-function remaining(endsAt: number | undefined): number | undefined {
-  if (endsAt === undefined) return undefined;
-  const leftMs = endsAt - performance.now();
-  if (leftMs <= 0) throw callFailed("DEADLINE_EXCEEDED", "Deadline Exceeded");
-  return leftMs;
-}
-
-/** Exponential, with jitter so that clients of a lost server do not come back in step. */
-async function backOff(attempt: number, endsAt: number | undefined, signal: AbortSignal | undefined): Promise<void> {
-  const ceilingMs = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt);
-  const delayMs = ceilingMs * (0.5 + Math.random() / 2);
-  const leftMs = remaining(endsAt);
-  try {
-    await sleep(Math.min(delayMs, leftMs ?? Infinity), undefined, signal === undefined ? {} : { signal });
-  } catch (cause) {
-    throw callFailed("CANCELLED", "the call was cancelled", { cause });
   }
 }

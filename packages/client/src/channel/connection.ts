@@ -1,12 +1,11 @@
-import { once } from "node:events";
 import { type ClientHttp2Session, connect, constants, type ClientHttp2Stream } from "node:http2";
 import { isIP } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import type { Attestor } from "../attested/attestor.ts";
-import { attestedConnectionFailed } from "../attested/refusals.ts";
+import { ATTESTED_H2 } from "@cloister/encoding/connection-evidence";
 import { closedAfterHandshake, connectionFailed } from "./handshake-error.ts";
-import type { ChannelOptions, ChannelTls } from "./options.ts";
-import { attestedTlsOptions, plainTlsOptions } from "./tls-options.ts";
+import { openAttested } from "./open-attested.ts";
+import type { ChannelOptions } from "./options.ts";
+import { plainTlsOptions, tlsTarget } from "./tls-options.ts";
 
 const MIB = 1024 * 1024;
 const STREAM_WINDOW_BYTES = 4 * MIB;
@@ -74,27 +73,9 @@ export class Connection {
 function openSocket(options: ChannelOptions, timeoutMs: number): Promise<TLSSocket> | undefined {
   if (options.tls === undefined) return undefined;
   const { attestation } = options;
-  return attestation === undefined ? openTls(options, timeoutMs) : openAttested(options, attestation, timeoutMs);
-}
-
-/** Handshakes, and lets the other end prove what it is. That exchange also tells the verdict on the client's certificate. */
-async function openAttested(options: ChannelOptions, attestor: Attestor, timeoutMs: number): Promise<TLSSocket> {
-  const { host, port, name, tls } = target(options);
-  const socket = connectTls({ host, port, ...attestedTlsOptions(name, tls) });
-  socket.setNoDelay(true);
-  const timer = setTimeout(() => socket.destroy(new Error("connecting took too long")), timeoutMs);
-  // Whoever waits for the socket hears of the error; nobody may be waiting when it comes.
-  socket.on("error", () => undefined);
-  try {
-    await once(socket, "secureConnect");
-    await attestor.verify(socket);
-    return socket;
-  } catch (cause) {
-    socket.destroy();
-    throw attestedConnectionFailed(cause);
-  } finally {
-    clearTimeout(timer);
-  }
+  return attestation === undefined
+    ? openTls(options, timeoutMs)
+    : openAttested(options, attestation, ATTESTED_H2, timeoutMs);
 }
 
 /**
@@ -103,7 +84,7 @@ async function openAttested(options: ChannelOptions, attestor: Attestor, timeout
  * once HTTP/2 reads from the socket the alert would be lost.
  */
 async function openTls(options: ChannelOptions, timeoutMs: number): Promise<TLSSocket> {
-  const { host, port, name, tls } = target(options);
+  const { host, port, name, tls } = tlsTarget(options);
   const socket = connectTls({ host, port, ...plainTlsOptions(name, tls) });
   socket.setNoDelay(true);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -130,8 +111,4 @@ async function openTls(options: ChannelOptions, timeoutMs: number): Promise<TLSS
     clearTimeout(patience);
     socket.off("readable", onReadable).off("error", reject).off("close", onClose);
   }
-}
-
-function target({ address, tls }: ChannelOptions): { host: string; port: number; name: string; tls: ChannelTls } {
-  return { ...address, name: tls?.serverName ?? address.host, tls: tls ?? {} };
 }

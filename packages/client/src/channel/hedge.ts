@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { sleep } from "./sleep.ts";
 
 /**
  * Runs a call, and the same call once more where the first has not ended after `afterMs`. The first success wins and the other
@@ -13,7 +13,7 @@ export async function hedged<T>(
   const either = signal === undefined ? cancel.signal : AbortSignal.any([signal, cancel.signal]);
   let isHedged = false;
   const first = call(either);
-  const second = sleep(afterMs, undefined, { signal: either }).then(() => {
+  const second = sleep(afterMs, either).then(() => {
     isHedged = true;
     return call(either);
   });

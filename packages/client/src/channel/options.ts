@@ -23,6 +23,11 @@ export interface ChannelOptions {
   readonly address: Address;
   /** Further addresses of the same service: new connections go to all of them in turn, past those that fail. */
   readonly moreAddresses?: readonly Address[];
+  /**
+   * Asked before each new connection for the addresses behind a name, which then get connections in turn: `allAddresses` for a headless
+   * Service in Kubernetes. Absent: the system chooses one.
+   */
+  readonly resolve?: (host: string) => Promise<readonly string[]>;
   readonly tls?: ChannelTls;
   /** Plaintext. Never together with `tls`. */
   readonly insecure?: boolean;

@@ -1,4 +1,5 @@
 import { utf8 } from "@cloister/encoding";
+import { fromBase64 } from "@cloister/encoding/base64";
 import type { DType, Tensor } from "@cloister/encoding/tensor";
 import { layoutOf } from "@cloister/encoding/tensor-proto";
 import { inputInvalid } from "./input-error.ts";
@@ -10,7 +11,14 @@ const MAX_RANK = 32;
  * unwrapped. Throws INPUT_INVALID for ragged arrays and values that the dtype cannot hold.
  */
 export function jsonToTensor(value: unknown, dtype: DType): Tensor {
-  const root = isRecord(value) && Object.keys(value).length === 1 ? (value["instances"] ?? value) : value;
+  return nestedToTensor(
+    isRecord(value) && Object.keys(value).length === 1 ? (value["instances"] ?? value) : value,
+    dtype,
+  );
+}
+
+/** The same for an answer's outputs as `parseServingJson` gives them: with bigints, base64 objects, and texts for NaN and infinities. */
+export function nestedToTensor(root: unknown, dtype: DType): Tensor {
   const shape = shapeOf(root);
   const leaves: unknown[] = [];
   collect(root, shape, 0, leaves);
@@ -49,10 +57,12 @@ function collect(value: unknown, shape: readonly number[], depth: number, leaves
 function numberOf(leaf: unknown): number {
   if (typeof leaf === "boolean") return Number(leaf);
   if (typeof leaf === "number") return leaf;
+  if (leaf === "NaN" || leaf === "Infinity" || leaf === "-Infinity") return Number(leaf);
   throw inputInvalid("a value is no number");
 }
 
 function integerOf(leaf: unknown): bigint {
+  if (typeof leaf === "bigint") return leaf;
   const value = numberOf(leaf);
   if (!Number.isSafeInteger(value)) throw inputInvalid("a value is no whole number that JSON holds exactly");
   return BigInt(value);
@@ -60,13 +70,16 @@ function integerOf(leaf: unknown): bigint {
 
 function textOf(leaf: unknown): Uint8Array {
   if (typeof leaf === "string") return utf8(leaf);
+  const encoded = isRecord(leaf) ? leaf["b64"] : undefined;
+  const bytes = typeof encoded === "string" ? fromBase64(encoded) : undefined;
+  if (bytes !== undefined) return bytes;
   throw inputInvalid("a value is no text");
 }
 
 /** Integers have to arrive as they were; floats are rounded, but not to infinity. */
 function isHeld(stored: number | bigint | undefined, leaf: unknown, dtype: DType): boolean {
-  if (dtype === "float" || dtype === "double") return Number.isFinite(stored) && Number.isFinite(leaf);
-  return Number(stored) === Number(leaf);
+  if (dtype === "float" || dtype === "double") return typeof leaf === "string" || Number.isFinite(stored);
+  return typeof leaf === "bigint" ? stored === leaf : Number(stored) === Number(leaf);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

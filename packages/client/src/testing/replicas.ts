@@ -13,8 +13,15 @@ import {
   MAX_EVIDENCE_REQUEST_BYTES,
 } from "@cloister/encoding/connection-evidence";
 import { readPrefixedMessage } from "@cloister/encoding/read-message";
-import { type ModelServer, startModelServer } from "@cloister/model-server";
+import {
+  type EvidenceSource,
+  type ModelServer,
+  type ModelServerOptions,
+  startModelServer,
+} from "@cloister/model-server";
 import { elementwiseEngine, type TestIdentity } from "@cloister/model-server/testing";
+
+type RestOptions = NonNullable<ModelServerOptions["rest"]>;
 
 export const MRENCLAVE = new Uint8Array(32).fill(0x11);
 const MRSIGNER = new Uint8Array(32).fill(0x22);
@@ -37,12 +44,14 @@ export function startGoodReplica(
   platform: SimulatedPlatform,
   tls: TestIdentity & { readonly ca?: string; readonly requireClientCertificate?: boolean },
   replicaId = "good",
+  { evidence, ...changes }: { evidence?: Partial<EvidenceSource>; rest?: RestOptions; insecureRest?: boolean } = {},
 ): Promise<ModelServer> {
   return startModelServer({
     host: "127.0.0.1",
     port: 0,
     tls,
-    evidence: { quote: (reportData) => Promise.resolve(quoteOn(platform, reportData)) },
+    evidence: { quote: (reportData) => Promise.resolve(quoteOn(platform, reportData)), ...evidence },
+    ...changes,
     models: [{ name: "half", version: 1, files: new Map() }],
     engine: elementwiseEngine(),
     replicaId,
@@ -125,5 +134,5 @@ export function answerFor(
   changes: Parameters<typeof quoteOn>[2] = {},
 ): Uint8Array {
   const quote = quoteOn(platform, connectionReportData(binding), changes);
-  return encodeEvidenceResponse({ ...binding, quote, collateral: new Uint8Array() });
+  return encodeEvidenceResponse({ ...binding, quote, collateral: new Uint8Array(), releaseProof: new Uint8Array() });
 }

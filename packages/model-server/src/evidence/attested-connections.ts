@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
 import type { Http2SecureServer } from "node:http2";
+import type { Server as HttpsServer } from "node:https";
 import type { TLSSocket, TlsOptions } from "node:tls";
 import {
-  ATTESTED_H2,
+  type ATTESTED_H2,
+  type ATTESTED_HTTP1,
   connectionReportData,
   decodeEvidenceRequest,
   encodeEvidenceResponse,
@@ -13,39 +15,34 @@ import {
 import { readPrefixedMessage } from "@cloister/encoding/read-message";
 import type { EvidenceSource } from "./evidence.ts";
 
-/** Quotes asked for at one time. They cost the platform milliseconds, and anybody who connects can ask. */
-const MAX_QUOTES_UNDER_WAY = 64;
 const EXCHANGE_TIMEOUT_MS = 5000;
 
+/** Names by which a client asks for evidence before HTTP/2 or before HTTP/1.1. */
+type AttestedProtocol = typeof ATTESTED_H2 | typeof ATTESTED_HTTP1;
+
 /** A listener's options, with evidence offered beside its own protocols. Who does not ask gets what it got before. */
-export function attestedTlsOptions({ ALPNProtocols, ...options }: TlsOptions): TlsOptions {
-  const offered = [ATTESTED_H2, ...(ALPNProtocols as readonly string[])];
+export function attestedTlsOptions({ ALPNProtocols, ...options }: TlsOptions, protocol: AttestedProtocol): TlsOptions {
+  const offered = [protocol, ...(ALPNProtocols as readonly string[])];
   return { ...options, ALPNCallback: ({ protocols }) => offered.find((name) => protocols.includes(name)) };
 }
 
 /**
- * Lets a server answer with evidence on each connection that agreed on ATTESTED_H2; HTTP/2 begins behind the answer. The
+ * Lets a server answer with evidence on each connection that agreed on the protocol; HTTP begins behind the answer. The
  * evidence is bound to the connection: a quote over the client's nonce, the connection's exporter value and the serving key
  * that this very connection was made with. A connection that asks for nothing, or for anything else, is closed.
  */
-export function answerWithEvidence(server: Http2SecureServer, source: EvidenceSource): void {
-  const begin = server.listeners("secureConnection") as ((this: Http2SecureServer, socket: TLSSocket) => void)[];
+export function answerWithEvidence(
+  server: Http2SecureServer | HttpsServer,
+  source: EvidenceSource,
+  protocol: AttestedProtocol,
+): void {
+  const begin = server.listeners("secureConnection") as ((this: typeof server, socket: TLSSocket) => void)[];
   server.removeAllListeners("secureConnection");
-  let underWay = 0;
-  const exchange = async (socket: TLSSocket): Promise<boolean> => {
-    if (underWay >= MAX_QUOTES_UNDER_WAY) return false;
-    underWay += 1;
-    try {
-      return await answer(socket, source);
-    } finally {
-      underWay -= 1;
-    }
-  };
   server.on("secureConnection", (socket: TLSSocket) => {
-    if (socket.alpnProtocol !== ATTESTED_H2) for (const listener of begin) listener.call(server, socket);
+    if (socket.alpnProtocol !== protocol) for (const listener of begin) listener.call(server, socket);
     else {
       // An evidence failure concerns only its own connection, and the client learns nothing but that it ended.
-      guarded(socket, exchange).then(
+      guarded(socket, () => answer(socket, source)).then(
         (isAnswered) => {
           if (isAnswered && !socket.destroyed) for (const listener of begin) listener.call(server, socket);
           else socket.destroy();
@@ -57,12 +54,12 @@ export function answerWithEvidence(server: Http2SecureServer, source: EvidenceSo
 }
 
 /** Runs the exchange with a limit of time, and with somebody who listens to the socket's errors. */
-async function guarded(socket: TLSSocket, exchange: (socket: TLSSocket) => Promise<boolean>): Promise<boolean> {
+async function guarded(socket: TLSSocket, exchange: () => Promise<boolean>): Promise<boolean> {
   const onError = (): void => undefined;
   socket.on("error", onError);
   const timer = setTimeout(() => socket.destroy(), EXCHANGE_TIMEOUT_MS);
   try {
-    return await exchange(socket);
+    return await exchange();
   } finally {
     clearTimeout(timer);
     // On a socket that ends here an error may still come.
@@ -85,12 +82,13 @@ async function answer(socket: TLSSocket, source: EvidenceSource): Promise<boolea
     source.collateral?.(),
   ]);
   if (socket.destroyed) return false;
-  await writeAll(socket, encodeEvidenceResponse({ ...binding, quote, collateral }));
+  const releaseProof = source.releaseProof?.(publicKeySha256) ?? new Uint8Array();
+  await writeAll(socket, encodeEvidenceResponse({ ...binding, quote, collateral, releaseProof }));
   return true;
 }
 
 /** Of the key that the handshake of this connection was signed with: certificates are replaced while a server runs. */
-function servingKeySha256(socket: TLSSocket): Uint8Array | undefined {
+export function servingKeySha256(socket: TLSSocket): Uint8Array | undefined {
   const spki = socket.getX509Certificate()?.publicKey.export({ format: "der", type: "spki" });
   return spki && new Uint8Array(createHash("sha256").update(spki).digest());
 }

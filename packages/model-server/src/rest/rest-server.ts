@@ -1,21 +1,27 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
+import { ATTESTED_HTTP1 } from "@cloister/encoding/connection-evidence";
 import { callError } from "../errors.ts";
+import { answerWithEvidence, attestedTlsOptions, servingKeySha256 } from "../evidence/attested-connections.ts";
+import type { EvidenceSource } from "../evidence/evidence.ts";
 import type { BufferBudget, RpcLimits } from "../rpc/limits.ts";
 import type { EndedCall } from "../rpc/unary-call.ts";
 import { withSpan } from "../tracing/span.ts";
 import type { Tracer } from "../tracing/tracer.ts";
 import { type ModelServerTls, serverTlsOptions } from "../rpc/tls.ts";
+import type { EndpointAnswer, SealedEndpoint } from "../sealed/sealed-endpoint.ts";
 import type { ServingContext } from "../serving/context.ts";
 import { answerRest, errorResponse, type RestResponse } from "./rest-handler.ts";
 
 /** What a gzip body may inflate to. */
 const MAX_INFLATED_BYTES = 100 * 1024 * 1024;
 const DEFAULT_TIMEOUT_MS = 30_000;
+/** What a session is bound to in place of a key where REST is served in plaintext. */
+const NO_SERVING_KEY = new Uint8Array(32);
 const inflate = promisify(gunzip);
 
 export interface RestOptions {
@@ -40,6 +46,10 @@ export interface RestServerOptions extends RestOptions {
   readonly tracer?: Tracer | undefined;
   /** Whether the client of this connection may call; see `ClientAllowList`. */
   readonly mayCall: (socket: TLSSocket | undefined) => boolean;
+  /** Evidence for clients that ask for it when they connect. */
+  readonly evidence?: EvidenceSource | undefined;
+  /** Sealed sessions, for clients that cannot see their TLS connection. */
+  readonly sealed?: SealedEndpoint | undefined;
 }
 
 export interface RestServer {
@@ -57,13 +67,7 @@ export async function startRestServer(context: ServingContext, options: RestServ
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
     respond(context, options, request, response).catch(() => response.destroy());
   };
-  const server =
-    tls === undefined
-      ? createServer(common, handle)
-      : createSecureServer(
-          { ...common, ...serverTlsOptions(tls, "http/1.1"), handshakeTimeout: limits.tlsHandshakeMs },
-          handle,
-        );
+  const server = tls === undefined ? createServer(common, handle) : createTlsServer(common, tls, options, handle);
   server.maxConnections = limits.maxConnections;
   server.on("tlsClientError", (_error, socket: { destroy(): void }) => socket.destroy());
   server.on("clientError", (_error, socket) => socket.destroy());
@@ -78,6 +82,19 @@ export async function startRestServer(context: ServingContext, options: RestServ
     },
     close: (graceMs) => drain(server, graceMs),
   };
+}
+
+function createTlsServer(
+  common: ServerOptions,
+  tls: ModelServerTls,
+  { evidence, limits }: RestServerOptions,
+  handle: (request: IncomingMessage, response: ServerResponse) => void,
+): Server {
+  const tlsOptions = { ...serverTlsOptions(tls, "http/1.1"), handshakeTimeout: limits.tlsHandshakeMs };
+  if (evidence === undefined) return createSecureServer({ ...common, ...tlsOptions }, handle);
+  const server = createSecureServer({ ...common, ...attestedTlsOptions(tlsOptions, ATTESTED_HTTP1) }, handle);
+  answerWithEvidence(server, evidence, ATTESTED_HTTP1);
+  return server;
 }
 
 async function respond(
@@ -131,7 +148,7 @@ async function answerOf(
   request: IncomingMessage,
   received: { bytes: number },
   signal: AbortSignal,
-): Promise<RestResponse> {
+): Promise<RestResponse | EndpointAnswer> {
   const method = request.method ?? "";
   const path = pathOf(request);
   const socket = options.tls === undefined ? undefined : (request.socket as TLSSocket);
@@ -148,6 +165,9 @@ async function answerOf(
   try {
     const body = await readBody(request, options, (bytes) => (heldBytes += bytes));
     received.bytes = body.length;
+    const { sealed } = options;
+    if (method === "POST" && sealed?.handles(path) === true)
+      return await sealed.answer(path, body, (socket && servingKeySha256(socket)) ?? NO_SERVING_KEY, signal);
     return await answerRest(context, { method, path, body, signal });
   } catch (error) {
     return errorResponse(error);
@@ -198,8 +218,8 @@ async function inflated(body: Buffer): Promise<Uint8Array> {
 async function withTimeout(
   timeoutMs: number,
   abort: AbortController,
-  work: () => Promise<RestResponse>,
-): Promise<RestResponse> {
+  work: () => Promise<RestResponse | EndpointAnswer>,
+): Promise<RestResponse | EndpointAnswer> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<RestResponse>((resolve) => {
     timer = setTimeout(() => {

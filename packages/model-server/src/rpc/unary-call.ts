@@ -219,7 +219,7 @@ async function gunzipped(bytes: Uint8Array, maxMessageBytes: number): Promise<Ui
   }
 }
 
-/** The status and text of a failed call. */
+/** The status that an error of a handler is answered with. Texts of unforeseen errors are not told. */
 export function statusOf(error: unknown): { code: Exclude<GrpcStatusName, "OK">; text: string } {
   if (error instanceof ModelServerError && error.code in GRPC_STATUS) {
     return { code: error.code as Exclude<GrpcStatusName, "OK">, text: error.explanation.what };

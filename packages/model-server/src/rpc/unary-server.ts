@@ -12,6 +12,7 @@ import {
 } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { ATTESTED_H2 } from "@cloister/encoding/connection-evidence";
 import { callError } from "../errors.ts";
 import { answerWithEvidence, attestedTlsOptions } from "../evidence/attested-connections.ts";
 import type { EvidenceSource } from "../evidence/evidence.ts";
@@ -186,8 +187,8 @@ function createTlsServer(
 ): Http2SecureServer {
   const tlsOptions = { ...serverTlsOptions(tls), handshakeTimeout: limits.tlsHandshakeMs };
   if (evidence === undefined) return createSecureServer({ ...options, ...tlsOptions });
-  const server = createSecureServer({ ...options, ...attestedTlsOptions(tlsOptions) });
-  answerWithEvidence(server, evidence);
+  const server = createSecureServer({ ...options, ...attestedTlsOptions(tlsOptions, ATTESTED_H2) });
+  answerWithEvidence(server, evidence, ATTESTED_H2);
   return server;
 }
 

@@ -67,6 +67,13 @@ export declare type EvidenceResponse = Message<"cloister.attestation.v1.Evidence
    * @generated from field: bytes collateral = 5;
    */
   collateral: Uint8Array;
+
+  /**
+   * Proof in canonical JSON that the release of its keys is in the broker's log, where the replica has one.
+   *
+   * @generated from field: bytes release_proof = 6;
+   */
+  releaseProof: Uint8Array;
 };
 
 /**
@@ -74,4 +81,79 @@ export declare type EvidenceResponse = Message<"cloister.attestation.v1.Evidence
  * Use `create(EvidenceResponseSchema)` to create a new message.
  */
 export declare const EvidenceResponseSchema: GenMessage<EvidenceResponse>;
+
+/**
+ * A session inside TLS, for clients that cannot see the connection's certificate, such as web pages. Requests and answers are sealed
+ * between the client and the enclave, whoever ends the TLS connection.
+ *
+ * @generated from message cloister.attestation.v1.SessionRequest
+ */
+export declare type SessionRequest = Message<"cloister.attestation.v1.SessionRequest"> & {
+  /**
+   * 32 random bytes, never used before.
+   *
+   * @generated from field: bytes nonce = 1;
+   */
+  nonce: Uint8Array;
+
+  /**
+   * The client's key of this session: a point on P-256, uncompressed, 65 bytes.
+   *
+   * @generated from field: bytes client_key = 2;
+   */
+  clientKey: Uint8Array;
+};
+
+/**
+ * Describes the message cloister.attestation.v1.SessionRequest.
+ * Use `create(SessionRequestSchema)` to create a new message.
+ */
+export declare const SessionRequestSchema: GenMessage<SessionRequest>;
+
+/**
+ * @generated from message cloister.attestation.v1.SessionResponse
+ */
+export declare type SessionResponse = Message<"cloister.attestation.v1.SessionResponse"> & {
+  /**
+   * A quote whose report data is SHA-256 over the domain, the nonce, both keys of the session and the serving key's digest.
+   *
+   * @generated from field: bytes quote = 1;
+   */
+  quote: Uint8Array;
+
+  /**
+   * @generated from field: bytes nonce = 2;
+   */
+  nonce: Uint8Array;
+
+  /**
+   * The replica's key of this session: made in the enclave for it, and forgotten with it.
+   *
+   * @generated from field: bytes session_key = 3;
+   */
+  sessionKey: Uint8Array;
+
+  /**
+   * As in EvidenceResponse; zeros where the replica serves without TLS.
+   *
+   * @generated from field: bytes public_key_sha256 = 4;
+   */
+  publicKeySha256: Uint8Array;
+
+  /**
+   * @generated from field: bytes collateral = 5;
+   */
+  collateral: Uint8Array;
+
+  /**
+   * @generated from field: bytes release_proof = 6;
+   */
+  releaseProof: Uint8Array;
+};
+
+/**
+ * Describes the message cloister.attestation.v1.SessionResponse.
+ * Use `create(SessionResponseSchema)` to create a new message.
+ */
+export declare const SessionResponseSchema: GenMessage<SessionResponse>;
 

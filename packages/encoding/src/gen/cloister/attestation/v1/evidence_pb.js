@@ -11,7 +11,7 @@ import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file cloister/attestation/v1/evidence.proto.
  */
 export const file_cloister_attestation_v1_evidence = /*@__PURE__*/
-  fileDesc("CiZjbG9pc3Rlci9hdHRlc3RhdGlvbi92MS9ldmlkZW5jZS5wcm90bxIXY2xvaXN0ZXIuYXR0ZXN0YXRpb24udjEiIAoPRXZpZGVuY2VSZXF1ZXN0Eg0KBW5vbmNlGAEgASgMInEKEEV2aWRlbmNlUmVzcG9uc2USDQoFcXVvdGUYASABKAwSDQoFbm9uY2UYAiABKAwSEAoIZXhwb3J0ZXIYAyABKAwSGQoRcHVibGljX2tleV9zaGEyNTYYBCABKAwSEgoKY29sbGF0ZXJhbBgFIAEoDGIGcHJvdG8z");
+  fileDesc("CiZjbG9pc3Rlci9hdHRlc3RhdGlvbi92MS9ldmlkZW5jZS5wcm90bxIXY2xvaXN0ZXIuYXR0ZXN0YXRpb24udjEiIAoPRXZpZGVuY2VSZXF1ZXN0Eg0KBW5vbmNlGAEgASgMIogBChBFdmlkZW5jZVJlc3BvbnNlEg0KBXF1b3RlGAEgASgMEg0KBW5vbmNlGAIgASgMEhAKCGV4cG9ydGVyGAMgASgMEhkKEXB1YmxpY19rZXlfc2hhMjU2GAQgASgMEhIKCmNvbGxhdGVyYWwYBSABKAwSFQoNcmVsZWFzZV9wcm9vZhgGIAEoDCIzCg5TZXNzaW9uUmVxdWVzdBINCgVub25jZRgBIAEoDBISCgpjbGllbnRfa2V5GAIgASgMIooBCg9TZXNzaW9uUmVzcG9uc2USDQoFcXVvdGUYASABKAwSDQoFbm9uY2UYAiABKAwSEwoLc2Vzc2lvbl9rZXkYAyABKAwSGQoRcHVibGljX2tleV9zaGEyNTYYBCABKAwSEgoKY29sbGF0ZXJhbBgFIAEoDBIVCg1yZWxlYXNlX3Byb29mGAYgASgMYgZwcm90bzM");
 
 /**
  * Describes the message cloister.attestation.v1.EvidenceRequest.
@@ -26,4 +26,18 @@ export const EvidenceRequestSchema = /*@__PURE__*/
  */
 export const EvidenceResponseSchema = /*@__PURE__*/
   messageDesc(file_cloister_attestation_v1_evidence, 1);
+
+/**
+ * Describes the message cloister.attestation.v1.SessionRequest.
+ * Use `create(SessionRequestSchema)` to create a new message.
+ */
+export const SessionRequestSchema = /*@__PURE__*/
+  messageDesc(file_cloister_attestation_v1_evidence, 2);
+
+/**
+ * Describes the message cloister.attestation.v1.SessionResponse.
+ * Use `create(SessionResponseSchema)` to create a new message.
+ */
+export const SessionResponseSchema = /*@__PURE__*/
+  messageDesc(file_cloister_attestation_v1_evidence, 3);
 
