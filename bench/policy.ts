@@ -38,7 +38,12 @@ const claims = (isvSvn: number): PolicyClaims => ({
 });
 
 export async function run(): Promise<BenchRow[]> {
-  const past = Array.from({ length: RECORDS }, (_, index) => ({ index, time: AT, claims: claims(index % 5) }));
+  const past = Array.from({ length: RECORDS }, (_, index) => ({
+    index,
+    time: AT,
+    released: true,
+    claims: claims(index % 5),
+  }));
   const texts = past.map((record) => JSON.stringify(record));
   const [ours, floor]: [number[], number[]] = [[], []];
   for (let round = 0; round < ROUNDS; round += 1) {

@@ -22,6 +22,7 @@ test("events become counters and a histogram in Prometheus' text format", () => 
   metrics.observe({ type: "connection", ...at, code: "IDLE_TIMEOUT" });
   const lines = new Set(metrics.render().split("\n"));
   for (const line of [
+    "# TYPE cloister_broker_releases_total counter",
     'cloister_broker_releases_total{workload="digits",simulated="true"} 3',
     'cloister_broker_connections_ended_total{code="IDLE_TIMEOUT"} 1',
     'cloister_broker_release_seconds_bucket{le="0.005"} 1',

@@ -61,7 +61,7 @@ export function createMetrics(): Metrics {
       const name = "cloister_broker_release_seconds";
       const histogram = BUCKETS.map((bound, i) => `${name}_bucket{le="${bound}"} ${buckets[i] ?? 0}`);
       return [
-        ...[...counters].map(([series, value]) => `${series} ${value}`).sort(),
+        ...counterLines(counters),
         `# TYPE ${name} histogram`,
         ...histogram,
         `${name}_bucket{le="+Inf"} ${count}`,
@@ -71,6 +71,15 @@ export function createMetrics(): Metrics {
       ].join("\n");
     },
   };
+}
+
+/** Each name's type before its series. */
+function counterLines(counters: ReadonlyMap<string, number>): string[] {
+  const byName = Map.groupBy([...counters].sort(), ([series]) => series.split("{", 1)[0] ?? series);
+  return [...byName].flatMap(([name, series]) => [
+    `# TYPE ${name} counter`,
+    ...series.map(([labelled, value]) => `${labelled} ${value}`),
+  ]);
 }
 
 function render(labels: Labels): string {

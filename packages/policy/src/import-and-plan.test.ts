@@ -88,19 +88,41 @@ test("a diff names the paths that differ, workloads by name", () => {
 });
 
 test("a plan tells which past releases the next policy refuses, allows or gives something else", () => {
-  const past = [1, 2, 3].map((isvSvn, index) => ({ index, time: AT, claims: claims(isvSvn) }));
+  const past = [1, 2, 3].map((isvSvn, index) => ({ index, time: AT, released: true, claims: claims(isvSvn) }));
   assert.deepEqual(planPolicy(policy(2), policy(3), past), [
-    { index: 1, effect: "now refused", codes: ["SVN_TOO_LOW"], servesUntil: null },
+    { index: 1, effect: "now refused", codes: ["SVN_TOO_LOW"], released: true, servesUntil: null },
   ]);
   assert.deepEqual(planPolicy(policy(3), policy(2), past), [
-    { index: 1, effect: "now allowed", codes: [], servesUntil: null },
+    { index: 1, effect: "now allowed", codes: [], released: true, servesUntil: null },
   ]);
   assert.deepEqual(planPolicy(policy(3), policy(3, { secrets: { keyId: "digits/2" } }), past), [
-    { index: 2, effect: "other secrets", codes: [], servesUntil: null },
+    { index: 2, effect: "other secrets", codes: [], released: true, servesUntil: null },
   ]);
 });
 
+test("a plan tells until when an enclave can serve: its lease, its certificate, or without end", () => {
+  const until = (secrets: object, released = true) => {
+    const past = [{ index: 0, time: AT, released, claims: claims(2) }];
+    return planPolicy(policy(2, { secrets: { keyId: "digits/1", ...secrets } }), policy(3), past)[0];
+  };
+  const serving = {
+    model: { name: "digits", version: 1, minimumGeneration: 0 },
+    serving: { dnsNames: ["replica.test"], validitySeconds: 3600 },
+  };
+  const after = (seconds: number): string => new Date(Date.parse(AT) + seconds * 1000).toISOString();
+  assert.equal(until({})?.servesUntil, null);
+  assert.equal(until(serving)?.servesUntil, after(3600));
+  assert.equal(until({ ...serving, leaseSeconds: 600 })?.servesUntil, after(600));
+  assert.equal(until({ ...serving, leaseSeconds: 7200 })?.servesUntil, after(3600));
+  assert.equal(until({}, false)?.released, false);
+});
+
 test("a plan replays 10,000 releases", () => {
-  const past = Array.from({ length: 10_000 }, (_, index) => ({ index, time: AT, claims: claims(index % 5) }));
+  const past = Array.from({ length: 10_000 }, (_, index) => ({
+    index,
+    time: AT,
+    released: true,
+    claims: claims(index % 5),
+  }));
   assert.equal(planPolicy(policy(2), policy(3), past).length, 2000);
 });

@@ -1,4 +1,4 @@
-import type { Allowed, DenialCode } from "./decision.ts";
+import type { Allowed, Decision, DenialCode } from "./decision.ts";
 import { replay } from "./evaluate.ts";
 import type { Policy } from "./policy.ts";
 import type { PolicyClaims } from "./policy-claims.ts";
@@ -40,6 +40,8 @@ function flatten(policy: Policy): Map<string, string> {
 export interface PastDecision {
   readonly index: number;
   readonly time: string;
+  /** Whether the enclave got its secrets then. */
+  readonly released: boolean;
   readonly claims: PolicyClaims;
 }
 
@@ -48,9 +50,11 @@ export interface PlannedEffect {
   readonly effect: "now refused" | "now allowed" | "other secrets";
   /** Of the new policy; empty where it allows. */
   readonly codes: readonly DenialCode[];
+  /** Of the past decision: an enclave that was refused cannot be running. */
+  readonly released: boolean;
   /**
-   * Until when the enclave of a past release can serve with what it got: the end of its serving certificate. Null where
-   * nothing ends it by itself (a key alone), or where nothing was released.
+   * Until when the enclave can serve with what the current policy gives: the end of its lease or of its serving certificate.
+   * Null where nothing ends it: a key alone cannot be taken back.
    */
   readonly servesUntil: string | null;
 }
@@ -58,26 +62,24 @@ export interface PlannedEffect {
 /** Which of the past decisions would come out otherwise under the next policy, each at its own time. */
 export function planPolicy(current: Policy, next: Policy, past: Iterable<PastDecision>): PlannedEffect[] {
   const effects: PlannedEffect[] = [];
-  for (const { index, time, claims } of past) {
+  for (const { index, time, released, claims } of past) {
     const at = new Date(time);
     const [was, will] = [replay(current, claims, at), replay(next, claims, at)];
-    if (was.allowed && !will.allowed) {
-      effects.push({
-        index,
-        effect: "now refused",
-        codes: [...new Set(will.denials.map(({ code }) => code))],
-        servesUntil: servesUntil(was, at),
-      });
-    } else if (!was.allowed && will.allowed) {
-      effects.push({ index, effect: "now allowed", codes: [], servesUntil: null });
-    } else if (was.allowed && will.allowed && JSON.stringify(was.secrets) !== JSON.stringify(will.secrets)) {
-      effects.push({ index, effect: "other secrets", codes: [], servesUntil: servesUntil(was, at) });
-    }
+    const effect = effectOf(was, will);
+    if (effect === undefined) continue;
+    const codes = will.allowed ? [] : [...new Set(will.denials.map(({ code }) => code))];
+    effects.push({ index, effect, codes, released, servesUntil: was.allowed ? servesUntil(was, at) : null });
   }
   return effects;
 }
 
-function servesUntil({ secrets }: Allowed, at: Date): string | null {
-  if (secrets.serving === null) return null;
-  return new Date(at.getTime() + secrets.serving.validitySeconds * MS_PER_SECOND).toISOString();
+function effectOf(was: Decision, will: Decision): PlannedEffect["effect"] | undefined {
+  if (!was.allowed) return will.allowed ? "now allowed" : undefined;
+  if (!will.allowed) return "now refused";
+  return JSON.stringify(was.secrets) === JSON.stringify(will.secrets) ? undefined : "other secrets";
+}
+
+function servesUntil({ secrets: { serving, leaseSeconds } }: Allowed, at: Date): string | null {
+  const seconds = Math.min(leaseSeconds ?? Infinity, serving?.validitySeconds ?? Infinity);
+  return Number.isFinite(seconds) ? new Date(at.getTime() + seconds * MS_PER_SECOND).toISOString() : null;
 }

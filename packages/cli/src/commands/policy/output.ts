@@ -54,14 +54,16 @@ export function showPlan(terminal: Terminal, { changes, effects, replayed }: Sho
   terminal.line();
   const columns = ["entry", "effect", "codes", "still serving"].map((title) => ({ title }));
   const rows = effects.slice(0, SHOWN_EFFECTS).map((effect) => {
-    const until = effect.running ? `until ${effect.servesUntil ?? ""}` : "";
-    return [String(effect.index), effect.effect, effect.codes.join(", "), until];
+    const until = effect.servesUntil === null ? "without end" : `until ${effect.servesUntil}`;
+    return [String(effect.index), effect.effect, effect.codes.join(", "), effect.running ? until : ""];
   });
   if (rows.length > 0) terminal.line(renderTable(columns, rows));
   if (effects.length > rows.length) terminal.line(`and ${effects.length - rows.length} more`);
-  const running = effects.filter((effect) => effect.running && effect.effect === "now refused").length;
+  const running = effects.filter((effect) => effect.running && effect.effect === "now refused");
+  const endless = running.filter(({ servesUntil }) => servesUntil === null).length;
   terminal.line(`${effects.length} of ${replayed} past decisions would come out otherwise`);
-  terminal.line(`${running} enclaves that would be refused can still be serving`);
+  terminal.line(`${running.length} enclaves that would be refused can still be serving`);
+  if (endless > 0) terminal.line(`${endless} of them without end: they have a key and no lease or serving certificate`);
 }
 
 export function showImport(terminal: Terminal, { policy, notes }: ImportedPolicy, output: string | undefined): void {

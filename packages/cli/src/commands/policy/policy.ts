@@ -102,15 +102,17 @@ async function plan(file: string, flags: PlanFlags): Promise<number> {
   const log = await verifyReleaseLogFile(flags.log ?? join(flags.stateDir, STATE_FILES.log), {
     origin: flags.origin,
     publicKey: createPublicKey(await readText(flags.logKey ?? join(flags.stateDir, STATE_FILES.logKey))),
-    onEntry({ time, claims }, index) {
+    onEntry({ time, decision, claims }, index) {
       // Written by a broker that appraised them, and the log verifies.
-      if (claims !== null) past.push({ index, time, claims: claims as PastDecision["claims"] });
+      if (claims === null) return;
+      past.push({ index, time, released: decision === "released", claims: claims as PastDecision["claims"] });
     },
   });
   const changes = diffPolicies(current, next);
   const now = new Date();
   const effects = planPolicy(current, next, past).map((effect) => {
-    const running = effect.servesUntil !== null && new Date(effect.servesUntil) > now;
+    const { released, servesUntil } = effect;
+    const running = released && (servesUntil === null || new Date(servesUntil) > now);
     return Object.assign(effect, { running });
   });
   showPlan(openTerminal(flags.json === true), { changes, effects, replayed: past.length });
