@@ -75,7 +75,8 @@ export function createMetrics(): Metrics {
 
 /** Each name's type before its series. */
 function counterLines(counters: ReadonlyMap<string, number>): string[] {
-  const byName = Map.groupBy([...counters].sort(), ([series]) => series.split("{", 1)[0] ?? series);
+  const sorted = [...counters].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const byName = Map.groupBy(sorted, ([series]) => series.split("{", 1)[0] ?? series);
   return [...byName].flatMap(([name, series]) => [
     `# TYPE ${name} counter`,
     ...series.map(([labelled, value]) => `${labelled} ${value}`),
