@@ -75,12 +75,15 @@ export function createMetrics(): Metrics {
 
 /** Each name's type before its series. */
 function counterLines(counters: ReadonlyMap<string, number>): string[] {
-  const sorted = [...counters].toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const byName = Map.groupBy(sorted, ([series]) => series.split("{", 1)[0] ?? series);
-  return [...byName].flatMap(([name, series]) => [
-    `# TYPE ${name} counter`,
-    ...series.map(([labelled, value]) => `${labelled} ${value}`),
-  ]);
+  const lines: string[] = [];
+  let last: string | undefined;
+  for (const [series, value] of [...counters].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+    const [name] = series.split("{", 1);
+    if (name !== last) lines.push(`# TYPE ${name} counter`);
+    lines.push(`${series} ${value}`);
+    last = name;
+  }
+  return lines;
 }
 
 function render(labels: Labels): string {
