@@ -1,11 +1,11 @@
-import { execFile, type ChildProcess, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { findLibrary } from "@cloister/model-server/engine";
 import { generateResNet50 } from "@cloister/saved-model";
+import { LineProcess } from "./clients/line-process.ts";
 import type { BenchRow } from "./row.ts";
 
 // Our engine beside real TensorFlow, on the same models, with the same threads, each in a process of its own, in turns: by its C
@@ -136,42 +136,30 @@ function medianOf(runner: Runner, results: readonly Measured[]): Measured {
   return { ms: median(({ ms }) => ms), cpuMs: median(({ cpuMs }) => cpuMs), residentMiB: runner.residentMiB };
 }
 
-/** A process that answers a line of JSON with a line of JSON. */
+/** An engine in a process of its own. */
 class Runner {
   readonly label: string;
-  readonly #process: ChildProcess;
-  readonly #lines: AsyncIterator<string>;
+  readonly #process: LineProcess;
   loadMs = Number.NaN;
   residentMiB = 0;
 
-  private constructor(label: string, command: string, args: readonly string[]) {
+  private constructor(label: string, process: LineProcess) {
     this.label = label;
-    const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
-    this.#process = child;
-    this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    this.#process = process;
   }
 
   static async start(label: string, command: string, args: readonly string[]): Promise<Runner> {
-    const runner = new Runner(label, command, args);
-    const { loadMs } = await runner.#answer<{ loadMs: number }>();
+    const runner = new Runner(label, new LineProcess(label, command, args));
+    const { loadMs } = await runner.#process.next<{ loadMs: number }>();
     runner.loadMs = loadMs;
     return runner;
   }
 
-  async ask<T>(request: unknown): Promise<T> {
-    this.#process.stdin?.write(`${JSON.stringify(request)}\n`);
-    return this.#answer<T>();
+  ask<T>(request: unknown): Promise<T> {
+    return this.#process.ask<T>(request);
   }
 
-  async #answer<T>(): Promise<T> {
-    const line = await this.#lines.next();
-    if (line.done === true) throw new Error(`the process of ${this.label} ended`);
-    return JSON.parse(line.value) as T;
-  }
-
-  async stop(): Promise<void> {
-    const exited = new Promise((resolve) => this.#process.once("exit", resolve));
-    this.#process.stdin?.end();
-    await exited;
+  stop(): Promise<void> {
+    return this.#process.stop();
   }
 }

@@ -1,3 +1,5 @@
+import { readFile } from "node:fs/promises";
+import { createInterface } from "node:readline";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { DataType } from "@cloister/encoding/gen/tensorflow/core/framework/types_pb";
 import {
@@ -9,12 +11,15 @@ import {
 import { GRPC_PREFIX_LENGTH, writeGrpcPrefix } from "@cloister/encoding/grpc";
 import { writePredictResponse } from "@cloister/encoding/tensor-proto";
 import { startModelServer } from "@cloister/model-server";
-import type { Engine } from "@cloister/model-server/engine";
+import { type Engine, OnnxEngine } from "@cloister/model-server/engine";
 import { testCertificates } from "@cloister/model-server/testing";
+import { importFrozenGraph, type ModelFiles } from "@cloister/saved-model";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { startFloor } from "./clients/serving-floor.ts";
+import { startFloor } from "./serving-floor.ts";
 
-// One server in its own process, whose model answers 1,001 constant scores: what is measured is the front end alone.
+// One server in a process of its own: node bench/clients/serving-server.ts KIND [FROZEN THREADS]. With "model" it serves a frozen
+// graph. The model of the others answers 1,001 constant scores: what is measured is the front end alone. Prints {port, ca};
+// answers each line on standard input with {cpuMs}.
 
 const certificates = testCertificates();
 const scores = new Float32Array(1001).fill(1 / 1001);
@@ -38,10 +43,16 @@ const engine: Engine = {
   }),
 };
 
-async function startOurs(): Promise<number> {
-  const models = [{ name: "resnet", version: 1, files: new Map<string, Uint8Array>() }];
-  const server = await startModelServer({ host: "127.0.0.1", port: 0, tls: certificates.server, models, engine });
+async function startOurs(by: Engine, files: ModelFiles): Promise<number> {
+  const models = [{ name: "resnet", version: 1, files }];
+  const server = await startModelServer({ host: "127.0.0.1", port: 0, tls: certificates.server, models, engine: by });
   return server.address.port;
+}
+
+async function startModel(): Promise<number> {
+  const [, , , frozen = "", threads = "0"] = process.argv;
+  const { files } = importFrozenGraph(new Uint8Array(await readFile(frozen)));
+  return startOurs(new OnnxEngine({ threads: Number(threads), execution: "worker" }), files);
 }
 
 function startGrpcJs(): Promise<number> {
@@ -81,14 +92,15 @@ function constantAnswer(): Uint8Array {
 }
 
 const START = {
-  ours: startOurs,
+  ours: () => startOurs(engine, new Map()),
+  model: startModel,
   "grpc-js": startGrpcJs,
   floor: () => startFloor(certificates.server, constantAnswer()),
 };
 const port = await START[process.argv[2] as keyof typeof START]();
-process.on("message", () => {
+console.log(JSON.stringify({ port, ca: certificates.ca }));
+for await (const _line of createInterface({ input: process.stdin })) {
   const { user, system } = process.cpuUsage();
-  process.send?.({ cpuMs: (user + system) / 1000 });
-});
-process.on("disconnect", () => process.exit(0));
-process.send?.({ port, ca: certificates.ca });
+  console.log(JSON.stringify({ cpuMs: (user + system) / 1000 }));
+}
+process.exit(0);
