@@ -14,6 +14,7 @@ import { ROOT } from "../support/chain.ts";
 
 const run = promisify(execFile);
 const HALF = join(ROOT, "packages/saved-model/test-models/tfserving/saved_model_half_plus_two_2_versions");
+const STATUS = "tensorflow.serving.ModelService/GetModelStatus";
 const PREDICT = "tensorflow.serving.PredictionService/Predict";
 
 for (const mode of ["one-way", "mutual"] as const) {
@@ -25,11 +26,11 @@ for (const mode of ["one-way", "mutual"] as const) {
       await writeFile(join(folder, name), text);
       return join(folder, name);
     };
-    const { ca, server: identity, client } = testCertificates();
+    const { ca, server: own, client } = testCertificates();
     const server = await startModelServer({
       host: "127.0.0.1",
       port: 0,
-      tls: mode === "mutual" ? { ...identity, ca, requireClientCertificate: true } : identity,
+      tls: mode === "mutual" ? { ...own, ca, requireClientCertificate: true } : own,
       rest: { host: "127.0.0.1", port: 0 },
       models: [],
       folders: {
@@ -38,6 +39,7 @@ for (const mode of ["one-way", "mutual"] as const) {
         retries: { maxRetries: 0, intervalMs: 0 },
       },
       engine: new OnnxEngine({ threads: 1 }),
+      hasReflection: true,
     });
     try {
       const caFile = await file("ca.pem", ca);
@@ -48,13 +50,19 @@ for (const mode of ["one-way", "mutual"] as const) {
       assert.deepEqual(JSON.parse(rest.stdout), { predictions: [3, 3.5, 4] });
       const shape = { dim: [{ size: "2" }] };
       const x = { dtype: "DT_FLOAT", tensor_shape: shape, float_val: [2, 4] };
+      const identity = mode === "mutual" ? ["-cert", cert, "-key", key] : [];
+      const secure = ["-cacert", caFile, "-servername", "server.test", ...identity];
+      const address = `127.0.0.1:${server.address.port}`;
+      const services = await run(grpcurl, [...secure, address, "list"]);
+      assert.match(services.stdout, /^tensorflow\.serving\.PredictionService$/m);
+      const reflected = await run(grpcurl, [...secure, "-d", '{"model_spec": {"name": "half"}}', address, STATUS]);
+      assert.match(reflected.stdout, /"state": "AVAILABLE"/);
       const { stdout } = await run(grpcurl, [
-        ...["-cacert", caFile, "-servername", "server.test"],
-        ...(mode === "mutual" ? ["-cert", cert, "-key", key] : []),
+        ...secure,
         ...["-import-path", join(ROOT, "packages/encoding/proto")],
         ...["-proto", "tensorflow_serving/apis/prediction_service.proto"],
         ...["-d", JSON.stringify({ model_spec: { name: "half" }, inputs: { x } })],
-        ...[`127.0.0.1:${server.address.port}`, PREDICT],
+        ...[address, PREDICT],
       ]);
       assert.deepEqual((JSON.parse(stdout) as { outputs: { y: { floatVal: number[] } } }).outputs.y.floatVal, [3, 4]);
       if (mode === "mutual") await assert.rejects(run("curl", ["-sS", "--cacert", caFile, "-d", "{}", url]));

@@ -3,6 +3,8 @@ import { GRPC_PREFIX_LENGTH } from "./grpc.ts";
 
 /** Memory is taken in steps of this size at most before the bytes are there: a length is only a claim. */
 const FIRST_ALLOCATION_BYTES = 4 * 1024 * 1024;
+/** Below this clearing memory costs less than asking the allocator for uncleared memory. */
+const SMALL_BYTES = 4096;
 /** Elements of tensors are 8 bytes long at most. */
 const ALIGNMENT_BYTES = 8;
 
@@ -75,9 +77,10 @@ export class GrpcMessageAssembler {
     this.#bytes = larger;
   }
 
-  /** Memory that is not cleared: only what was filled is ever given out. */
+  /** Large memory is not cleared: only what was filled is ever given out. */
   #allocate(bytes: number): Uint8Array {
     const padding = (ALIGNMENT_BYTES - (this.#length % ALIGNMENT_BYTES)) % ALIGNMENT_BYTES;
+    if (bytes <= SMALL_BYTES) return new Uint8Array(padding + bytes).subarray(padding);
     return new Uint8Array(Buffer.allocUnsafeSlow(padding + bytes).buffer, padding, bytes);
   }
 }
