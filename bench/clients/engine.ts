@@ -5,7 +5,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { elementCount, type Tensor } from "@cloister/encoding/tensor";
-import { OnnxEngine, type Servable, TensorFlowEngine } from "@cloister/model-server/engine";
+import { type Engine, OnnxEngine, type Servable, TensorFlowEngine } from "@cloister/model-server/engine";
 import { importFrozenGraph, type ModelFiles } from "@cloister/saved-model";
 import { readTree } from "@cloister/protected-files/rim";
 
@@ -32,21 +32,42 @@ const engine =
   name === "tensorflow"
     ? new TensorFlowEngine({ threads: Number(threads) })
     : new OnnxEngine({ threads: Number(threads), execution: "worker" });
-let files: ModelFiles | undefined = await readModel(path);
-const startedAt = performance.now();
-const servable = await engine.load(files);
-files = undefined;
-const outputs = [...(servable.signatures.get("serving_default")?.outputs.keys() ?? [])];
-const predict = (inputs: Map<string, Tensor>): Promise<Map<string, Tensor>> =>
-  servable.run({ signature: "serving_default", inputs, outputs });
-await predict(batchOf(servable, 1));
-console.log(JSON.stringify({ loadMs: performance.now() - startedAt }));
+
+/** The time to the first answer. */
+async function load(on: Engine): Promise<{ servable: Servable; loadMs: number }> {
+  const files = await readModel(path);
+  const startedAt = performance.now();
+  const servable = await on.load(files);
+  await predict(servable, batchOf(servable, 1));
+  return { servable, loadMs: performance.now() - startedAt };
+}
+
+function predict(servable: Servable, inputs: Map<string, Tensor>): Promise<Map<string, Tensor>> {
+  const outputs = [...(servable.signatures.get("serving_default")?.outputs.keys() ?? [])];
+  return servable.run({ signature: "serving_default", inputs, outputs });
+}
+
+/** The time of a load whose optimised graph an earlier one has left in the cache. */
+async function loadCached(): Promise<number> {
+  const caching = new OnnxEngine({ threads: Number(threads), execution: "worker", cacheBytes: 2 ** 30 });
+  await (await load(caching)).servable.close();
+  const { servable: again, loadMs } = await load(caching);
+  await again.close();
+  return loadMs;
+}
+
+const { servable, loadMs } = await load(engine);
+console.log(JSON.stringify({ loadMs }));
 for await (const line of createInterface({ input: process.stdin })) {
-  const { batch, count } = JSON.parse(line) as { batch: number; count: number };
+  const { batch, count, isLoad } = JSON.parse(line) as { batch: number; count: number; isLoad?: boolean };
+  if (isLoad === true) {
+    console.log(JSON.stringify({ loadMs: await loadCached() }));
+    continue;
+  }
   const inputs = batchOf(servable, batch);
-  await predict(inputs);
+  await predict(servable, inputs);
   const [from, cpu] = [performance.now(), process.cpuUsage()];
-  for (let i = 0; i < count; i++) await predict(inputs);
+  for (let i = 0; i < count; i++) await predict(servable, inputs);
   const used = process.cpuUsage(cpu);
   const measured = {
     ms: (performance.now() - from) / count,

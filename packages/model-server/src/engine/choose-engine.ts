@@ -1,5 +1,6 @@
 import { AutoEngine, type EngineFallback } from "./auto-engine.ts";
 import type { Engine } from "./engine.ts";
+import { MemoryLimitedEngine } from "./memory-limited-engine.ts";
 import { OnnxEngine } from "./onnx-engine.ts";
 import { findLibrary } from "./tensorflow/find-library.ts";
 import { TensorFlowEngine } from "./tensorflow-engine.ts";
@@ -16,15 +17,32 @@ export interface EngineOptions {
   readonly maxQueue?: number;
   /** Busy waiting of ONNX Runtime's threads, default off. */
   readonly allowSpinning?: boolean;
+  /** Memory for optimised graphs of models that were loaded, see `OnnxEngineOptions`. */
+  readonly cacheBytes?: number;
+  /** Estimated memory that all models together may take; more is refused with MEMORY_EXCEEDED. Default: no limit. */
+  readonly maxMemoryBytes?: number;
   readonly onFallback?: (fallback: EngineFallback) => void;
 }
+
+/** A lane holds the weights natively, in the order that the processor wants, and the files that further programs are made from. */
+const LANE_MEMORY = 2;
 
 /**
  * The engine of that name. `auto` is ONNX Runtime, and TensorFlow for the models that it cannot run where TensorFlow's library
  * is installed.
  */
-export function chooseEngine(name: EngineName, { onFallback, allowSpinning, ...common }: EngineOptions = {}): Engine {
-  const onnx = (): Engine => new OnnxEngine({ ...common, ...(allowSpinning !== undefined && { allowSpinning }) });
+export function chooseEngine(name: EngineName, options: EngineOptions = {}): Engine {
+  const engine = bareEngine(name, options);
+  const { maxMemoryBytes, lanes = 1 } = options;
+  return maxMemoryBytes === undefined ? engine : new MemoryLimitedEngine(engine, maxMemoryBytes, LANE_MEMORY * lanes);
+}
+
+function bareEngine(
+  name: EngineName,
+  { onFallback, allowSpinning = false, cacheBytes = 0, threads = 0, lanes = 1, maxQueue = 256 }: EngineOptions,
+): Engine {
+  const common = { threads, lanes, maxQueue };
+  const onnx = (): Engine => new OnnxEngine({ ...common, allowSpinning, cacheBytes });
   const tensorflow = (): Engine => new TensorFlowEngine(common);
   if (name === "onnx") return onnx();
   if (name === "tensorflow") return tensorflow();

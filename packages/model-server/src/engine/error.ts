@@ -7,6 +7,7 @@ import { CodedError } from "@cloister/encoding";
  * - QUEUE_FULL: too many waiting requests (UNAVAILABLE). CANCELLED: the signal fired. CLOSED: the servable was closed.
  * - ENGINE_MISSING: the engine is not installed, or not for this system.
  * - INSTALL_FAILED: the download of an engine could not be unpacked.
+ * - MEMORY_EXCEEDED: the model does not fit into the memory that is set aside for models.
  * - LOAD_FAILED: the native engine refused the lowered graph. ENGINE_FAILED: its thread died.
  */
 export type EngineErrorCode =
@@ -19,6 +20,7 @@ export type EngineErrorCode =
   | "INPUT_UNKNOWN"
   | "INSTALL_FAILED"
   | "LOAD_FAILED"
+  | "MEMORY_EXCEEDED"
   | "OUTPUT_UNKNOWN"
   | "QUEUE_FULL"
   | "SIGNATURE_NOT_FOUND"

@@ -26,6 +26,8 @@ export interface ServeFlags {
   readonly engine: EngineName;
   readonly engineLanes: number;
   readonly engineQueue: number;
+  readonly engineCacheMib: number;
+  readonly engineMemoryMib: number;
   readonly engineSpinning?: boolean;
   readonly enable_batching: boolean | "auto";
   readonly enable_per_model_batching_parameters: boolean;
@@ -110,6 +112,8 @@ export function serveOptions(): Command {
     )
     .option("--engine-lanes <n>", "requests of a model that run at a time", wholeNumber(1, 256), 1)
     .option("--engine-queue <n>", "requests of a model that may wait for it", wholeNumber(1, 1_000_000), 256)
+    .option("--engine-cache-mib <n>", "memory for optimised graphs: a model loads again quickly", count, 0)
+    .option("--engine-memory-mib <n>", "memory that all models may take, by estimate; 0: no limit", count, 0)
     .option("--engine-spinning", "engine threads wait busily: faster alone on a machine, slower on a shared one")
     .option("--saved_model_tags <tags>", "tags of the graph to load", onlyServe, "serve")
     .option("--batching_parameters_file <file>", "BatchingParameters in protobuf text; needs --enable_batching", "")

@@ -132,6 +132,8 @@ function engineOf(flags: ServeFlags, log: ServeLog): Engine {
     lanes: flags.engineLanes,
     maxQueue: flags.engineQueue,
     allowSpinning: flags.engineSpinning === true,
+    cacheBytes: flags.engineCacheMib * 2 ** 20,
+    ...(flags.engineMemoryMib > 0 && { maxMemoryBytes: flags.engineMemoryMib * 2 ** 20 }),
     onFallback: log.fallback,
   });
 }

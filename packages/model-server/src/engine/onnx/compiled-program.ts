@@ -5,15 +5,20 @@ import {
   type HostStep,
   type HostValue,
   type ModelState,
+  type OnnxStep,
   operandName,
   type Program,
 } from "@cloister/saved-model";
 import { copyTensor } from "../copy-tensor.ts";
 import { engineError } from "../failure.ts";
+import { createMemoryFile } from "./memory-file.ts";
 import { OnnxSession, type SessionOptions } from "./session.ts";
 
 type CompiledControl = Omit<ControlStep, "bodies"> & { readonly bodies: readonly CompiledProgram[] };
 type CompiledStep = HostStep | CompiledControl | { readonly kind: "onnx"; readonly session: OnnxSession };
+
+/** A program without host calls. */
+export type OnnxProgram = Omit<Program, "steps"> & { readonly steps: readonly OnnxStep[] };
 
 /** A program whose islands are compiled. */
 export class CompiledProgram {
@@ -48,6 +53,40 @@ export class CompiledProgram {
       }
     }
     return new CompiledProgram(steps, program, state);
+  }
+
+  /** As `create`, for a program whose islands are optimised already. */
+  static async restore(program: OnnxProgram, state: ModelState, options: SessionOptions): Promise<CompiledProgram> {
+    const steps: CompiledStep[] = [];
+    for (const step of program.steps) {
+      steps.push({ kind: "onnx", session: await OnnxSession.create(step, options, { isOptimized: true }) });
+    }
+    return new CompiledProgram(steps, program, state);
+  }
+
+  /**
+   * As `create`, and gives the program with its islands optimised, for `restore`; `undefined` where the host has a part in it, or where
+   * there are no memory files: a model is never written to a disk.
+   */
+  static async createAndKeep(
+    program: Program,
+    state: ModelState,
+    options: SessionOptions,
+  ): Promise<{ readonly compiled: CompiledProgram; readonly optimized: OnnxProgram | undefined }> {
+    const islands = program.steps.filter((step) => step.kind === "onnx");
+    const file = islands.length === program.steps.length ? await createMemoryFile() : undefined;
+    if (!file || islands.length !== 1) {
+      file?.close();
+      return { compiled: await CompiledProgram.create(program, state, options), optimized: undefined };
+    }
+    try {
+      const [island] = islands as [OnnxStep];
+      const session = await OnnxSession.create(island, options, { saveTo: file.path });
+      const optimized = { ...program, steps: [{ ...island, onnx: file.read() }] };
+      return { compiled: new CompiledProgram([{ kind: "onnx", session }], program, state), optimized };
+    } finally {
+      file.close();
+    }
   }
 
   /**

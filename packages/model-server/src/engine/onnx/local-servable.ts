@@ -16,6 +16,7 @@ import type { RunRequest, Servable, SignatureInfo, TensorInfo } from "../engine.
 import { checkRequest, requireSignature } from "../check-request.ts";
 import { closed, engineError } from "../failure.ts";
 import { CompiledProgram } from "./compiled-program.ts";
+import { type PreparedModel, programId } from "./prepared-model.ts";
 import type { SessionOptions } from "./session.ts";
 
 /** Compiled programs that are kept: one for each set of outputs that was asked for, and for shapes off the signature. */
@@ -28,42 +29,84 @@ const MAX_SESSIONS = 16;
 export class LocalServable implements Servable {
   readonly signatures: ReadonlyMap<string, Signature>;
   readonly unsupported: ReadonlyMap<string, string>;
-  readonly #model: SavedModel;
+  readonly #read: () => SavedModel;
   readonly #state: ModelState;
   readonly #options: SessionOptions;
+  readonly #lowered = new Map<string, SignatureProgram>();
   readonly #programs = new Map<string, Promise<CompiledProgram>>();
+  #prepared: PreparedModel | undefined;
   #isClosed = false;
 
   private constructor(
-    model: SavedModel,
-    unsupported: ReadonlyMap<string, string>,
+    { signatures, unsupported }: Pick<PreparedModel, "signatures" | "unsupported">,
+    read: () => SavedModel,
     state: ModelState,
     options: SessionOptions,
   ) {
-    this.#model = model;
+    this.#read = read;
     this.#state = state;
     this.#options = options;
-    this.signatures = model.signatures;
+    this.signatures = signatures;
     this.unsupported = unsupported;
   }
 
-  /** @throws SavedModelError (UNSUPPORTED_OPS where no signature can run), EngineError LOAD_FAILED */
-  static async load(files: ModelFiles, options: SessionOptions): Promise<LocalServable> {
+  /**
+   * @param keeps whether `prepared` is wanted
+   * @throws SavedModelError (UNSUPPORTED_OPS where no signature can run), EngineError LOAD_FAILED
+   */
+  static async load(files: ModelFiles, options: SessionOptions, keeps = false): Promise<LocalServable> {
     const model = readSavedModel(files);
-    const unsupported = unsupportedSignatures(model);
+    const lowered = new Map(
+      [...model.signatures.keys()].map((key) => [key, new SignatureProgram(model, key, "declared")]),
+    );
+    const unsupported = unsupportedSignatures(lowered);
     const state = new ModelState(model.variables, files, model.tables);
-    const servable = new LocalServable(model, unsupported, state, options);
+    const servable = new LocalServable({ signatures: model.signatures, unsupported }, () => model, state, options);
     const runnable = [...model.signatures.keys()].filter((key) => !unsupported.has(key));
     const first = runnable.includes("serving_default") ? "serving_default" : runnable[0];
     if (first === undefined) throw nothingRuns(model, unsupported);
-    await initialize(model, state, options);
-    await servable.#program(first, "declared", [...(model.signatures.get(first)?.outputs.keys() ?? [])]);
+    for (const [key, program] of lowered) servable.#lowered.set(loweredId(key, "declared"), program);
+    const isInitialized = await initialize(model, state, options);
+    const hasState = isInitialized || model.tables.size > 0 || isStateful(model);
+    await servable.#loadFirst(first, keeps && !hasState);
     return servable;
+  }
+
+  /** Loads what `load` has prepared before. The files are read when another program is asked for. @throws EngineError LOAD_FAILED */
+  static async restore(files: ModelFiles, prepared: PreparedModel, options: SessionOptions): Promise<LocalServable> {
+    let model: SavedModel | undefined;
+    const read = (): SavedModel => (model ??= readSavedModel(files));
+    // Only a model without state is ever prepared.
+    const servable = new LocalServable(prepared, read, new ModelState(new Map(), files), options);
+    const program = await CompiledProgram.restore(prepared.program, servable.#state, options);
+    servable.#programs.set(prepared.id, Promise.resolve(program));
+    return servable;
+  }
+
+  /** What loading has made, for `restore`, once: it is the caller's then. Absent for a model with state or host calls. */
+  takePrepared(): PreparedModel | undefined {
+    const prepared = this.#prepared;
+    this.#prepared = undefined;
+    return prepared;
+  }
+
+  async #loadFirst(key: string, keeps: boolean): Promise<void> {
+    const outputs = [...(this.signatures.get(key)?.outputs.keys() ?? [])].toSorted();
+    const id = programId(key, "declared", outputs);
+    const program = this.#lower(key, "declared").build(outputs);
+    if (!keeps) {
+      this.#programs.set(id, Promise.resolve(await CompiledProgram.create(program, this.#state, this.#options)));
+      return;
+    }
+    const { compiled, optimized } = await CompiledProgram.createAndKeep(program, this.#state, this.#options);
+    this.#programs.set(id, Promise.resolve(compiled));
+    const { signatures, unsupported } = this;
+    if (optimized) this.#prepared = { signatures, unsupported, id, program: optimized };
   }
 
   /** Whether requests can change the model's state. */
   get isStateful(): boolean {
-    return isStateful(this.#model);
+    return isStateful(this.#read());
   }
 
   async run({ signature: key, inputs, outputs }: RunRequest): Promise<Map<string, Tensor>> {
@@ -85,8 +128,7 @@ export class LocalServable implements Servable {
   }
 
   async #program(key: string, trust: ShapeTrust, outputs: readonly string[]): Promise<CompiledProgram> {
-    const wanted = [...new Set(outputs)].toSorted();
-    const id = JSON.stringify([key, trust, wanted]);
+    const id = programId(key, trust, outputs);
     const known = this.#programs.get(id);
     if (known) {
       // The map is in order of last use.
@@ -94,12 +136,20 @@ export class LocalServable implements Servable {
       this.#programs.set(id, known);
       return known;
     }
-    const program = new SignatureProgram(this.#model, key, trust).build(wanted);
+    const program = this.#lower(key, trust).build([...new Set(outputs)].toSorted());
     const created = CompiledProgram.create(program, this.#state, this.#options);
     this.#programs.set(id, created);
     created.catch(() => this.#programs.delete(id));
     await this.#evict();
     return created;
+  }
+
+  /** Lowered once for all sets of outputs. */
+  #lower(key: string, trust: ShapeTrust): SignatureProgram {
+    const id = loweredId(key, trust);
+    const program = this.#lowered.get(id) ?? new SignatureProgram(this.#read(), key, trust);
+    this.#lowered.set(id, program);
+    return program;
   }
 
   async #evict(): Promise<void> {
@@ -117,25 +167,30 @@ export class LocalServable implements Servable {
   }
 }
 
-/** Fills tables and sets variables as the model's own initialisation does. */
-async function initialize(model: SavedModel, state: ModelState, options: SessionOptions): Promise<void> {
+/** Fills tables and sets variables as the model's own initialisation does. Whether there was anything to do. */
+async function initialize(model: SavedModel, state: ModelState, options: SessionOptions): Promise<boolean> {
   const program = initializationProgram(model);
-  if (!program) return;
+  if (!program || program.steps.length === 0) return false;
   const compiled = await CompiledProgram.create(program, state, options);
   try {
     await compiled.run(new Map());
   } finally {
     await compiled.release();
   }
+  return true;
 }
 
-function unsupportedSignatures(model: SavedModel): Map<string, string> {
+function unsupportedSignatures(lowered: ReadonlyMap<string, SignatureProgram>): Map<string, string> {
   const unsupported = new Map<string, string>();
-  for (const key of model.signatures.keys()) {
-    const missing = new SignatureProgram(model, key, "declared").missing();
+  for (const [key, program] of lowered) {
+    const missing = program.missing();
     if (missing.length > 0) unsupported.set(key, describeMissing(missing));
   }
   return unsupported;
+}
+
+function loweredId(key: string, trust: ShapeTrust): string {
+  return JSON.stringify([key, trust]);
 }
 
 function nothingRuns(model: SavedModel, unsupported: ReadonlyMap<string, string>): SavedModelError {

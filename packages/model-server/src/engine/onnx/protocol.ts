@@ -3,12 +3,17 @@ import type { ModelFiles } from "@cloister/saved-model";
 import { copyTensor } from "../copy-tensor.ts";
 import type { SignatureInfo } from "../engine.ts";
 import type { Failure } from "../failure.ts";
+import type { PreparedModel } from "./prepared-model.ts";
 import type { SessionOptions } from "./session.ts";
 
 /** What the worker thread starts with. */
 export interface WorkerStart {
   readonly files: ModelFiles;
   readonly options: SessionOptions;
+  /** Loads this instead of lowering the files. */
+  readonly prepared?: PreparedModel;
+  /** Whether the answer is to hold what loading has made. */
+  readonly keeps: boolean;
 }
 
 /** To the worker. */
@@ -30,11 +35,17 @@ export type WorkerReply =
       readonly unsupported: ReadonlyMap<string, string>;
       /** Requests change variables or tables of the model. */
       readonly isStateful: boolean;
+      readonly prepared?: PreparedModel;
     }
   | { readonly kind: "load-failed"; readonly failure: Failure }
   | { readonly kind: "done"; readonly id: number; readonly outputs: Map<string, Tensor> }
   | { readonly kind: "failed"; readonly id: number; readonly failure: Failure }
   | { readonly kind: "closed" };
+
+/** The buffers behind the graphs of a prepared model, to be moved to the other thread. */
+export function graphBuffers(prepared: PreparedModel | undefined): ArrayBuffer[] {
+  return (prepared?.program.steps ?? []).map(({ onnx }) => onnx.buffer as ArrayBuffer);
+}
 
 /** The buffers behind tensors that nobody else uses, to be moved to the other thread instead of copied. */
 export function ownBuffers(tensors: ReadonlyMap<string, Tensor>): ArrayBuffer[] {

@@ -21,13 +21,23 @@ export class OnnxSession {
     this.#step = step;
   }
 
-  /** Compiles the island. Its bytes are not kept. @throws EngineError LOAD_FAILED */
-  static async create({ onnx, ...step }: OnnxStep, options: SessionOptions): Promise<OnnxSession> {
+  /**
+   * Compiles the island. Its bytes are not kept.
+   *
+   * @param graph `isOptimized`: it went through this before, on this machine; `saveTo`: the path for the optimised graph
+   * @throws EngineError LOAD_FAILED
+   */
+  static async create(
+    { onnx, ...step }: OnnxStep,
+    options: SessionOptions,
+    graph: { readonly isOptimized?: boolean; readonly saveTo?: string } = {},
+  ): Promise<OnnxSession> {
     const spinning = options.allowSpinning ? "1" : "0";
     try {
       const session = await InferenceSession.create(onnx, {
         executionMode: "sequential",
-        graphOptimizationLevel: "all",
+        graphOptimizationLevel: graph.isOptimized === true ? "disabled" : "all",
+        ...(graph.saveTo !== undefined && { optimizedModelFilePath: graph.saveTo }),
         interOpNumThreads: 1,
         intraOpNumThreads: options.threads,
         // Refusals reach the caller as errors; ONNX Runtime would write them to standard error as well.

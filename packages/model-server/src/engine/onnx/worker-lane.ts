@@ -4,9 +4,17 @@ import type { Tensor } from "@cloister/encoding/tensor";
 import type { RunRequest } from "../engine.ts";
 import { closed, engineError, fromFailure } from "../failure.ts";
 import type { Lane } from "../request-queue.ts";
-import { copyTensors, ownBuffers, type WorkerReply, type WorkerRequest, type WorkerStart } from "./protocol.ts";
+import type { PreparedModel } from "./prepared-model.ts";
+import {
+  copyTensors,
+  graphBuffers,
+  ownBuffers,
+  type WorkerReply,
+  type WorkerRequest,
+  type WorkerStart,
+} from "./protocol.ts";
 
-type Loaded = Extract<WorkerReply, { kind: "loaded" }>;
+type Loaded = Omit<Extract<WorkerReply, { kind: "loaded" }>, "prepared">;
 
 interface Pending {
   readonly resolve: (outputs: Map<string, Tensor>) => void;
@@ -17,13 +25,19 @@ interface Pending {
 export class WorkerLane implements Lane {
   readonly loaded: Loaded;
   readonly #worker: Worker;
+  #prepared: PreparedModel | undefined;
   readonly #pending = new Map<number, Pending>();
   #nextId = 0;
   #isClosing = false;
 
-  private constructor(worker: Worker, loaded: Loaded, onDeath: (error: Error) => void) {
+  private constructor(
+    worker: Worker,
+    { prepared, ...loaded }: Extract<WorkerReply, { kind: "loaded" }>,
+    onDeath: (error: Error) => void,
+  ) {
     this.#worker = worker;
     this.loaded = loaded;
+    this.#prepared = prepared;
     worker.on("message", (message: WorkerReply) => {
       this.#receive(message);
     });
@@ -42,7 +56,8 @@ export class WorkerLane implements Lane {
   /** Loads a model in a new thread, whose errors it throws. `onDeath`: the thread has ended, wanted or not. */
   static async start(workerData: WorkerStart, onDeath: (error: Error) => void): Promise<WorkerLane> {
     const body = new URL(`./worker${extname(import.meta.url)}`, import.meta.url);
-    const transferList = [...workerData.files.values()].map(({ buffer }) => buffer as ArrayBuffer);
+    const buffers = [...workerData.files.values()].map(({ buffer }) => buffer as ArrayBuffer);
+    const transferList = [...buffers, ...graphBuffers(workerData.prepared)];
     const worker = new Worker(body, { workerData, transferList });
     try {
       const first = await firstReply(worker);
@@ -52,6 +67,13 @@ export class WorkerLane implements Lane {
       await worker.terminate();
       throw error;
     }
+  }
+
+  /** What the thread has made of the model, once, where that was wanted. */
+  takePrepared(): PreparedModel | undefined {
+    const prepared = this.#prepared;
+    this.#prepared = undefined;
+    return prepared;
   }
 
   run({ signature, inputs: given, outputs }: RunRequest): Promise<Map<string, Tensor>> {

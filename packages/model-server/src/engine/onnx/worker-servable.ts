@@ -2,6 +2,7 @@ import type { Tensor } from "@cloister/encoding/tensor";
 import type { ModelFiles } from "@cloister/saved-model";
 import type { RunRequest, Servable, SignatureInfo } from "../engine.ts";
 import { RequestQueue } from "../request-queue.ts";
+import { copyPrepared, digestOf, type PreparedModels } from "./prepared-model.ts";
 import type { SessionOptions } from "./session.ts";
 import { WorkerLane } from "./worker-lane.ts";
 
@@ -30,16 +31,30 @@ export class WorkerServable implements Servable {
   }
 
   /** Loads the model in new threads. Throws what loading throws there. */
-  static async load(files: ModelFiles, { lanes: count, maxQueue, ...options }: WorkerOptions): Promise<WorkerServable> {
+  static async load(
+    files: ModelFiles,
+    { lanes: count, maxQueue, ...options }: WorkerOptions,
+    cache: PreparedModels,
+  ): Promise<WorkerServable> {
+    const digest = cache.isUsed ? digestOf(files) : "";
+    let prepared = cache.get(digest);
     let queue: RequestQueue | undefined;
     const start = (): Promise<WorkerLane> =>
-      // Copies that move to the thread: cloning them there takes ten times as long for a large model.
       WorkerLane.start(
-        { files: new Map([...files].map(([path, bytes]) => [path, new Uint8Array(bytes)])), options },
+        {
+          // Copies that move to the thread: cloning them there takes ten times as long for a large model.
+          files: new Map([...files].map(([path, bytes]) => [path, new Uint8Array(bytes)])),
+          options,
+          ...(prepared && { prepared: copyPrepared(prepared) }),
+          keeps: cache.isUsed || count > 1,
+        },
         (error) => queue?.end(error),
       );
     const first = await start();
     const lanes: [WorkerLane, ...WorkerLane[]] = [first];
+    // The other lanes need not do the work again.
+    prepared ??= first.takePrepared();
+    if (prepared && cache.isUsed) cache.add(digest, prepared);
     try {
       while (lanes.length < count && !first.loaded.isStateful) lanes.push(await start());
     } catch (error) {

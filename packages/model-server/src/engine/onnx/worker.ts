@@ -4,7 +4,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { collectGarbage } from "./collect-garbage.ts";
 import { toFailure } from "../failure.ts";
 import { LocalServable } from "./local-servable.ts";
-import { ownBuffers, type WorkerReply, type WorkerRequest, type WorkerStart } from "./protocol.ts";
+import { graphBuffers, ownBuffers, type WorkerReply, type WorkerRequest, type WorkerStart } from "./protocol.ts";
 
 const port = parentPort;
 if (!port) throw new Error("this file is the body of a worker thread");
@@ -30,16 +30,21 @@ async function serve(servable: LocalServable, message: WorkerRequest): Promise<v
 }
 
 try {
-  const { files, options } = workerData as WorkerStart;
-  const servable = await LocalServable.load(files, options);
+  const { files, options, prepared, keeps } = workerData as WorkerStart;
+  const servable = prepared
+    ? await LocalServable.restore(files, prepared, options)
+    : await LocalServable.load(files, options, keeps);
+  const made = servable.takePrepared();
   collectGarbage();
   // Requests run one after the other, in the order of their arrival.
   let last = Promise.resolve();
   port.on("message", (message: WorkerRequest) => {
     last = last.then(() => serve(servable, message));
   });
-  const { signatures, unsupported, isStateful } = servable;
-  reply({ kind: "loaded", signatures, unsupported, isStateful });
+  const { signatures, unsupported } = servable;
+  // Only a model without state is ever prepared; to ask it would read the files.
+  const isStateful = prepared === undefined && servable.isStateful;
+  reply({ kind: "loaded", signatures, unsupported, isStateful, ...(made && { prepared: made }) }, graphBuffers(made));
 } catch (error) {
   reply({ kind: "load-failed", failure: toFailure(error) });
 }
