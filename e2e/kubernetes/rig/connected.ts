@@ -10,21 +10,30 @@ export interface ConnectedRig {
   readonly folder: string;
   readonly kubeconfig: string;
   readonly image: string;
+  /** As if the node's machine lost its power. */
+  readonly killNode: (name: string) => void;
   readonly api: ClusterApi;
   readonly kubectl: (...args: string[]) => Promise<string>;
+}
+
+interface RigFacts {
+  readonly folder: string;
+  readonly kubeconfig: string;
+  readonly image: string;
+  readonly nodePids: Readonly<Record<string, number>>;
 }
 
 /** The rig that `main.ts test` started. Throws where there is none: these tests never pass without a cluster. */
 export async function connectRig(): Promise<ConnectedRig> {
   const path = process.env["CLOISTER_RIG"];
   if (path === undefined) throw new Error("there is no cluster: run npm run test:kubernetes");
-  const { folder, kubeconfig, image } = JSON.parse(readFileSync(path, "utf8")) as Record<string, string>;
-  if (folder === undefined || kubeconfig === undefined || image === undefined) throw new Error(`${path} is no rig`);
+  const { folder, kubeconfig, image, nodePids } = JSON.parse(readFileSync(path, "utf8")) as RigFacts;
   const api = await connectCluster({ kubeconfig });
   // kubectl keeps what it discovered in the home directory.
   const kubectl = (...args: string[]): Promise<string> =>
     run(programPath("kubectl"), ["--kubeconfig", kubeconfig, ...args], { HOME: folder });
-  return { folder, kubeconfig, image, api, kubectl };
+  const killNode = (name: string): void => void process.kill(nodePids[name] ?? 0, "SIGKILL");
+  return { folder, kubeconfig, image, api, kubectl, killNode };
 }
 
 /** The Gateway API's definitions of the standard channel, out of its published module. */

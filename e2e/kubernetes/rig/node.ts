@@ -54,6 +54,10 @@ export class ClusterNode {
     write("proxy.json", proxyConfig(join(keys, "proxy.conf")));
   }
 
+  get pid(): number {
+    return this.#process?.pid ?? -1;
+  }
+
   start(): void {
     makeCgroups(this.#cgroup);
     const script = join(import.meta.dirname, "node.sh");
@@ -164,7 +168,7 @@ function makeCgroups(name: string): void {
 }
 
 /** Removes a group with all below it; false while processes of it still end. */
-function removeCgroups(name: string): boolean {
+export function removeCgroups(name: string): boolean {
   let isGone = true;
   for (const hierarchy of hierarchies()) {
     const group = join(hierarchy, name);

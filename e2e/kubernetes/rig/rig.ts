@@ -8,6 +8,7 @@ import { writeKeys } from "./keys.ts";
 import { ClusterNetwork, namespacePath } from "./network.ts";
 import { ClusterNode } from "./node.ts";
 import { run, waitFor } from "./process.ts";
+import { FOLDER_PREFIX, idOf, OWNER_FILE, sweepRigs } from "./sweep.ts";
 
 const NODES = 2;
 
@@ -33,8 +34,10 @@ export async function startRig(options: {
   readonly withNodes: boolean;
   readonly say: (text: string) => void;
 }): Promise<Rig> {
-  const folder = mkdtempSync(join(tmpdir(), "cloister-rig-"));
-  const id = basename(folder).slice(-6).toLowerCase();
+  await sweepRigs();
+  const folder = mkdtempSync(join(tmpdir(), FOLDER_PREFIX));
+  writeFileSync(join(folder, OWNER_FILE), String(process.pid));
+  const id = idOf(basename(folder));
   const undo: (() => Promise<void>)[] = [async () => rmSync(folder, { recursive: true, force: true })];
   const stop = async (): Promise<void> => {
     for (let task = undo.pop(); task !== undefined; task = undo.pop()) await task().catch(() => undefined);
@@ -74,10 +77,9 @@ export async function startRig(options: {
       await waitFor(`${node.name} to be ready`, () =>
         kubectl(rig, "wait", "--for=condition=Ready", `node/${node.name}`, "--timeout=2s"),
       );
-    writeFileSync(
-      join(folder, "rig.json"),
-      JSON.stringify({ folder, kubeconfig, namespace: network.controlPlane, image }),
-    );
+    const nodePids: Record<string, number> = Object.fromEntries(nodes.map(({ name, pid }) => [name, pid]));
+    const facts = { folder, kubeconfig, namespace: network.controlPlane, image, nodePids };
+    writeFileSync(join(folder, "rig.json"), JSON.stringify(facts));
     options.say("ready");
     return { ...rig, image, nodes };
   } catch (error) {

@@ -1,0 +1,145 @@
+// Measures the cluster from inside its network; `bench/cluster.ts` starts it. Prints rows as JSON.
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { listPods } from "@cloister/deploy/cluster";
+import { decodeManifest, launchSimulated, openSimulatedPlatform } from "@cloister/enclave";
+import { connectRig } from "./rig/connected.ts";
+import { ROOT } from "./rig/images.ts";
+import { waitFor } from "./rig/process.ts";
+import { NAMESPACE, startWorld } from "./rig/world.ts";
+
+/** When what happened to a pod, as the cluster tells. */
+interface PodTimes {
+  readonly status: {
+    readonly conditions: readonly { readonly type: string; readonly lastTransitionTime: string }[];
+    readonly containerStatuses: readonly { readonly state: { readonly running: { readonly startedAt: string } } }[];
+  };
+}
+
+interface Row {
+  readonly case: string;
+  readonly unit: string;
+  readonly ours: number;
+  readonly peer: number;
+  readonly peerName: string;
+  readonly ratio: number;
+}
+
+const LOAD_MS = 8000;
+const WHICH = { namespace: NAMESPACE, name: "serving" };
+const rig = await connectRig();
+const world = await startWorld(rig);
+const rows: Row[] = [];
+const cluster = ["--config", world.configFile, "--kubeconfig", rig.kubeconfig, "--json"];
+world.configure({ gateway: { kind: "none" } });
+const files = ["--enclave-manifest", world.manifestFile, "--simulated-platform", world.platformFile];
+await world.cli("deploy", "apply", ...cluster, ...files);
+
+/** One replica as plain processes on this machine: what a pod adds is the difference. */
+async function startPlainReplica(): Promise<number> {
+  const folder = await mkdtemp(join(tmpdir(), "cloister-plain-"));
+  const startedAt = performance.now();
+  const replica = await launchSimulated({
+    platform: await openSimulatedPlatform(world.platformFile),
+    installation: { root: ROOT, nodeExecutable: process.execPath },
+    manifest: decodeManifest(new Uint8Array(await readFile(world.manifestFile))),
+    hostOptions: {
+      replicaId: "plain",
+      brokerAddresses: [{ host: "127.0.0.1", port: 4433 }],
+      sealedDir: join(world.modelsFolder, "digits/1"),
+      listen: { host: "127.0.0.1", port: 0 },
+    },
+    logFile: join(folder, "log"),
+  });
+  const ms = performance.now() - startedAt;
+  await replica.stop();
+  await rm(folder, { recursive: true });
+  return ms;
+}
+
+/** From the wish for one more replica to its first answer, with the times that the cluster and the replica tell. */
+async function waterfall(): Promise<void> {
+  const known = new Set((await listPods(rig.api, WHICH)).map(({ name }) => name));
+  const wishedAt = Date.now();
+  await rig.kubectl("-n", NAMESPACE, "scale", "deployment", "serving", "--replicas=2");
+  const name = await waitFor("a new replica", async () => {
+    const pods = await listPods(rig.api, WHICH);
+    return pods.find((pod) => !known.has(pod.name) && pod.state === "READY")?.name;
+  });
+  const load = await world.underLoad(4, async () => {
+    await new Promise((resolve) => setTimeout(resolve, 4000));
+  });
+  const servedAt = load.firstAnswers.get(name) ?? Number.NaN;
+  const pod = await rig.api.call<PodTimes>({ method: "GET", path: `/api/v1/namespaces/${NAMESPACE}/pods/${name}` });
+  const conditionAt = (type: string): number =>
+    Date.parse(pod.status.conditions.find((condition) => condition.type === type)?.lastTransitionTime ?? "");
+  const log = (await rig.kubectl("-n", NAMESPACE, "logs", name)).split("\n").filter((line) => line.startsWith("{"));
+  const events = log.map((line) => JSON.parse(line) as { time: string; event: string; name?: string; ms?: number });
+  const at = (event: string): number => Date.parse(events.find((it) => it.event === event)?.time ?? "");
+  const phase = (wanted: string): number =>
+    events.find((it) => it.event === "phase" && it.name === wanted)?.ms ?? Number.NaN;
+  const plain = await startPlainReplica();
+  const startedAt = Date.parse(pod.status.containerStatuses[0]?.state.running.startedAt ?? "");
+  const parts: [string, number][] = [
+    ["schedule (whole seconds)", conditionAt("PodScheduled") - wishedAt],
+    ["container start (whole seconds)", startedAt - conditionAt("PodScheduled")],
+    ["program, files measured", at("probes") - startedAt],
+    ["quote", phase("quote")],
+    ["admission, key (quote included)", phase("provision")],
+    ["open", phase("open")],
+    ["load", phase("load")],
+    ["ready to first answer", servedAt - at("ready")],
+    ["scale-up to first answer", servedAt - wishedAt],
+  ];
+  for (const [part, ms] of parts) {
+    rows.push({
+      case: `scale-up: ${part}`,
+      unit: "ms",
+      ours: ms,
+      peer: plain,
+      peerName: "replica as a process",
+      ratio: plain / ms,
+    });
+  }
+}
+
+async function throughput(replicas: number): Promise<void> {
+  await world.cli("deploy", "scale", String(replicas), ...cluster);
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  const pods = (await listPods(rig.api, WHICH)).filter(({ state }) => state === "READY");
+  const wait = () => new Promise<void>((resolve) => setTimeout(resolve, LOAD_MS));
+  const direct = await world.underLoad(
+    16,
+    wait,
+    pods.map(({ address }) => ({ host: address, port: 8500 })),
+  );
+  const through = await world.underLoad(16, wait);
+  const name = `${replicas} replica${replicas === 1 ? "" : "s"}`;
+  const peerName = "direct to the pods";
+  rows.push({
+    case: `${name}, gateway`,
+    unit: "req/s",
+    ours: through.perSecond,
+    peer: direct.perSecond,
+    peerName,
+    ratio: through.perSecond / direct.perSecond,
+  });
+  rows.push({
+    case: `${name}, gateway, p99`,
+    unit: "ms",
+    ours: through.latency.p99Ms,
+    peer: direct.latency.p99Ms,
+    peerName,
+    ratio: direct.latency.p99Ms / through.latency.p99Ms,
+  });
+}
+
+try {
+  await waterfall();
+  for (const replicas of [1, 2, 4]) await throughput(replicas);
+  await world.cli("deploy", "delete", ...cluster);
+  process.stdout.write(`${JSON.stringify(rows)}\n`);
+} finally {
+  await world.close();
+}
