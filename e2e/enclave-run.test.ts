@@ -51,7 +51,9 @@ describe("a replica in a process of its own", () => {
   });
 
   test("waits for the broker, is admitted, serves, tells its state, and ends with 0 on SIGTERM", async () => {
-    await writePolicy(await measurement());
+    await done(
+      ...["enclave", "measure", "--manifest", "enclave.json", "--policy", "policy.json", "--workload", "digits"],
+    );
     const replica = startReplica();
     const log = logOf(replica);
     const probes = `http://127.0.0.1:${(await log.event("probes"))["port"]}`;
@@ -135,13 +137,6 @@ describe("a replica in a process of its own", () => {
     );
     await logOf(broker, "type").event("started");
     return broker;
-  }
-
-  async function measurement(): Promise<string> {
-    const { mrenclave } = JSON.parse(await done("enclave", "measure", "--manifest", "enclave.json", "--json")) as {
-      mrenclave: string;
-    };
-    return mrenclave;
   }
 
   async function writePolicy(mrenclave: string): Promise<void> {

@@ -3,7 +3,10 @@ import { CodedError } from "@cloister/encoding";
 /** Everything the enclave side can refuse or fail with. The table in docs/reference/errors.md is made from this union. */
 export type EnclaveErrorCode =
   | "MANIFEST_INVALID"
+  | "MANIFEST_IS_TEMPLATE"
   | "HOST_OPTION_REFUSED"
+  | "INSTALLATION_NOT_BUILT"
+  | "LIBRARY_NOT_FOUND"
   | "TRUSTED_FILE_CHANGED"
   | "TRUSTED_FILE_MISSING"
   | "PLATFORM_NOT_FOUND"
@@ -19,7 +22,9 @@ export type EnclaveErrorCode =
   | "GENERATION_REVOKED"
   | "ELF_MALFORMED"
   | "ENCLAVE_DOES_NOT_FIT"
-  | "SIGNING_KEY_UNSUITABLE";
+  | "SIGNING_KEY_UNSUITABLE"
+  | "SIGNING_COMMAND_FAILED"
+  | "SIGNATURE_WRONG";
 
 /** The one error class of this package. */
 export class EnclaveError extends CodedError<EnclaveErrorCode> {}

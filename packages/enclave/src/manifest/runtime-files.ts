@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { readFile, readdir, realpath, stat } from "node:fs/promises";
+import { lstat, readFile, readdir, realpath, stat } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import { EnclaveError } from "../errors.ts";
 
@@ -38,8 +38,8 @@ export async function collectTrustedFiles(
  */
 export async function listTrustedFiles(root: string, entryPackage: string): Promise<string[]> {
   const paths = new Set<string>();
-  for (const folder of await packageClosure(root, entryPackage)) {
-    for (const file of await listProgramFiles(join(root, folder), folder.startsWith("packages"))) {
+  for (const [name, folder] of await packageClosure(root, entryPackage)) {
+    for (const file of await listProgramFiles(join(root, folder), isOwn(name))) {
       paths.add(relative(root, file).split(sep).join("/"));
     }
   }
@@ -64,7 +64,33 @@ export async function checkTrustedFiles(
   });
 }
 
-async function packageClosure(root: string, entryPackage: string): Promise<string[]> {
+/**
+ * The first file of a replica inside a hardware TEE, below the root. Throws `INSTALLATION_NOT_BUILT` where the packages are the
+ * development's sources.
+ */
+export async function entryFile({ root }: Installation): Promise<string> {
+  const entry = "node_modules/@cloister/enclave/src/replica/in-tee.js";
+  const isBuilt = await lstat(join(root, "node_modules/@cloister/enclave")).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (isBuilt && (await isThere(join(root, entry)))) return entry;
+  throw new EnclaveError("INSTALLATION_NOT_BUILT", {
+    what: "there is no manifest for this installation",
+    why: "Gramine does not show links, and Node.js takes no TypeScript from node_modules",
+    remedy: "install the built packages (npm run build) into node_modules of a folder, and name it with --installation",
+  });
+}
+
+const isOwn = (name: string): boolean => name.startsWith("@cloister/");
+
+const isThere = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+async function packageClosure(root: string, entryPackage: string): Promise<Map<string, string>> {
   const folders = new Map<string, string>();
   const queue = [entryPackage];
   for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
@@ -78,7 +104,7 @@ async function packageClosure(root: string, entryPackage: string): Promise<strin
     queue.push(...Object.keys(description.dependencies ?? {}));
     queue.push(...(await installedOnes(root, Object.keys(description.optionalDependencies ?? {}))));
   }
-  return [...folders.values()];
+  return folders;
 }
 
 /** Native parts come as optional dependencies, one for each platform; only this platform's are installed. */
@@ -87,9 +113,10 @@ async function installedOnes(root: string, names: readonly string[]): Promise<st
   return names.filter((_, index) => found[index]?.status === "fulfilled");
 }
 
+/** Our packages lie in `packages/` during development and in `node_modules/` once built. */
 async function packageFolder(root: string, name: string): Promise<string> {
-  const scoped = /^@cloister\/(.+)$/.exec(name);
-  const folder = scoped ? join("packages", scoped[1] ?? "") : join("node_modules", name);
+  const source = join("packages", name.slice("@cloister/".length));
+  const folder = isOwn(name) && (await isThere(join(root, source))) ? source : join("node_modules", name);
   await stat(join(root, folder, "package.json"));
   return folder;
 }
@@ -116,7 +143,7 @@ function isForeignBinary(inside: string): boolean {
 const remembered = new Map<string, string>();
 
 /** SHA-256 of a file in hex. Files that did not change since the last look, by inode, size and times, are not read again. */
-async function sha256File(path: string): Promise<string> {
+export async function sha256File(path: string): Promise<string> {
   const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
   const identity = [dev, ino, size, mtimeNs, ctimeNs].join(":");
   const known = remembered.get(identity);

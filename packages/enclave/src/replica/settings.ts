@@ -1,5 +1,5 @@
-import { parseStrictJson } from "@cloister/encoding/canonical-json";
-import { fromUtf8 } from "@cloister/encoding";
+import { canonicalJson, parseStrictJson } from "@cloister/encoding/canonical-json";
+import { fromUtf8, utf8 } from "@cloister/encoding";
 import { z } from "zod";
 import { EnclaveError } from "../errors.ts";
 import { HostOptions } from "../manifest/host-options.ts";
@@ -17,6 +17,11 @@ const Settings = z.strictObject({
  * does not even choose the addresses.
  */
 type ReplicaSettings = z.infer<typeof Settings>;
+
+/** Canonical bytes of the settings. */
+export function encodeReplicaSettings(settings: ReplicaSettings): Uint8Array {
+  return utf8(canonicalJson(settings));
+}
 
 /** Reads the settings. Throws `MANIFEST_INVALID` for anything but the schema. */
 export function decodeReplicaSettings(bytes: Uint8Array): ReplicaSettings {

@@ -25,8 +25,26 @@ const MACHINE_X86_64 = 62;
 const MAX_PROGRAM_HEADERS = 128;
 const [PF_X, PF_W, PF_R] = [1, 2, 4];
 
+/** Where a program header points to. */
+interface ProgramHeader {
+  readonly type: number;
+  /** Offset of the header itself. */
+  readonly at: number;
+  readonly fileOffset: number;
+  readonly fileSize: number;
+}
+
 /** Reads the load segments of an x86-64 ELF file. Throws `ELF_MALFORMED`. */
 export function parseElf(file: Uint8Array): ElfImage {
+  const headers = programHeaders(file);
+  const view = new DataView(file.buffer, file.byteOffset, file.length);
+  const segments = headers.filter(({ type }) => type === PT_LOAD).map(({ at }) => readSegment(view, at, file.length));
+  checkOrder(segments);
+  return { entry: size(view, 24), segments };
+}
+
+/** The program headers of an x86-64 ELF file, in the order of the file. Throws `ELF_MALFORMED`. */
+export function programHeaders(file: Uint8Array): ProgramHeader[] {
   const view = new DataView(file.buffer, file.byteOffset, file.length);
   const isElf64 = file.length >= HEADER_BYTES && view.getUint32(0) === 0x7f454c46 && file[4] === 2 && file[5] === 1;
   if (!isElf64 || view.getUint16(18, true) !== MACHINE_X86_64) throw malformed("it is no little-endian x86-64 ELF64");
@@ -36,13 +54,10 @@ export function parseElf(file: Uint8Array): ElfImage {
   if (view.getUint16(54, true) !== PROGRAM_HEADER_BYTES || count > MAX_PROGRAM_HEADERS || !isTableInside) {
     throw malformed("its program headers do not fit");
   }
-  const segments: LoadSegment[] = [];
-  for (let index = 0; index < count; index++) {
+  return Array.from({ length: count }, (_, index) => {
     const at = tableOffset + index * PROGRAM_HEADER_BYTES;
-    if (view.getUint32(at, true) === PT_LOAD) segments.push(readSegment(view, at, file.length));
-  }
-  checkOrder(segments);
-  return { entry: size(view, 24), segments };
+    return { type: view.getUint32(at, true), at, fileOffset: size(view, at + 8), fileSize: size(view, at + 32) };
+  });
 }
 
 function readSegment(view: DataView, at: number, fileLength: number): LoadSegment {
@@ -80,10 +95,11 @@ function size(view: DataView, at: number): number {
   return Number(value);
 }
 
-function malformed(why: string): EnclaveError {
+/** The refusal of a binary. */
+export function malformed(why: string): EnclaveError {
   return new EnclaveError("ELF_MALFORMED", {
-    what: "the enclave's loader binary cannot be measured",
+    what: "a binary of the enclave cannot be read",
     why,
-    remedy: "give the libpal.so of the Gramine that will run",
+    remedy: "give an x86-64 binary: the libpal.so of the Gramine that will run, or a program and its libraries",
   });
 }

@@ -1,4 +1,4 @@
-import { constants, createHash, createPublicKey, type KeyObject, sign } from "node:crypto";
+import { constants, createHash, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
 import { concatBytes } from "@cloister/encoding";
 import { EnclaveError } from "../errors.ts";
 
@@ -71,9 +71,22 @@ export function signEnclave(identity: EnclaveIdentity, privateKey: KeyObject): U
   return assemble(identity, createPublicKey(privateKey), new Uint8Array(signature));
 }
 
-/** Puts together what `signEnclave` would have made, from a signature (big-endian) that was made elsewhere. */
-function assemble(identity: EnclaveIdentity, publicKey: KeyObject, signature: Uint8Array): Uint8Array {
+/**
+ * What `signEnclave` would have made, from a signature (big-endian) over `signedBytes` that was made elsewhere. Throws
+ * `SIGNING_KEY_UNSUITABLE`, and `SIGNATURE_WRONG` where it is not that key's.
+ */
+export function assembleSigstruct(identity: EnclaveIdentity, publicKey: KeyObject, signature: Uint8Array): Uint8Array {
   checkKey(publicKey);
+  const key = { key: publicKey, padding: constants.RSA_PKCS1_PADDING };
+  if (verify("sha256", signedBytes(identity), key, signature)) return assemble(identity, publicKey, signature);
+  throw new EnclaveError("SIGNATURE_WRONG", {
+    what: "the enclave was not signed",
+    why: "the signature is not one of the given public key over this enclave",
+    remedy: "let the command use the key of --public-key, with PKCS#1 v1.5 and SHA-256 over its whole input",
+  });
+}
+
+function assemble(identity: EnclaveIdentity, publicKey: KeyObject, signature: Uint8Array): Uint8Array {
   const modulus = modulusOf(publicKey);
   const s = toBigInt(signature);
   const n = toBigInt(modulus);

@@ -1,4 +1,6 @@
 import { Command } from "commander";
+import { explainCommand } from "./explain.ts";
+import { lintCommand } from "./lint.ts";
 import { imageCommand } from "./image.ts";
 import { manifestCommand } from "./manifest.ts";
 import { measureCommand } from "./measure.ts";
@@ -8,8 +10,7 @@ import { signCommand } from "./sign.ts";
 /** `cloister enclave`: what runs in the TEE. */
 export function enclaveCommand(setExit: (code: number) => void): Command {
   const enclave = new Command("enclave").description("Prepare, measure, sign and run what runs in the TEE.");
-  for (const make of [manifestCommand, measureCommand, signCommand, imageCommand, runCommand, simulateCommand]) {
-    enclave.addCommand(make(setExit));
-  }
+  const prepare = [manifestCommand, lintCommand, measureCommand, signCommand, explainCommand, imageCommand];
+  for (const make of [...prepare, runCommand, simulateCommand]) enclave.addCommand(make(setExit));
   return enclave;
 }

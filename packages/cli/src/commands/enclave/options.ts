@@ -2,7 +2,14 @@ import { createPublicKey, X509Certificate } from "node:crypto";
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { acceptHostOptions, type HostOptions, type Installation, type ReplicaConfig } from "@cloister/enclave";
+import {
+  acceptHostOptions,
+  type HostOptions,
+  type Installation,
+  type ReplicaConfig,
+  type Runtime,
+  RUNTIME_NAMES,
+} from "@cloister/enclave";
 import { InvalidArgumentError } from "commander";
 import { z } from "zod";
 import type { Section } from "../../config.ts";
@@ -20,6 +27,21 @@ const EnclaveConfig = z.strictObject({
   brokerName: z.string().min(1).max(253).optional(),
   brokerCa: PATH.optional(),
   brokerLogKey: PATH.optional(),
+  runtime: z.enum(RUNTIME_NAMES as [Runtime, ...Runtime[]]).optional(),
+  modelBytes: z.int().positive().optional(),
+  enclaveSize: z
+    .string()
+    .regex(/^\d+[MG]$/)
+    .optional(),
+  maxThreads: z.int().min(4).max(4096).optional(),
+  gramineFolder: PATH.optional(),
+  libraryFolder: z.array(PATH).max(32).optional(),
+  installation: PATH.optional(),
+  binary: PATH.optional(),
+  keyName: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,64}$/)
+    .optional(),
   isvProdId: z.int().min(0).max(0xffff).optional(),
   isvSvn: z.int().min(0).max(0xffff).optional(),
   sealed: PATH.optional(),
@@ -45,10 +67,11 @@ export const DEFAULTS = {
   listen: "0.0.0.0:8500",
   health: "0.0.0.0:8502",
   waitForBrokerSeconds: 3600,
+  binary: "/usr/bin/tensorflow_model_server",
 } as const;
 
 /** `host:port`, an IPv6 host in brackets. Throws what commander shows as wrong usage. */
-function parseAddress(text: string): { host: string; port: number } {
+export function parseAddress(text: string): { host: string; port: number } {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]{1,253})):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
   const host = match?.[1] ?? match?.[2];
@@ -57,11 +80,12 @@ function parseAddress(text: string): { host: string; port: number } {
 }
 
 /** What is measured of a replica: model, and whom it trusts. Throws OPTION_MISSING, FILE_UNREADABLE, FILE_MALFORMED. */
-export async function replicaConfigOf(settings: EnclaveSettings): Promise<ReplicaConfig> {
+export async function replicaConfigOf(settings: EnclaveSettings, isLogKeyNeeded = true): Promise<ReplicaConfig> {
   const broker = settings.broker ?? [DEFAULTS.broker];
   const serverName = settings.brokerName ?? parseAddress(broker[0] ?? DEFAULTS.broker).host;
   const caPem = await certificateIn(need(settings.brokerCa, "--broker-ca"));
-  const logKey = await publicKeyIn(need(settings.brokerLogKey, "--broker-log-key"));
+  // The stock client of Gramine gets no proof of the log.
+  const logKey = isLogKeyNeeded ? await publicKeyIn(need(settings.brokerLogKey, "--broker-log-key")) : "";
   return {
     model: { name: need(settings.model, "--model"), version: settings.modelVersion ?? 1 },
     broker: { serverName, caPem, logKey },
@@ -69,11 +93,15 @@ export async function replicaConfigOf(settings: EnclaveSettings): Promise<Replic
   };
 }
 
+export function brokerAddressesOf({ broker = [DEFAULTS.broker] }: EnclaveSettings): HostOptions["brokerAddresses"] {
+  return broker.map((address) => parseAddress(address));
+}
+
 /** What the host chooses. Throws HOST_OPTION_REFUSED, OPTION_MISSING. */
 export function hostOptionsOf(settings: EnclaveSettings, replicaId?: string): HostOptions {
   return acceptHostOptions({
     replicaId: replicaId ?? replicaIdOf(hostname()),
-    brokerAddresses: (settings.broker ?? [DEFAULTS.broker]).map(parseAddress),
+    brokerAddresses: brokerAddressesOf(settings),
     sealedDir: resolve(need(settings.sealed, "--sealed")),
     listen: parseAddress(settings.listen ?? DEFAULTS.listen),
     health: parseAddress(settings.health ?? DEFAULTS.health),
