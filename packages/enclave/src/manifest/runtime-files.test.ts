@@ -8,6 +8,9 @@ import { checkTrustedFiles, collectTrustedFiles, type Installation, NODE_EXECUTA
 
 const hasCode = (code: string) => (error: unknown) => error instanceof EnclaveError && error.code === code;
 
+const usesMusl =
+  process.platform === "linux" && !JSON.stringify(process.report.getReport()).includes("glibcVersionRuntime");
+
 describe("the trusted files of a program", () => {
   let root: string;
   let installation: Installation;
@@ -40,6 +43,9 @@ describe("the trusted files of a program", () => {
     await write("node_modules/@native/here/lib/liba.so.8.1", "native too");
     await write(`node_modules/inner/bin/napi-v6/${process.platform}/${process.arch}/a.node`, "native");
     await write("node_modules/inner/bin/napi-v6/beos/m68k/a.node", "foreign");
+    // Each of these two is foreign to a Node.js that is linked against the other.
+    await write("node_modules/inner/linux_x64/b.node", "glibc");
+    await write("node_modules/inner/musl_x64/b.node", "musl");
   });
   afterEach(() => rm(root, { recursive: true }));
 
@@ -49,6 +55,7 @@ describe("the trusted files of a program", () => {
       "node_modules/@native/here/lib/liba.so.8.1",
       "node_modules/@native/here/package.json",
       `node_modules/inner/bin/napi-v6/${process.platform}/${process.arch}/a.node`,
+      `node_modules/inner/${usesMusl ? "musl" : "linux"}_x64/b.node`,
       "node_modules/inner/package.json",
       "node_modules/library/dist/index.js",
       "node_modules/library/package.json",

@@ -133,8 +133,21 @@ async function listProgramFiles(folder: string, isOurs: boolean): Promise<string
   return found;
 }
 
-/** onnxruntime-node carries `bin/napi-vN/<platform>/<arch>/`; only this machine's can be loaded here. */
+/** Whether this Node.js is linked against musl; its report names the version of glibc otherwise. */
+const USES_MUSL = process.platform === "linux" && !("glibcVersionRuntime" in reportHeader());
+
+function reportHeader(): object {
+  const { header } = process.report.getReport() as { readonly header: object };
+  return header;
+}
+
+/**
+ * onnxruntime-node carries `bin/napi-vN/<platform>/<arch>/`, koffi `linux_<arch>/` for glibc beside `musl_<arch>/`; only what is for this
+ * machine can be loaded here.
+ */
 function isForeignBinary(inside: string): boolean {
+  const [, libc] = /(?:^|[\\/])(musl|linux)_[a-z0-9]+$/.exec(inside) ?? [];
+  if (libc !== undefined) return (libc === "musl") !== USES_MUSL;
   const match = /(?:^|\/)napi-v\d+\/([^/]+)\/([^/]+)/.exec(inside.split(sep).join("/"));
   return match !== null && (match[1] !== process.platform || match[2] !== process.arch);
 }

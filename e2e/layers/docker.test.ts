@@ -1,0 +1,202 @@
+import assert from "node:assert/strict";
+import { createHash, X509Certificate } from "node:crypto";
+import { chmod, chown, cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { startSession } from "../../packages/cli/src/testing/session.ts";
+import { readTar } from "../../packages/deploy/src/images/testing/read-tar.ts";
+import { ROOT } from "../support/chain.ts";
+import { startDocker, type TestDocker } from "../support/docker.ts";
+
+// Needs root, Debian's docker.io, docker-compose and debootstrap; without them it fails.
+
+const ROLES = ["serving", "broker", "gateway", "client"] as const;
+const USER = 65_532;
+const SERVING_NAME = "grpc.tf-serving.service.com";
+const WAIT_MS = 180_000;
+
+describe("container images", () => {
+  const session = startSession();
+  let docker: TestDocker;
+  let folder: string;
+  const at = (...names: string[]): string => join(folder, ...names);
+  const cloister = async (...args: readonly string[]): Promise<string> => {
+    const { code, stdout, stderr } = await session.run(folder, ...args);
+    assert.equal(code, 0, `${args.join(" ")}: ${stderr}`);
+    return stdout;
+  };
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "cloister-images-"));
+    docker = await startDocker();
+  });
+  after(async () => {
+    session.close();
+    await docker.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  test("hold no secret that lies in the folder they are built in, in any layer", async () => {
+    const secrets = ["a-passphrase-of-the-owner", "0123456789abcdef-wrap-key"];
+    const source = at("source");
+    await copyTree(source);
+    await mkdir(join(source, ".cloister"));
+    await writeFile(join(source, ".cloister/passphrase"), secrets[0] ?? "");
+    await writeFile(join(source, "packages/enclave/wrap.key"), secrets[1] ?? "");
+    await writeFile(join(source, "packages/cli/src/.env"), secrets[0] ?? "");
+    await buildIn(source, "serving", at("planted.tar"));
+    const archive = await readFile(at("planted.tar"));
+    for (const secret of secrets) assert.ok(!archive.includes(secret), secret);
+    const layers = readTar(archive).filter(
+      ({ content }) => content.length > 4096 && content.subarray(257, 262).equals(Buffer.from("ustar")),
+    );
+    assert.ok(layers.length > 0);
+    for (const { path, content } of layers.flatMap((layer) => readTar(layer.content))) {
+      if (/\.(?:ts|js|json)$/.test(path)) {
+        assert.doesNotMatch(content.toString(), /PRIVATE KEY-----\s+[A-Za-z0-9+/=]{40}/, path);
+      }
+    }
+    await buildIn(ROOT, "serving", at("serving.tar"));
+    assert.deepEqual(archive, await readFile(at("serving.tar")), "two folders, the same image");
+  });
+
+  test("are built by Docker from a local base, as a user that is not root", async () => {
+    await promisify(execFile)("debootstrap", ["--variant=minbase", "--include=libstdc++6", "bookworm", at("base")]);
+    await promisify(execFile)("tar", ["-C", at("base"), "-cf", at("base.tar"), "."]);
+    await docker.docker("import", at("base.tar"), "base:local");
+    await cloister("enclave", "image", "render", "--output", "build");
+    await cloister("enclave", "image", "stage", "--base", "--role", "client", "--output", "build/client");
+    const file = at("build/client.Dockerfile");
+    await docker.docker("build", "--build-arg", "BASE_IMAGE=base:local", "-f", file, "-t", "client:local", at("build"));
+    assert.equal((await docker.docker("run", "--rm", "--entrypoint", "id", "client:local", "-u")).trim(), String(USER));
+    assert.match(await docker.docker("run", "--rm", ...CONFINED, "client:local", "--help"), /infer/);
+  });
+
+  test("run the chain of the compose file: SIMULATED, broker, two replicas, gateway, client", async () => {
+    for (const role of ROLES) {
+      await cloister("enclave", "image", "build", "--role", role, "--output", `${role}.tar`);
+      await docker.docker("load", "-i", at(`${role}.tar`));
+    }
+    await cloister("enclave", "image", "render", "--output", "chain");
+    await prepareOwner();
+    const compose = (...args: readonly string[]): Promise<string> =>
+      docker.compose(at("chain"), "-p", "chain", ...args);
+    try {
+      await compose("up", "-d", "broker");
+      await waitFor(() => readFile(at("chain/owner/state/log-key.pem")));
+      await prepareHost();
+      await compose("up", "-d", "replica-1", "replica-2", "gateway");
+      await cp(at("chain/owner/state/ca.pem"), at("chain/requester/ca.pem"));
+      await chmod(at("chain/requester/ca.pem"), 0o644);
+      const answered = new Set<string>();
+      await waitFor(async () => {
+        const answer = await compose("run", "--rm", "client", ...inferWords());
+        assert.match(answer, /"8"|8/);
+        answered.add(/"replica":\s*"([^"]+)"/.exec(answer)?.[1] ?? answer);
+        assert.ok(answered.size >= 1);
+      });
+      const log = await compose("logs", "--no-color", "broker");
+      assert.equal(log.match(/"type":"release"/g)?.length, 2, "each replica was attested on its own");
+    } catch (error) {
+      process.stderr.write(await compose("logs", "--no-color").catch(() => "no logs"));
+      throw error;
+    } finally {
+      await compose("down", "-v", "--timeout", "5");
+    }
+  });
+
+  const inferWords = (): readonly string[] => [
+    ...["infer", "--address", `${SERVING_NAME}:8500`, "--model", "digits", "--ca", "/requester/ca.pem"],
+    ...["--image", "/requester/000.png", "--json"],
+  ];
+
+  /** What the owner does on a machine of its own. */
+  async function prepareOwner(): Promise<void> {
+    await writeFile(at("passphrase"), "four words of nonsense\n", { mode: 0o600 });
+    await cloister("enclave", "simulate", "--output", "simulated");
+    await cloister("seal", "bundle", join(ROOT, "examples/digits/saved_model"), "--name", "digits");
+    await cloister(
+      ...["broker", "keys", "import", "models/digits/1", "--from", "keys/digits-1.wrap-key"],
+      ...["--passphrase-file", "passphrase"],
+    );
+    const copies: readonly (readonly [string, string])[] = [
+      ["passphrase", "owner/broker/passphrase"],
+      ["sealed/bundles", "owner/broker/bundles"],
+      ["keys/owner.pub.pem", "owner/broker/owner.pub.pem"],
+      ["broker-state", "owner/state"],
+      ["simulated/anchor.pem", "simulated/trust/anchor.pem"],
+      ["simulated/collateral.json", "simulated/trust/collateral.json"],
+      ["simulated/platform.json", "simulated/platform/platform.json"],
+      ["sealed/models/digits/1", "host/sealed"],
+      [join(ROOT, "examples/digits/images/000.png"), "requester/000.png"],
+    ];
+    for (const [from, to] of copies)
+      await cp(from.startsWith("/") ? from : at(from), at("chain", to), { recursive: true });
+    await writePolicy("00".repeat(32));
+    await promisify(execFile)("chown", ["-R", `${USER}:${USER}`, at("chain")]);
+  }
+
+  /** What runs on the host is fixed, and its measurement goes into the policy of the broker that runs already. */
+  async function prepareHost(): Promise<void> {
+    const state = at("chain/owner/state");
+    await cloister(
+      ...["enclave", "manifest", "--model", "digits", "--output", "chain/host/enclave.json"],
+      ...["--broker", "attestation.service.com:4433"],
+      ...["--broker-ca", join(state, "ca.pem"), "--broker-log-key", join(state, "log-key.pem")],
+    );
+    await chown(at("chain/host/enclave.json"), USER, USER);
+    const measured = await cloister("enclave", "measure", "--manifest", "chain/host/enclave.json", "--json");
+    await writePolicy((JSON.parse(measured) as { mrenclave: string }).mrenclave);
+  }
+
+  async function writePolicy(mrenclave: string): Promise<void> {
+    const anchor = new X509Certificate(await readFile(at("simulated/anchor.pem")));
+    const policy = {
+      schema: "cloister-policy/1",
+      production: false,
+      workloads: [
+        {
+          name: "digits",
+          identities: [{ tee: "sgx", mrenclave }],
+          platforms: [{ kind: "simulated", anchorSha256: createHash("sha256").update(anchor.raw).digest("hex") }],
+          secrets: {
+            keyId: "models/digits/1",
+            model: { name: "digits", version: 1, minimumGeneration: 1 },
+            serving: { dnsNames: [SERVING_NAME], validitySeconds: 86_400, clientVerify: false },
+          },
+        },
+      ],
+    };
+    await writeFile(at("chain/owner/broker/policy.yaml"), JSON.stringify(policy));
+    await chown(at("chain/owner/broker/policy.yaml"), USER, USER);
+  }
+});
+
+const CONFINED = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"];
+
+/** Builds an image with the program in a folder, as a user of that folder would. */
+async function buildIn(root: string, role: string, output: string): Promise<void> {
+  const main = join(root, "packages/cli/src/main.ts");
+  await promisify(execFile)(process.execPath, [main, "enclave", "image", "build", "--role", role, "--output", output]);
+}
+
+/** A second clean folder: what git knows of this one, and the same dependencies. */
+async function copyTree(target: string): Promise<void> {
+  await promisify(execFile)("git", ["clone", "-q", ROOT, target]);
+  await promisify(execFile)("cp", ["-a", join(ROOT, "node_modules"), target]);
+}
+
+async function waitFor(attempt: () => Promise<unknown>): Promise<void> {
+  for (const endsAt = Date.now() + WAIT_MS; ; await sleep(500)) {
+    try {
+      await attempt();
+      return;
+    } catch (error) {
+      if (Date.now() > endsAt) throw error;
+    }
+  }
+}
