@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { fromUtf8, toHex } from "@cloister/encoding";
-import { parseStrictJson } from "@cloister/encoding/canonical-json";
+import { type JsonValue, parseStrictJson } from "@cloister/encoding/canonical-json";
 import { parsePem } from "@cloister/encoding/pem";
 import { parseCertificate } from "@cloister/encoding/x509";
 import { appraise } from "./appraise.ts";
@@ -36,7 +36,8 @@ export interface VectorOutcome {
 
 /** The cases of an index and where the bundles' files are. */
 export interface VectorIndex {
-  readonly cases: readonly Fields[];
+  /** As they stand: `runVector` says which of them cannot be run. */
+  readonly cases: readonly JsonValue[];
   /** Path of a bundle's file inside the folder, `undefined` where it has none. Throws `PatchError` for an unknown bundle. */
   path(bundle: string, role: string): string | undefined;
 }
@@ -48,7 +49,7 @@ export function parseVectorIndex(text: string): VectorIndex {
   const index = new Fields(parseStrictJson(text, { maxLength: MAX_INDEX_LENGTH, allowAnyNumber: true }));
   const bundles = index.object("bundles");
   return {
-    cases: index.objects("cases", 0),
+    cases: index.values("cases"),
     path: (bundle, role) => {
       if (!bundles.has(bundle)) throw new PatchError("unknown bundle");
       const files = bundles.object(bundle).object("files");
@@ -58,13 +59,13 @@ export function parseVectorIndex(text: string): VectorIndex {
 }
 
 /** Runs one case. `readRole` gives a bundle's files. Never throws for what a case holds. */
-export function runVector(vector: Fields, readRole: ReadRole): VectorOutcome {
-  const id = idOf(vector);
+export function runVector(value: JsonValue, readRole: ReadRole): VectorOutcome {
+  const id = idOf(value);
   const refused = (verdict: VectorOutcome["verdict"], code: VectorOutcome["code"]): VectorOutcome => {
     return { id, verdict, code, tcbStatus: null, advisoryIDs: [] };
   };
   try {
-    const { quote, collateral, anchors, time } = vectorInputs(vector, readRole);
+    const { quote, collateral, anchors, time } = vectorInputs(value, readRole);
     const { tcb } = appraise({ quote }, collateral, anchors, time);
     return { id, verdict: "verified", code: null, tcbStatus: tcb.status, advisoryIDs: tcb.advisoryIds };
   } catch (error) {
@@ -84,7 +85,8 @@ export interface VectorInputs {
 }
 
 /** Throws `PatchError`, `FieldError`, or `AttestationError` ANCHOR_MALFORMED. */
-export function vectorInputs(vector: Fields, readRole: ReadRole): VectorInputs {
+export function vectorInputs(value: JsonValue, readRole: ReadRole): VectorInputs {
+  const vector = new Fields(value);
   const files = patchedFiles(vector, readRole);
   const time = new Date(vector.number("time") * 1000);
   const bytes = (role: Role): Uint8Array => files.get(role) ?? new Uint8Array();
@@ -101,9 +103,9 @@ export function vectorInputs(vector: Fields, readRole: ReadRole): VectorInputs {
   return { quote: bytes("quote"), collateral, anchors: [readAnchor(bytes("root_ca"))], time };
 }
 
-function idOf(vector: Fields): string {
+function idOf(value: JsonValue): string {
   try {
-    return vector.string("id");
+    return new Fields(value).string("id");
   } catch {
     return "";
   }

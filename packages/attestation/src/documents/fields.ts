@@ -26,9 +26,16 @@ export class Fields {
 
   /** The objects of an array of at least `minimum`. */
   objects(name: string, minimum = 1): readonly Fields[] {
+    const values = this.values(name);
+    if (values.length < minimum) throw new FieldError("an array that is too short");
+    return values.map((item) => new Fields(item));
+  }
+
+  /** What an array holds, of any type. */
+  values(name: string): readonly JsonValue[] {
     const value = this.#object[name];
-    if (!Array.isArray(value) || value.length < minimum) throw new FieldError("not an array, or too short");
-    return (value as readonly JsonValue[]).map((item) => new Fields(item));
+    if (!Array.isArray(value)) throw new FieldError("not an array");
+    return value as readonly JsonValue[];
   }
 
   string(name: string): string {

@@ -1,6 +1,6 @@
 import { lstatSync, readFileSync, realpathSync } from "node:fs";
 import { join, sep } from "node:path";
-import type { Fields } from "../documents/fields.ts";
+import type { JsonValue } from "@cloister/encoding/canonical-json";
 import { parseVectorIndex, runVector, vectorInputs, type VectorInputs, type VectorOutcome } from "../vectors.ts";
 import { PatchError, type ReadRole } from "../vectors/patch.ts";
 
@@ -29,7 +29,7 @@ export function* readVectorFolder(folder: string): Generator<VectorInputs | unde
   }
 }
 
-function openFolder(folder: string): { readonly cases: readonly Fields[]; readonly readRole: ReadRole } {
+function openFolder(folder: string): { readonly cases: readonly JsonValue[]; readonly readRole: ReadRole } {
   const root = realpathSync(folder);
   const index = parseVectorIndex(readFileSync(join(root, "index.json"), "utf8"));
   const files = new Map<string, Uint8Array>();
