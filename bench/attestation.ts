@@ -2,12 +2,12 @@ import { createPublicKey, verify } from "node:crypto";
 import { toHex } from "@cloister/encoding";
 import { appraise, createVerifier, type Collateral } from "@cloister/attestation";
 import { verify as peerVerify, type Collateral as PeerCollateral } from "@phala/dcap-qvl";
-import { appraiseOne } from "../packages/attestation/src/appraise-core.ts";
-import { derEcdsaSignature } from "../packages/attestation/src/ecdsa-signature.ts";
-import { Memory } from "../packages/attestation/src/memory.ts";
-import { NodeCrypto } from "../packages/attestation/src/node-crypto.ts";
+import { appraiseOne } from "../packages/attestation/src/appraisal/appraise-core.ts";
+import { derEcdsaSignature } from "../packages/attestation/src/appraisal/ecdsa-signature.ts";
+import { Memory } from "../packages/attestation/src/appraisal/memory.ts";
+import { NodeCrypto } from "../packages/attestation/src/appraisal/node-crypto.ts";
 import { loadCase, type DcapBundle } from "../packages/attestation/src/rim/testing/dcap-bundle.ts";
-import type { Steps } from "../packages/attestation/src/steps.ts";
+import type { Steps } from "../packages/attestation/src/appraisal/steps.ts";
 import type { BenchRow } from "./row.ts";
 
 // Appraisals per second of CPU time, that is on one core of its own, however busy the machine is. `cold` verifies everything each

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { APPRAISAL_EXPLANATIONS } from "./appraisal-codes.ts";
+import { APPRAISAL_EXPLANATIONS } from "./appraisal/appraisal-codes.ts";
 import { AttestationError, explain, isAttestationCode, refusal } from "./errors.ts";
 
 test("every code of an appraisal says what, why and what to do", () => {

@@ -1,16 +1,16 @@
 import { CodedError, type Explanation } from "@cloister/encoding";
-import { explainAppraisal, isAppraisalCode, type AppraisalErrorCode } from "./appraisal-codes.ts";
-import { COLLATERAL_EXPLANATIONS, type CollateralErrorCode } from "./collateral-codes.ts";
+import { explainAppraisal, isAppraisalCode, type AppraisalErrorCode } from "./appraisal/appraisal-codes.ts";
+import { COLLATERAL_EXPLANATIONS, type CollateralErrorCode } from "./collateral/collateral-codes.ts";
 import { INSPECT_EXPLANATIONS, type InspectErrorCode } from "./inspect/inspection.ts";
 import { MAA_EXPLANATIONS, type MaaErrorCode } from "./maa/maa-codes.ts";
 import { QCNL_EXPLANATIONS, type QcnlErrorCode } from "./qcnl/qcnl-codes.ts";
-import { RA_TLS_EXPLANATIONS, type RaTlsErrorCode } from "./ra-tls-codes.ts";
+import { RA_TLS_EXPLANATIONS, type RaTlsErrorCode } from "./ra-tls/codes.ts";
 
-export type { AppraisalErrorCode } from "./appraisal-codes.ts";
-export type { CollateralErrorCode } from "./collateral-codes.ts";
+export type { AppraisalErrorCode } from "./appraisal/appraisal-codes.ts";
+export type { CollateralErrorCode } from "./collateral/collateral-codes.ts";
 export type { MaaErrorCode } from "./maa/maa-codes.ts";
 export type { QcnlErrorCode } from "./qcnl/qcnl-codes.ts";
-export type { RaTlsErrorCode } from "./ra-tls-codes.ts";
+export type { RaTlsErrorCode } from "./ra-tls/codes.ts";
 
 /** Codes of every refusal in this package. */
 export type AttestationErrorCode =

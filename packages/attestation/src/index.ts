@@ -1,4 +1,4 @@
-export { appraise, type Evidence } from "./appraise.ts";
+export { appraise, type Evidence } from "./appraisal/appraise.ts";
 export type {
   CollateralTcbStatus,
   CrlClaims,
@@ -12,12 +12,12 @@ export type {
   TdxClaims,
   VerifiedClaims,
   VerifierName,
-} from "./claims.ts";
-export { stepsUntil, type AppraisalStep } from "./appraisal-steps.ts";
-export { decodeCollateral, encodeCollateral, type Collateral } from "./collateral.ts";
-export { verifyCollateral, type CollateralItem, type CollateralState } from "./verify-collateral.ts";
-export { INTEL_PCS, type CollateralService, type UpdateType } from "./collateral-request.ts";
-export { quotedPlatform, type QuotedPlatform } from "./quoted-platform.ts";
+} from "./appraisal/claims.ts";
+export { stepsUntil, type AppraisalStep } from "./appraisal/appraisal-steps.ts";
+export { decodeCollateral, encodeCollateral, type Collateral } from "./collateral/collateral.ts";
+export { verifyCollateral, type CollateralItem, type CollateralState } from "./collateral/verify-collateral.ts";
+export { INTEL_PCS, type CollateralService, type UpdateType } from "./collateral/collateral-request.ts";
+export { quotedPlatform, type QuotedPlatform } from "./collateral/quoted-platform.ts";
 export {
   AttestationError,
   explain,
@@ -30,8 +30,8 @@ export {
   type RaTlsErrorCode,
 } from "./errors.ts";
 export { parseQuote, stripZeroPadding, type Quote, type QuoteBody } from "./quote/quote.ts";
-export { createProductionVerifier, createVerifier, type Verifier, type VerifierOptions } from "./verifier.ts";
-export { INTEL_ROOT, type TrustAnchor } from "./trust-anchor.ts";
+export { createProductionVerifier, createVerifier, type Verifier, type VerifierOptions } from "./appraisal/verifier.ts";
+export { INTEL_ROOT, type TrustAnchor } from "./appraisal/trust-anchor.ts";
 export {
   appraiseRaTls,
   appraiseRaTlsAsync,
@@ -42,4 +42,4 @@ export {
   type RaTlsCertificateOptions,
   type RaTlsEvidence,
   type VerifiedPeer,
-} from "./ra-tls.ts";
+} from "./ra-tls/ra-tls.ts";

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { APPRAISAL_EXPLANATIONS } from "./appraisal-codes.ts";
-import { COLLATERAL_EXPLANATIONS } from "./collateral-codes.ts";
+import { APPRAISAL_EXPLANATIONS } from "./appraisal/appraisal-codes.ts";
+import { COLLATERAL_EXPLANATIONS } from "./collateral/collateral-codes.ts";
 import { INSPECT_EXPLANATIONS } from "./inspect/inspection.ts";
 import { MAA_EXPLANATIONS } from "./maa/maa-codes.ts";
 import { QCNL_EXPLANATIONS } from "./qcnl/qcnl-codes.ts";
-import { RA_TLS_EXPLANATIONS } from "./ra-tls-codes.ts";
+import { RA_TLS_EXPLANATIONS } from "./ra-tls/codes.ts";
 
 const text = readFileSync(new URL("../../../docs/reference/attestation.md", import.meta.url), "utf8");
 

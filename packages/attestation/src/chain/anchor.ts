@@ -1,9 +1,9 @@
 import { equalBytes, toHex } from "@cloister/encoding";
 import { COMMON_NAME, nameAttribute, parseCertificate, type Certificate } from "@cloister/encoding/x509";
 import { refusal } from "../errors.ts";
-import type { Memory } from "../memory.ts";
-import { sha256, type Steps } from "../steps.ts";
-import { INTEL_ROOT_NAME, INTEL_ROOT_SPKI_SHA256, type TrustAnchor } from "../trust-anchor.ts";
+import type { Memory } from "../appraisal/memory.ts";
+import { sha256, type Steps } from "../appraisal/steps.ts";
+import { INTEL_ROOT_NAME, INTEL_ROOT_SPKI_SHA256, type TrustAnchor } from "../appraisal/trust-anchor.ts";
 import { hasProfile } from "./profile.ts";
 import { isSignedBy } from "./signed-by.ts";
 import { timeFault } from "./validity.ts";

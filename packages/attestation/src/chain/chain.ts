@@ -1,10 +1,10 @@
 import { equalBytes, fromUtf8, utf8 } from "@cloister/encoding";
 import { parsePem } from "@cloister/encoding/pem";
 import { parseCertificate, type Certificate } from "@cloister/encoding/x509";
-import type { ChainFault, ChainName } from "../appraisal-codes.ts";
+import type { ChainFault, ChainName } from "../appraisal/appraisal-codes.ts";
 import { refusal } from "../errors.ts";
-import type { Memory } from "../memory.ts";
-import type { Steps } from "../steps.ts";
+import type { Memory } from "../appraisal/memory.ts";
+import type { Steps } from "../appraisal/steps.ts";
 import { isIssueOf, type LoadedAnchor } from "./anchor.ts";
 import { hasProfile, hasRole, type Role } from "./profile.ts";
 import { isSignedBy } from "./signed-by.ts";

@@ -1,7 +1,7 @@
 import type { Certificate } from "@cloister/encoding/x509";
 import { refusal } from "../errors.ts";
-import type { Memory } from "../memory.ts";
-import type { Steps } from "../steps.ts";
+import type { Memory } from "../appraisal/memory.ts";
+import type { Steps } from "../appraisal/steps.ts";
 import type { LoadedAnchor } from "./anchor.ts";
 import { verifyChain } from "./chain.ts";
 import { readPckExtension, type PckExtension } from "./pck-extension.ts";

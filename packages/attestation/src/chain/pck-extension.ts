@@ -1,6 +1,6 @@
 import { DER_TAG, readDer, type DerReader } from "@cloister/encoding/der";
 import { findExtension, type Certificate } from "@cloister/encoding/x509";
-import type { PlatformFlags, SgxType } from "../claims.ts";
+import type { PlatformFlags, SgxType } from "../appraisal/claims.ts";
 import { refusal } from "../errors.ts";
 import { SGX_EXTENSION_OID } from "./profile.ts";
 

@@ -7,10 +7,10 @@ import {
   type Certificate,
   type CertificateRevocationList,
 } from "@cloister/encoding/x509";
-import type { CrlName } from "../appraisal-codes.ts";
+import type { CrlName } from "../appraisal/appraisal-codes.ts";
 import { refusal } from "../errors.ts";
-import type { Memory } from "../memory.ts";
-import type { Steps } from "../steps.ts";
+import type { Memory } from "../appraisal/memory.ts";
+import type { Steps } from "../appraisal/steps.ts";
 import { isEcdsaWithSha256, maySignCrls, type Role } from "./profile.ts";
 import { isSignedBy } from "./signed-by.ts";
 import { timeFault, type Validity } from "./validity.ts";

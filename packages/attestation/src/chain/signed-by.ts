@@ -1,6 +1,6 @@
 import type { Certificate } from "@cloister/encoding/x509";
-import { rawEcdsaSignature } from "../ecdsa-signature.ts";
-import { verifySignature, type Steps } from "../steps.ts";
+import { rawEcdsaSignature } from "../appraisal/ecdsa-signature.ts";
+import { verifySignature, type Steps } from "../appraisal/steps.ts";
 
 /** Whether `item` is signed by `issuer`'s key. Malformed signatures are not. */
 export function* isSignedBy(

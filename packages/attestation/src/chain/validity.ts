@@ -1,4 +1,4 @@
-import type { TimeFault } from "../appraisal-codes.ts";
+import type { TimeFault } from "../appraisal/appraisal-codes.ts";
 
 /** When an item counts. Both ends belong to it. */
 export interface Validity {

@@ -1,11 +1,11 @@
 import { fromHex, fromUtf8 } from "@cloister/encoding";
 import { parseStrictJson } from "@cloister/encoding/canonical-json";
 import type { Certificate } from "@cloister/encoding/x509";
-import type { DocumentName } from "../appraisal-codes.ts";
+import type { DocumentName } from "../appraisal/appraisal-codes.ts";
 import { timeFault, type Validity } from "../chain/validity.ts";
 import { refusal } from "../errors.ts";
-import type { Memory } from "../memory.ts";
-import { verifySignature, type Steps } from "../steps.ts";
+import type { Memory } from "../appraisal/memory.ts";
+import { verifySignature, type Steps } from "../appraisal/steps.ts";
 import { Fields } from "./fields.ts";
 import { valueRange } from "./value-range.ts";
 

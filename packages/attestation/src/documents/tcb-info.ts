@@ -1,4 +1,4 @@
-import type { CollateralTcbStatus } from "../claims.ts";
+import type { CollateralTcbStatus } from "../appraisal/claims.ts";
 import { FieldError, type Fields } from "./fields.ts";
 import { readDates, type DocumentDates } from "./signed-document.ts";
 

@@ -1,12 +1,12 @@
 import type { Certificate } from "@cloister/encoding/x509";
-import type { ChainName, DocumentName } from "../appraisal-codes.ts";
+import type { ChainName, DocumentName } from "../appraisal/appraisal-codes.ts";
 import type { LoadedAnchor } from "../chain/anchor.ts";
 import { checkChainTime, recallChain } from "../chain/chain.ts";
 import type { Role } from "../chain/profile.ts";
 import { isRevoked, type VerifiedCrl } from "../chain/revocation.ts";
 import { refusal } from "../errors.ts";
-import type { Memory } from "../memory.ts";
-import type { Steps } from "../steps.ts";
+import type { Memory } from "../appraisal/memory.ts";
+import type { Steps } from "../appraisal/steps.ts";
 import type { Fields } from "./fields.ts";
 import { checkDocumentTime, recallDocument, type DocumentDates } from "./signed-document.ts";
 

@@ -3,14 +3,14 @@ import { parseStrictJson, type JsonValue } from "@cloister/encoding/canonical-js
 import { EXTENSION_OID, findExtension, parseCrl, readCrlNumber } from "@cloister/encoding/x509";
 import { parseChain } from "../chain/chain.ts";
 import { isProcessorCa } from "../chain/profile.ts";
-import type { Collateral } from "../collateral.ts";
+import type { Collateral } from "../collateral/collateral.ts";
 import { Fields } from "../documents/fields.ts";
 import { readQeIdentity } from "../documents/qe-identity.ts";
 import { readTcbInfo, type IsvLevel, type TcbLevel } from "../documents/tcb-info.ts";
 import type { DocumentDates } from "../documents/signed-document.ts";
 import { refusal } from "../errors.ts";
-import type { QuotedPlatform } from "../quoted-platform.ts";
-import type { CollateralItem } from "../verify-collateral.ts";
+import type { QuotedPlatform } from "../collateral/quoted-platform.ts";
+import type { CollateralItem } from "../collateral/verify-collateral.ts";
 import { describeCrl } from "./describe-certificate.ts";
 import type { Detail } from "./inspection.ts";
 

@@ -1,5 +1,5 @@
 import { toHex } from "@cloister/encoding";
-import { parseRaTlsCertificate } from "../ra-tls-parse.ts";
+import { parseRaTlsCertificate } from "../ra-tls/parse.ts";
 import { describeCertificate } from "./describe-certificate.ts";
 import { describeQuote } from "./describe-quote.ts";
 import type { Detail } from "./inspection.ts";

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { utf8 } from "@cloister/encoding";
 import type { PckChain } from "../chain/pck-chain.ts";
-import type { VerifiedClaims } from "../claims.ts";
-import { platformClaims, sgxClaims } from "../make-claims.ts";
+import type { VerifiedClaims } from "../appraisal/claims.ts";
+import { platformClaims, sgxClaims } from "../appraisal/make-claims.ts";
 import { isDebugEnclave, type SgxReport } from "../quote/sgx-report.ts";
 import type { MaaProvider } from "./provider.ts";
 

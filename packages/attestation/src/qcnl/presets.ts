@@ -1,4 +1,4 @@
-import { INTEL_PCS, type CollateralService } from "../collateral-request.ts";
+import { INTEL_PCS, type CollateralService } from "../collateral/collateral-request.ts";
 
 export type PresetName = "intel" | "azure" | "alibaba" | "tencent" | "bytedance" | "local";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { collateralUrls } from "../collateral-request.ts";
+import { collateralUrls } from "../collateral/collateral-request.ts";
 import { PRESETS } from "./presets.ts";
 import { parseQcnl, qcnlService } from "./qcnl.ts";
 

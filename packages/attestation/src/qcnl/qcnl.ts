@@ -1,5 +1,5 @@
-import type { CollateralService, UpdateType } from "../collateral-request.ts";
-import { isProtected } from "../collateral-request.ts";
+import type { CollateralService, UpdateType } from "../collateral/collateral-request.ts";
+import { isProtected } from "../collateral/collateral-request.ts";
 import { refusal } from "../errors.ts";
 import { readJsonForm } from "./json-form.ts";
 import { readLineForm } from "./line-form.ts";

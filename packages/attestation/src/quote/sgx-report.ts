@@ -1,4 +1,4 @@
-import type { SgxClaims } from "../claims.ts";
+import type { SgxClaims } from "../appraisal/claims.ts";
 import { ByteReader } from "./byte-reader.ts";
 
 export const SGX_REPORT_BYTES = 384;

@@ -1,4 +1,4 @@
-import type { TdxClaims } from "../claims.ts";
+import type { TdxClaims } from "../appraisal/claims.ts";
 import { ByteReader } from "./byte-reader.ts";
 
 /** Bytes of a TD report by its layout (dcap.md C.2). */

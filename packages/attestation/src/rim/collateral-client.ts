@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { Collateral } from "../collateral.ts";
+import type { Collateral } from "../collateral/collateral.ts";
 import {
   collateralUrls,
   decodeCrlBody,
@@ -7,8 +7,8 @@ import {
   ISSUER_CHAIN_HEADERS,
   type CollateralService,
   type UpdateType,
-} from "../collateral-request.ts";
-import type { QuotedPlatform } from "../quoted-platform.ts";
+} from "../collateral/collateral-request.ts";
+import type { QuotedPlatform } from "../collateral/quoted-platform.ts";
 import { readCollateralFile } from "./collateral-files.ts";
 import type { HttpsAnswer } from "./https-exchange.ts";
 import { getPatiently, type PatienceOptions } from "./patient-get.ts";

@@ -1,10 +1,10 @@
 import { mkdir, open, readdir, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { decodeCollateral, encodeCollateral, type Collateral } from "../collateral.ts";
-import type { UpdateType } from "../collateral-request.ts";
+import { decodeCollateral, encodeCollateral, type Collateral } from "../collateral/collateral.ts";
+import type { UpdateType } from "../collateral/collateral-request.ts";
 import { AttestationError, refusal } from "../errors.ts";
-import type { QuotedPlatform } from "../quoted-platform.ts";
+import type { QuotedPlatform } from "../collateral/quoted-platform.ts";
 
 const MAX_FILE_BYTES = 1 << 23;
 const NAME = /^(sgx|tdx)-([0-9a-f]{12})-(platform|processor)-(standard|early)\.json$/;

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { quotedPlatform } from "../quoted-platform.ts";
+import { quotedPlatform } from "../collateral/quoted-platform.ts";
 import { writeSet } from "./collateral-files.ts";
 import { copySets, readSets } from "./collateral-folder.ts";
 import { loadCase } from "./testing/dcap-bundle.ts";

@@ -1,12 +1,12 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Collateral } from "../collateral.ts";
-import type { UpdateType } from "../collateral-request.ts";
+import type { Collateral } from "../collateral/collateral.ts";
+import type { UpdateType } from "../collateral/collateral-request.ts";
 import { AttestationError, type AttestationErrorCode } from "../errors.ts";
 import { collateralItems, collateralPlatform } from "../inspect/index.ts";
-import type { QuotedPlatform } from "../quoted-platform.ts";
-import type { TrustAnchor } from "../trust-anchor.ts";
-import { verifyCollateral, type CollateralItem } from "../verify-collateral.ts";
+import type { QuotedPlatform } from "../collateral/quoted-platform.ts";
+import type { TrustAnchor } from "../appraisal/trust-anchor.ts";
+import { verifyCollateral, type CollateralItem } from "../collateral/verify-collateral.ts";
 import { collateralFileName, listSets, readSet, writeSet } from "./collateral-files.ts";
 
 /** A stored set and what verification says about it. */

@@ -1,11 +1,11 @@
 import { join } from "node:path";
-import type { Collateral } from "../collateral.ts";
-import type { CollateralService, UpdateType } from "../collateral-request.ts";
+import type { Collateral } from "../collateral/collateral.ts";
+import type { CollateralService, UpdateType } from "../collateral/collateral-request.ts";
 import { AttestationError, refusal, type AttestationErrorCode } from "../errors.ts";
-import { quotedPlatform, type QuotedPlatform } from "../quoted-platform.ts";
-import type { TrustAnchor } from "../trust-anchor.ts";
-import { verifyCollateral, type CollateralItem, type CollateralState } from "../verify-collateral.ts";
-import { Watermarks } from "../watermarks.ts";
+import { quotedPlatform, type QuotedPlatform } from "../collateral/quoted-platform.ts";
+import type { TrustAnchor } from "../appraisal/trust-anchor.ts";
+import { verifyCollateral, type CollateralItem, type CollateralState } from "../collateral/verify-collateral.ts";
+import { Watermarks } from "../collateral/watermarks.ts";
 import { fetchCollateral, type FetchCollateralOptions } from "./collateral-client.ts";
 import { collateralFileName, listSets, readSet, writeSet } from "./collateral-files.ts";
 

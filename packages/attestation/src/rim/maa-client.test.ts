@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
-import { appraiseRaTlsBy, createRaTlsCertificate } from "../ra-tls.ts";
+import { appraiseRaTlsBy, createRaTlsCertificate } from "../ra-tls/ra-tls.ts";
 import { createSimulatedPlatform } from "../simulated/index.ts";
 import { createMaaClient } from "./maa-client.ts";
 import { mockKey, startMockMaa, type MockMaaOptions } from "./testing/mock-maa.ts";

@@ -1,7 +1,7 @@
 import { fromUtf8 } from "@cloister/encoding";
 import { toBase64 } from "@cloister/encoding/base64";
 import { parseStrictJson } from "@cloister/encoding/canonical-json";
-import type { VerifiedClaims } from "../claims.ts";
+import type { VerifiedClaims } from "../appraisal/claims.ts";
 import { Fields } from "../documents/fields.ts";
 import { AttestationError, refusal } from "../errors.ts";
 import { appraiseMaaToken } from "../maa/appraise-token.ts";

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { CollateralService } from "../collateral-request.ts";
+import type { CollateralService } from "../collateral/collateral-request.ts";
 import { AttestationError, refusal, type CollateralErrorCode } from "../errors.ts";
 import { httpsExchange, type HttpsAnswer } from "./https-exchange.ts";
 

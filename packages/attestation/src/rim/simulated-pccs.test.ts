@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { appraise } from "../appraise.ts";
+import { appraise } from "../appraisal/appraise.ts";
 import { createSimulatedPlatform } from "../simulated/index.ts";
 import { createCollateralSource } from "./collateral-source.ts";
 import { httpsExchange } from "./https-exchange.ts";

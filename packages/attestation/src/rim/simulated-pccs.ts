@@ -1,8 +1,8 @@
 import { createServer } from "node:https";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Collateral } from "../collateral.ts";
-import type { CollateralService } from "../collateral-request.ts";
+import type { Collateral } from "../collateral/collateral.ts";
+import type { CollateralService } from "../collateral/collateral-request.ts";
 import { SIMULATED_FMSPC, type SimulatedPlatform } from "../simulated/index.ts";
 import { answerAsPccs, type CollateralQuery, type PccsStyle } from "../simulated/pccs-routes.ts";
 import { createLocalTlsIdentity, type TlsIdentity } from "./tls-identity.ts";

@@ -1,10 +1,16 @@
 import { lstatSync, readFileSync, realpathSync } from "node:fs";
 import { join, sep } from "node:path";
 import type { JsonValue } from "@cloister/encoding/canonical-json";
-import { parseVectorIndex, runVector, vectorInputs, type VectorInputs, type VectorOutcome } from "../vectors.ts";
+import {
+  parseVectorIndex,
+  runVector,
+  vectorInputs,
+  type VectorInputs,
+  type VectorOutcome,
+} from "../vectors/vectors.ts";
 import { PatchError, type ReadRole } from "../vectors/patch.ts";
 
-export type { VectorInputs, VectorOutcome } from "../vectors.ts";
+export type { VectorInputs, VectorOutcome } from "../vectors/vectors.ts";
 
 const MAX_FILE_BYTES = 1 << 26;
 

@@ -1,7 +1,7 @@
 import { sign } from "node:crypto";
 import { toHex, utf8 } from "@cloister/encoding";
 import { encodePem } from "@cloister/encoding/pem";
-import type { Collateral } from "../collateral.ts";
+import type { Collateral } from "../collateral/collateral.ts";
 import { issueCrl, type Authority } from "./authority.ts";
 import { quotingEnclave, type SimulatedTee } from "./quoting-enclave.ts";
 import type { PlatformIds } from "./sgx-extension.ts";

@@ -1,6 +1,6 @@
 import { toHex, utf8 } from "@cloister/encoding";
 import { encodePem } from "@cloister/encoding/pem";
-import type { Collateral } from "../collateral.ts";
+import type { Collateral } from "../collateral/collateral.ts";
 
 /** Which set a request is about. Requests name parts of it only. */
 export interface CollateralQuery {

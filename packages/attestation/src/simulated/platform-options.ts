@@ -1,6 +1,6 @@
 import type { Secret } from "@cloister/encoding";
-import type { Collateral } from "../collateral.ts";
-import type { TrustAnchor } from "../trust-anchor.ts";
+import type { Collateral } from "../collateral/collateral.ts";
+import type { TrustAnchor } from "../appraisal/trust-anchor.ts";
 import type { PckCa } from "./authority.ts";
 import type { SimulatedCollateralOptions } from "./collateral.ts";
 import type { SimulatedQeLevel, SimulatedTcbLevel } from "./tcb-levels.ts";

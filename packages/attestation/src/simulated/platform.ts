@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { concatBytes, fromHex, utf8, type Secret } from "@cloister/encoding";
-import type { Collateral } from "../collateral.ts";
-import type { TrustAnchor } from "../trust-anchor.ts";
+import type { Collateral } from "../collateral/collateral.ts";
+import type { TrustAnchor } from "../appraisal/trust-anchor.ts";
 import { createAuthority, generateP256, issuePck, type Identity, type PckCa } from "./authority.ts";
 import { issueCollateral, type SimulatedCollateralOptions } from "./collateral.ts";
 import type {

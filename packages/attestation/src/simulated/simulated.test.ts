@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { test } from "node:test";
 import { fromUtf8, Secret, utf8 } from "@cloister/encoding";
-import { appraise } from "../appraise.ts";
+import { appraise } from "../appraisal/appraise.ts";
 import { AttestationError } from "../errors.ts";
-import { createProductionVerifier } from "../verifier.ts";
+import { createProductionVerifier } from "../appraisal/verifier.ts";
 import {
   createSimulatedPlatform,
   restoreSimulatedPlatform,

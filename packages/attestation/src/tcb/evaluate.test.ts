@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
 import type { PckExtension } from "../chain/pck-extension.ts";
-import type { CollateralTcbStatus, TdxClaims } from "../claims.ts";
+import type { CollateralTcbStatus, TdxClaims } from "../appraisal/claims.ts";
 import type { IsvLevel, PartStatus, TcbInfo, TcbLevel } from "../documents/tcb-info.ts";
 import { parseTdReport, TD_REPORT_BYTES, type TdReport } from "../quote/td-report.ts";
 import { outcomeOf } from "../rim/testing/dcap-bundle.ts";

@@ -1,5 +1,5 @@
 import type { PckExtension } from "../chain/pck-extension.ts";
-import type { CollateralTcbStatus, TcbClaims, TcbStatus, TdxClaims } from "../claims.ts";
+import type { CollateralTcbStatus, TcbClaims, TcbStatus, TdxClaims } from "../appraisal/claims.ts";
 import type { IsvLevel, LevelVerdict, TcbInfo, TcbLevel } from "../documents/tcb-info.ts";
 import { refusal } from "../errors.ts";
 import { mergeStatus } from "./merge.ts";

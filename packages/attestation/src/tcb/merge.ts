@@ -1,4 +1,4 @@
-import type { CollateralTcbStatus, TcbStatus } from "../claims.ts";
+import type { CollateralTcbStatus, TcbStatus } from "../appraisal/claims.ts";
 import type { PartStatus } from "../documents/tcb-info.ts";
 
 /** What a level becomes where the quoting enclave or the TDX module is out of date (dcap.md C.5, step 13). */

@@ -5,7 +5,7 @@ import type { IsvLevel } from "../documents/tcb-info.ts";
 import { refusal } from "../errors.ts";
 import type { SgxReport } from "../quote/sgx-report.ts";
 import type { SignatureData } from "../quote/signature-data.ts";
-import { sha256, verifySignature, type Steps } from "../steps.ts";
+import { sha256, verifySignature, type Steps } from "../appraisal/steps.ts";
 
 /**
  * The PCK key vouches for the quoting enclave's report, and the report for the attestation key (dcap.md C.5, step 8).

@@ -1,4 +1,4 @@
-import type { CollateralTcbStatus, TcbStatus, TdxClaims } from "../claims.ts";
+import type { CollateralTcbStatus, TcbStatus, TdxClaims } from "../appraisal/claims.ts";
 import type { PartStatus, TcbInfo } from "../documents/tcb-info.ts";
 import { refusal } from "../errors.ts";
 import { isOutOfDate, needsConfiguration } from "./merge.ts";

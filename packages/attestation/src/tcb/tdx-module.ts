@@ -1,5 +1,5 @@
 import { equalBytes, isZero } from "@cloister/encoding";
-import type { TdxClaims } from "../claims.ts";
+import type { TdxClaims } from "../appraisal/claims.ts";
 import type { IsvLevel, TcbInfo, TdxModule, TdxModuleIdentity } from "../documents/tcb-info.ts";
 import { refusal } from "../errors.ts";
 

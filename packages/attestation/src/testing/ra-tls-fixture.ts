@@ -1,6 +1,6 @@
 import { createHash, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { buildCertificate, type DistinguishedName, type RawExtension } from "@cloister/encoding/x509-builder";
-import { encodeTaggedEvidence, LEGACY_QUOTE_OID, TAGGED_EVIDENCE_OID } from "../ra-tls-evidence.ts";
+import { encodeTaggedEvidence, LEGACY_QUOTE_OID, TAGGED_EVIDENCE_OID } from "../ra-tls/evidence.ts";
 import { createSimulatedPlatform, type SimulatedQuoteOptions } from "../simulated/index.ts";
 
 // What the RA-TLS tests share: one platform, and certificates with any content, right or wrong.

@@ -1,6 +1,6 @@
-import type { Collateral } from "../../collateral.ts";
+import type { Collateral } from "../../collateral/collateral.ts";
 import { AttestationError } from "../../errors.ts";
-import { createVerifier, type Verifier } from "../../verifier.ts";
+import { createVerifier, type Verifier } from "../../appraisal/verifier.ts";
 import type { DcapBundle } from "./dcap-bundle.ts";
 
 /** A changed bit that was not noticed. */

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { parsePem } from "@cloister/encoding/pem";
-import { appraise } from "../../appraise.ts";
-import type { VerifiedClaims } from "../../claims.ts";
-import type { Collateral } from "../../collateral.ts";
+import { appraise } from "../../appraisal/appraise.ts";
+import type { VerifiedClaims } from "../../appraisal/claims.ts";
+import type { Collateral } from "../../collateral/collateral.ts";
 import { AttestationError, type AttestationErrorCode } from "../../errors.ts";
-import { INTEL_ROOT, type TrustAnchor } from "../../trust-anchor.ts";
+import { INTEL_ROOT, type TrustAnchor } from "../../appraisal/trust-anchor.ts";
 
 const FOLDER = new URL("../../../vectors/dcap/", import.meta.url);
 

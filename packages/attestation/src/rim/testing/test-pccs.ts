@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Collateral } from "../../collateral.ts";
-import type { CollateralService } from "../../collateral-request.ts";
+import type { Collateral } from "../../collateral/collateral.ts";
+import type { CollateralService } from "../../collateral/collateral-request.ts";
 import type { PccsStyle } from "../../simulated/pccs-routes.ts";
 import { startPccsServer } from "../simulated-pccs.ts";
 
