@@ -96,6 +96,10 @@ test("two services on one store have one authority, one log key, one policy and 
   assert.equal((JSON.parse(verified.stdout) as { size: number }).size, 5);
   const shown = await runCli("log", "show", ...log);
   assert.match(shown.stdout + shown.stderr, /MEASUREMENT_NOT_ALLOWED/);
+  const current = join(folder, "a.json");
+  const planned = await runCli("policy", "plan", join(folder, "late.json"), "--current", current, ...log, "--json");
+  assert.equal(planned.code, 0, planned.stderr);
+  assert.ok((JSON.parse(planned.stdout) as { replayed: number }).replayed > 0);
   const proved = await runCli("log", "prove", "1", ...log);
   assert.equal(proved.code, 0, proved.stderr);
 });

@@ -1,7 +1,3 @@
-import { createPublicKey, type KeyObject } from "node:crypto";
-import { join } from "node:path";
-import { verifyPostgresLog } from "@cloister/broker/store";
-import { logOrigin, STATE_FILES } from "@cloister/broker/service";
 import { fromUtf8, utf8 } from "@cloister/encoding";
 import {
   encodeLogEntry,
@@ -13,39 +9,16 @@ import {
   decodeLogProof,
   encodeLogProof,
 } from "@cloister/release-log";
-import { type VerifiedLog, verifyReleaseLogFile } from "@cloister/release-log/file";
 import { Command } from "commander";
 import { wholeNumber } from "../flags.ts";
 import { EXIT } from "../output/exit-code.ts";
 import { renderTable } from "../output/table.ts";
 import { openTerminal } from "../output/terminal.ts";
-import { storeOf } from "./broker/options.ts";
+import { type LogFlags, openLogAccess, withLogOptions } from "./log-access.ts";
 import { readText } from "../read-document.ts";
 
 const COUNT = wholeNumber(0, Number.MAX_SAFE_INTEGER);
 const DEFAULT_SHOWN = 20;
-
-interface LogFlags {
-  readonly json?: boolean;
-  readonly stateDir: string;
-  readonly log?: string;
-  readonly logKey?: string;
-  readonly origin: string;
-  readonly store?: string;
-  readonly storePasswordFile?: string;
-  readonly storeCa?: string;
-}
-
-interface LogAccess {
-  readonly origin: string;
-  readonly publicKey: KeyObject;
-  /** Verifies the whole log, every checkpoint too where `everyCheckpoint` is set. */
-  readonly verify: (options?: {
-    readonly seen?: string;
-    readonly everyCheckpoint?: boolean;
-    readonly onEntry?: (entry: LogEntry, index: number) => void;
-  }) => Promise<VerifiedLog>;
-}
 
 /** `cloister log`: the release log, for owners and auditors. It only reads: a running broker is not disturbed. */
 export function logCommand(setExit: (code: number) => void): Command {
@@ -63,40 +36,13 @@ export function logCommand(setExit: (code: number) => void): Command {
   return log;
 }
 
-function withLogOptions(command: Command): Command {
-  return command
-    .option("--state-dir <folder>", "the broker's state, with log and log key", "broker-state")
-    .option("--log <file>", "release log (default: release.log in the state folder)")
-    .option("--store <url>", "database that several brokers share, in place of the file: postgresql://user@host/db")
-    .option("--store-password-file <file>", "its password, mode 0600")
-    .option("--store-ca <file>", "authority of its certificate, PEM; needed unless it is on this machine")
-    .option("--log-key <file>", "its public key, PEM (default: log-key.pem in the state folder)")
-    .option("--origin <name>", "name of the log", logOrigin("attestation.service.com"))
-    .option("--json", "print one JSON document; `show` prints one JSON object a line");
-}
-
-async function accessOf(flags: LogFlags): Promise<LogAccess> {
-  const keyPath = flags.logKey ?? join(flags.stateDir, STATE_FILES.logKey);
-  const expected = { origin: flags.origin, publicKey: createPublicKey(await readText(keyPath)) };
-  const store = await storeOf(flags);
-  if (store !== undefined) {
-    const verify: LogAccess["verify"] = async (options) => ({
-      ...(await verifyPostgresLog(store, { ...options, ...expected })),
-      unacknowledgedBytes: 0,
-    });
-    return { ...expected, verify };
-  }
-  const path = flags.log ?? join(flags.stateDir, STATE_FILES.log);
-  return { ...expected, verify: (options) => verifyReleaseLogFile(path, { ...options, ...expected }) };
-}
-
 function print(flags: LogFlags, data: object): number {
   if (flags.json === true) process.stdout.write(`${JSON.stringify(data)}\n`);
   return EXIT.done;
 }
 
 async function show(flags: LogFlags & { last: number }): Promise<number> {
-  const { verify } = await accessOf(flags);
+  const { verify } = await openLogAccess(flags);
   const newest: { index: number; entry: LogEntry }[] = [];
   await verify({
     onEntry(entry, index) {
@@ -122,7 +68,7 @@ interface VerifyFlags extends LogFlags {
 }
 
 async function check(flags: VerifyFlags): Promise<number> {
-  const { origin, publicKey, verify } = await accessOf(flags);
+  const { origin, publicKey, verify } = await openLogAccess(flags);
   const terminal = openTerminal(flags.json === true);
   if (flags.proof !== undefined) {
     const proof = decodeLogProof(utf8(await readText(flags.proof)));
@@ -139,7 +85,7 @@ async function check(flags: VerifyFlags): Promise<number> {
 }
 
 async function prove(index: number, flags: LogFlags): Promise<number> {
-  const { verify } = await accessOf(flags);
+  const { verify } = await openLogAccess(flags);
   const tree = new MerkleTree();
   let leaf: Uint8Array | undefined;
   const { size, checkpoint } = await verify({

@@ -1,7 +1,4 @@
-import { createPublicKey } from "node:crypto";
 import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { logOrigin, STATE_FILES } from "@cloister/broker/service";
 import {
   diffPolicies,
   importRaConfig,
@@ -11,23 +8,19 @@ import {
   type Policy,
   policySha256,
 } from "@cloister/policy";
-import { verifyReleaseLogFile } from "@cloister/release-log/file";
 import { Command } from "commander";
 import { EXIT } from "../../output/exit-code.ts";
 import { openTerminal } from "../../output/terminal.ts";
-import { readDocument, readText } from "../../read-document.ts";
+import { readDocument } from "../../read-document.ts";
+import { type LogFlags, openLogAccess, withLogOptions } from "../log-access.ts";
 import { showDiff, showImport, showPlan, showPolicy } from "./output.ts";
 
 interface JsonFlag {
   readonly json?: boolean;
 }
 
-interface PlanFlags extends JsonFlag {
+interface PlanFlags extends LogFlags {
   readonly current: string;
-  readonly stateDir: string;
-  readonly log?: string;
-  readonly logKey?: string;
-  readonly origin: string;
 }
 
 interface ImportFlags extends JsonFlag {
@@ -53,16 +46,10 @@ export function policyCommand(setExit: (code: number) => void): Command {
     .argument("<after>", "policy, JSON or YAML")
     .option("--json", json)
     .action(async (before: string, after: string, flags: JsonFlag) => setExit(await diff(before, after, flags)));
-  policy
-    .command("plan")
+  withLogOptions(policy.command("plan"))
     .description("Replay the release log: what would the next policy have decided otherwise, and who still runs on it?")
     .argument("<next>", "policy, JSON or YAML")
     .requiredOption("--current <file>", "the policy in force")
-    .option("--state-dir <folder>", "the broker's state, with log and log key", "broker-state")
-    .option("--log <file>", "release log (default: release.log in the state folder)")
-    .option("--log-key <file>", "its public key, PEM (default: log-key.pem in the state folder)")
-    .option("--origin <name>", "name of the log", logOrigin("attestation.service.com"))
-    .option("--json", json)
     .action(async (next: string, flags: PlanFlags) => setExit(await plan(next, flags)));
   policy
     .command("import")
@@ -99,9 +86,8 @@ async function diff(before: string, after: string, flags: JsonFlag): Promise<num
 async function plan(file: string, flags: PlanFlags): Promise<number> {
   const [current, next] = [await readPolicy(flags.current), await readPolicy(file)];
   const past: PastDecision[] = [];
-  const log = await verifyReleaseLogFile(flags.log ?? join(flags.stateDir, STATE_FILES.log), {
-    origin: flags.origin,
-    publicKey: createPublicKey(await readText(flags.logKey ?? join(flags.stateDir, STATE_FILES.logKey))),
+  const { verify } = await openLogAccess(flags);
+  const log = await verify({
     onEntry({ time, decision, claims }, index) {
       // Written by a broker that appraised them, and the log verifies.
       if (claims === null) return;
