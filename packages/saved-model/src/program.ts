@@ -132,7 +132,7 @@ function unsupportedOps(what: string, missing: readonly MissingOp[]): Error {
     "UNSUPPORTED_OPS",
     `${what} cannot run`,
     describeMissing(missing),
-    "export a model without these ops, or serve it with TensorFlow",
+    "export a model without these ops, or run: cloister engine install tensorflow",
   );
 }
 

@@ -71,5 +71,5 @@ function shapeText(shape: readonly number[] | undefined): string {
 
 function missingText({ signatures }: Inspection): string {
   const ops = new Set(signatures.flatMap(({ missing }) => missing.map(({ op }) => op)));
-  return `the embedded engine cannot run all of it; missing: ${[...ops].join(", ")}`;
+  return `the embedded engine cannot run all of it (TensorFlow can, see cloister engine); missing: ${[...ops].join(", ")}`;
 }

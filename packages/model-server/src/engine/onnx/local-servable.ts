@@ -32,7 +32,6 @@ export class LocalServable implements Servable {
   readonly #read: () => SavedModel;
   readonly #state: ModelState;
   readonly #options: SessionOptions;
-  readonly #lowered = new Map<string, SignatureProgram>();
   readonly #programs = new Map<string, Promise<CompiledProgram>>();
   #prepared: PreparedModel | undefined;
   #isClosed = false;
@@ -64,11 +63,11 @@ export class LocalServable implements Servable {
     const servable = new LocalServable({ signatures: model.signatures, unsupported }, () => model, state, options);
     const runnable = [...model.signatures.keys()].filter((key) => !unsupported.has(key));
     const first = runnable.includes("serving_default") ? "serving_default" : runnable[0];
-    if (first === undefined) throw nothingRuns(model, unsupported);
-    for (const [key, program] of lowered) servable.#lowered.set(loweredId(key, "declared"), program);
+    const program = first === undefined ? undefined : lowered.get(first);
+    if (first === undefined || !program) throw nothingRuns(model, unsupported);
     const isInitialized = await initialize(model, state, options);
     const hasState = isInitialized || model.tables.size > 0 || isStateful(model);
-    await servable.#loadFirst(first, keeps && !hasState);
+    await servable.#loadFirst(first, program, keeps && !hasState);
     return servable;
   }
 
@@ -90,10 +89,10 @@ export class LocalServable implements Servable {
     return prepared;
   }
 
-  async #loadFirst(key: string, keeps: boolean): Promise<void> {
+  async #loadFirst(key: string, lowered: SignatureProgram, keeps: boolean): Promise<void> {
     const outputs = [...(this.signatures.get(key)?.outputs.keys() ?? [])].toSorted();
     const id = programId(key, "declared", outputs);
-    const program = this.#lower(key, "declared").build(outputs);
+    const program = lowered.build(outputs);
     if (!keeps) {
       this.#programs.set(id, Promise.resolve(await CompiledProgram.create(program, this.#state, this.#options)));
       return;
@@ -136,20 +135,12 @@ export class LocalServable implements Servable {
       this.#programs.set(id, known);
       return known;
     }
-    const program = this.#lower(key, trust).build([...new Set(outputs)].toSorted());
+    const program = new SignatureProgram(this.#read(), key, trust).build([...new Set(outputs)].toSorted());
     const created = CompiledProgram.create(program, this.#state, this.#options);
     this.#programs.set(id, created);
     created.catch(() => this.#programs.delete(id));
     await this.#evict();
     return created;
-  }
-
-  /** Lowered once for all sets of outputs. */
-  #lower(key: string, trust: ShapeTrust): SignatureProgram {
-    const id = loweredId(key, trust);
-    const program = this.#lowered.get(id) ?? new SignatureProgram(this.#read(), key, trust);
-    this.#lowered.set(id, program);
-    return program;
   }
 
   async #evict(): Promise<void> {
@@ -189,16 +180,12 @@ function unsupportedSignatures(lowered: ReadonlyMap<string, SignatureProgram>): 
   return unsupported;
 }
 
-function loweredId(key: string, trust: ShapeTrust): string {
-  return JSON.stringify([key, trust]);
-}
-
 function nothingRuns(model: SavedModel, unsupported: ReadonlyMap<string, string>): SavedModelError {
   const reasons = [...unsupported].map(([key, reason]) => `${key}: ${reason}`).join("; ");
   return new SavedModelError("UNSUPPORTED_OPS", {
     what: "no signature of the model can run",
     why: model.signatures.size === 0 ? "it has none" : reasons,
-    remedy: "export a model without these ops, or serve it with TensorFlow",
+    remedy: "export a model without these ops, or run: cloister engine install tensorflow",
   });
 }
 
