@@ -185,11 +185,13 @@ test("the autoscaler takes more replicas while calls pile up, and fewer afterwar
     autoscaling: { kind: "calls", callsPerReplica: 2, scaleDown: "1s" },
   });
   await apply();
+  const one = () => waitFor("a scale-down", async () => ((await readyPods()).length === 1 ? true : undefined), SLOW_MS);
+  await one();
   const load = await world.underLoad(24, async () => {
     await waitFor("a scale-up by real load", async () => ((await readyPods()).length >= 3 ? true : undefined), SLOW_MS);
   });
   assert.equal(load.failed, 0, JSON.stringify([...load.errors]));
-  await waitFor("a scale-down", async () => ((await readyPods()).length === 1 ? true : undefined), SLOW_MS);
+  await one();
 });
 
 test("a node that is lost loses no request: its replicas come back on the other one, each attested anew", async () => {

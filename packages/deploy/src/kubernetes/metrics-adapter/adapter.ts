@@ -55,7 +55,7 @@ async function answer(api: ClusterApi, url: URL): Promise<object | undefined> {
   if (url.pathname === "/readyz") return { ok: true };
   if (url.pathname === `/apis/${GROUP}/${VERSION}`) return resourceList();
   if (url.pathname === "/apis" || url.pathname === `/apis/${GROUP}`) return group();
-  const [, namespace] = ROUTE.exec(url.pathname) ?? [];
+  const [, namespace] = ROUTE.exec(decodeURIComponent(url.pathname)) ?? [];
   if (namespace === undefined) return undefined;
   return metricValues(api, namespace, url.searchParams.get("labelSelector") ?? "");
 }
