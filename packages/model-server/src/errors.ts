@@ -6,9 +6,14 @@ import type { GrpcStatusName } from "@cloister/encoding/grpc";
  * - PLAINTEXT_REFUSED: neither TLS material nor `insecure: true`, or both.
  * - TLS_MATERIAL_INVALID: key, certificate or authority cannot be used, or clients are to be verified without an authority.
  * - MODEL_NOT_AVAILABLE: a model failed to load; the cause says why.
+ * - LISTEN_FAILED: the address or port cannot be listened on.
  */
 export type ModelServerErrorCode =
-  Exclude<GrpcStatusName, "OK"> | "PLAINTEXT_REFUSED" | "TLS_MATERIAL_INVALID" | "MODEL_NOT_AVAILABLE";
+  | Exclude<GrpcStatusName, "OK">
+  | "PLAINTEXT_REFUSED"
+  | "TLS_MATERIAL_INVALID"
+  | "MODEL_NOT_AVAILABLE"
+  | "LISTEN_FAILED";
 
 export class ModelServerError extends CodedError<ModelServerErrorCode> {}
 

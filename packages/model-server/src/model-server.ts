@@ -13,7 +13,7 @@ import { type EvidenceSource, limitedSource } from "./evidence/evidence.ts";
 import { type RestOptions, type RestServer, startRestServer } from "./rest/rest-server.ts";
 import { ClientAllowList } from "./rpc/client-allow-list.ts";
 import { BufferBudget, DEFAULT_LIMITS, type RpcLimits } from "./rpc/limits.ts";
-import type { ModelServerTls } from "./rpc/tls.ts";
+import { type ModelServerTls, serverTlsOptions } from "./rpc/tls.ts";
 import type { ConnectionCare } from "./rpc/connection-care.ts";
 import type { StreamHandler } from "./rpc/streaming-call.ts";
 import type { EndedCall, UnaryHandler } from "./rpc/unary-call.ts";
@@ -121,10 +121,12 @@ export interface ModelServer {
 
 /**
  * Loads every model, then listens: an open port means that the models answer. Throws PLAINTEXT_REFUSED,
- * TLS_MATERIAL_INVALID, MODEL_NOT_AVAILABLE, and the listener's own errors.
+ * TLS_MATERIAL_INVALID, MODEL_NOT_AVAILABLE and LISTEN_FAILED.
  */
 export async function startModelServer(options: ModelServerOptions): Promise<ModelServer> {
   refuseSilentPlaintext(options);
+  // Loading may take minutes: material that cannot be used is told before.
+  if (options.tls !== undefined) serverTlsOptions(options.tls);
   const registry = new ModelRegistry();
   const metrics = new ServingMetrics();
   const context: ServingContext = { registry, metrics, checkMethodNames: options.checkMethodNames ?? false };

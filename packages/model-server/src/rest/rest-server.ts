@@ -1,6 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from "node:http";
 import { createServer as createSecureServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
@@ -9,6 +8,7 @@ import { callError } from "../errors.ts";
 import { answerWithEvidence, attestedTlsOptions, servingKeySha256 } from "../evidence/attested-connections.ts";
 import type { EvidenceSource } from "../evidence/evidence.ts";
 import type { BufferBudget, RpcLimits } from "../rpc/limits.ts";
+import { listenAt } from "../rpc/listen.ts";
 import type { EndedCall } from "../rpc/unary-call.ts";
 import { withSpan } from "../tracing/span.ts";
 import type { Tracer } from "../tracing/tracer.ts";
@@ -59,7 +59,7 @@ export interface RestServer {
   close(graceMs: number): Promise<void>;
 }
 
-/** TensorFlow Serving's REST API over HTTP/1.1. Throws TLS_MATERIAL_INVALID and the listener's own errors. */
+/** TensorFlow Serving's REST API over HTTP/1.1. Throws TLS_MATERIAL_INVALID and LISTEN_FAILED. */
 export async function startRestServer(context: ServingContext, options: RestServerOptions): Promise<RestServer> {
   const { tls, limits, host } = options;
   const timing = { requestTimeout: limits.idleStreamMs, headersTimeout: limits.tlsHandshakeMs };
@@ -71,9 +71,9 @@ export async function startRestServer(context: ServingContext, options: RestServ
   server.maxConnections = limits.maxConnections;
   server.on("tlsClientError", (_error, socket: { destroy(): void }) => socket.destroy());
   server.on("clientError", (_error, socket) => socket.destroy());
-  await listen(server, options.port, host);
+  const address = await listenAt(server, { host, port: options.port });
   return {
-    address: { host, port: (server.address() as AddressInfo).port },
+    address,
     replaceTls: (next) => {
       const { key, cert, ca } = serverTlsOptions(next, "http/1.1");
       if ("setSecureContext" in server) {
@@ -232,17 +232,6 @@ async function withTimeout(
   } finally {
     clearTimeout(timer);
   }
-}
-
-async function listen(server: Server, port: number, host: string): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, host, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
-  server.on("error", () => undefined);
 }
 
 async function drain(server: Server, graceMs: number): Promise<void> {

@@ -98,7 +98,7 @@ test("health is watched: SERVING at once, NOT_SERVING when the server drains, wh
 test("a Unix socket answers beside the port, and one that was left behind is replaced", async (context) => {
   const socketPath = join(tmpdir(), `cloister-socket-${process.pid}.sock`);
   const first = await start(context, { socketPath });
-  await assert.rejects(startModelServer({ ...base, socketPath }), { code: "EADDRINUSE" });
+  await assert.rejects(startModelServer({ ...base, socketPath }), { code: "LISTEN_FAILED" });
   const client = new Client(`unix:${socketPath}`, credentials.createInsecure());
   const status = await new Promise<number | undefined>((resolve) => {
     client.makeUnaryRequest(

@@ -10,7 +10,7 @@ import {
   type ServerHttp2Stream,
   type ServerOptions,
 } from "node:http2";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { ATTESTED_H2 } from "@cloister/encoding/connection-evidence";
 import { callError } from "../errors.ts";
@@ -20,6 +20,7 @@ import { BufferBudget, DEFAULT_LIMITS, type RpcLimits } from "./limits.ts";
 import { type ModelServerTls, serverTlsOptions } from "./tls.ts";
 import type { Tracer } from "../tracing/tracer.ts";
 import { careFor, type ConnectionCare } from "./connection-care.ts";
+import { type ListenAt, listenAt } from "./listen.ts";
 import { removeStaleSocket } from "./stale-socket.ts";
 import { answerStream, type StreamHandler } from "./streaming-call.ts";
 import { type CallEnvironment, type EndedCall, FIXED_HEADERS, UnaryCall, type UnaryHandler } from "./unary-call.ts";
@@ -39,8 +40,7 @@ const RESETS_PER_SECOND = 50;
 const RESET_BURST = 1000;
 
 export interface UnaryServerOptions {
-  /** Where it listens; port 0: any free one. */
-  readonly listen: { readonly host: string; readonly port: number } | { readonly socketPath: string };
+  readonly listen: ListenAt;
   /** `undefined` is plaintext: the caller has made sure that it is wanted. */
   readonly tls: ModelServerTls | undefined;
   /** Evidence for clients that ask for it when they connect. */
@@ -81,7 +81,7 @@ export interface UnaryServer {
   replaceTls(tls: ModelServerTls): void;
 }
 
-/** Listens, and answers calls until it is closed. Throws TLS_MATERIAL_INVALID and the listener's own errors. */
+/** Listens, and answers calls until it is closed. Throws TLS_MATERIAL_INVALID and LISTEN_FAILED. */
 export async function startUnaryServer(options: UnaryServerOptions): Promise<UnaryServer> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const budget = options.budget ?? new BufferBudget(limits.maxBufferedBytes);
@@ -114,7 +114,8 @@ export async function startUnaryServer(options: UnaryServerOptions): Promise<Una
     const isAllowed = mayCall === undefined || mayCall(tlsSocketOf(stream.session));
     accept(stream, headers, isAllowed ? handlers.get(headers[":path"] ?? "") : REFUSE_CALLER, environment, onCallStart);
   });
-  const address = await listen(server, options.listen);
+  if ("socketPath" in options.listen) await removeStaleSocket(options.listen.socketPath);
+  const address = await listenAt(server, options.listen);
   return {
     address,
     get heldBytes() {
@@ -227,23 +228,6 @@ function refusalOf(headers: IncomingHttpHeaders, limits: RpcLimits): number | un
   if (headers[":method"] !== "POST") return 405;
   const type = headers["content-type"] ?? "";
   return type === "application/grpc" || GRPC_TYPE.test(type) ? undefined : 415;
-}
-
-async function listen(
-  server: Http2Server | Http2SecureServer,
-  where: UnaryServerOptions["listen"],
-): Promise<{ host: string; port: number }> {
-  if ("socketPath" in where) await removeStaleSocket(where.socketPath);
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen("socketPath" in where ? { path: where.socketPath } : where, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
-  server.on("error", () => undefined);
-  if ("socketPath" in where) return { host: where.socketPath, port: 0 };
-  return { host: where.host, port: (server.address() as AddressInfo).port };
 }
 
 async function drain(

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -139,4 +140,41 @@ test("it serves over TLS, warns of flags without effect, takes new certificates,
   child.kill("SIGTERM");
   const [code] = (await once(child, "exit")) as [number | null];
   assert.equal(code, 0);
+});
+
+test("a model that is not there yet is waited for, and a signal ends the waiting", async (context) => {
+  const folder = await mkdtemp(join(tmpdir(), "cloister-serve-"));
+  context.after(() => rm(folder, { recursive: true }));
+  const base = join(folder, "late");
+  const { process: child, next } = serve(context, "--insecure", `--model_base_path=${base}`);
+  await next("base_path_missing");
+  await cp(HALF, base, { recursive: true });
+  await next("listening");
+  child.kill("SIGTERM");
+  assert.deepEqual(await once(child, "exit"), [0, null]);
+
+  const waiting = serve(context, "--insecure", `--model_base_path=${join(folder, "never")}`);
+  await waiting.next("base_path_missing");
+  waiting.process.kill("SIGINT");
+  assert.deepEqual(await once(waiting.process, "exit"), [0, null]);
+});
+
+test("a port that is taken and TLS material that is none are told by their codes", async (context) => {
+  const taken = createServer().listen(0, "127.0.0.1");
+  context.after(() => taken.close());
+  await once(taken, "listening");
+  const { port } = taken.address() as AddressInfo;
+  const error = context.mock.method(process.stderr, "write", () => true);
+  const told = (): string => error.mock.calls.map(({ arguments: [text] }) => String(text)).join("");
+  assert.equal(
+    await run(["serve", "--insecure", "--host=127.0.0.1", `--port=${port}`, `--model_base_path=${HALF}`]),
+    1,
+  );
+  assert.match(told(), /^LISTEN_FAILED: .*EADDRINUSE/m);
+  const folder = await mkdtemp(join(tmpdir(), "cloister-serve-"));
+  context.after(() => rm(folder, { recursive: true }));
+  const config = join(folder, "ssl.cfg");
+  await writeFile(config, 'server_key: "x" server_cert: "y"');
+  assert.equal(await run(["serve", "--port=0", `--ssl_config_file=${config}`, `--model_base_path=${HALF}`]), 1);
+  assert.match(told(), /^TLS_MATERIAL_INVALID: /m);
 });

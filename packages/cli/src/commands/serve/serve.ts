@@ -26,6 +26,7 @@ import { type ServeLog, serveLog } from "./output.ts";
 import { sourceOf } from "./sources.ts";
 
 const TLS_POLL_MS = 2000;
+const KEEP_ALIVE_MS = 60_000;
 
 /** `cloister serve`: the embedded model server, until a signal ends it. */
 export function serveCommand(setExit: (code: number) => void): Command {
@@ -72,7 +73,15 @@ async function serve(flags: ServeFlags, command: Command): Promise<number> {
   const ended = signalled();
   const given = command.opts<Record<string, unknown>>();
   for (const name of NO_EFFECT) if (given[name] !== undefined) log.warn(`--${name} has no effect`);
-  const server = await startModelServer(await optionsOf(flags, log));
+  const starting = startModelServer(await optionsOf(flags, log));
+  // Models may be waited for without an end, which keeps no process alive by itself.
+  const alive = setInterval(() => undefined, KEEP_ALIVE_MS);
+  const server = await Promise.race([starting, ended]).finally(() => clearInterval(alive));
+  if (server === undefined) {
+    log.line("stopped", "stopped before every model was loaded");
+    void starting.then((late) => late.close({ graceMs: 0 })).catch(() => undefined);
+    return EXIT.done;
+  }
   const stops = [watchTls(flags, server, log), watchModels(flags, server, log)];
   log.listening(server.address, server.restAddress);
   await ended;
@@ -193,9 +202,9 @@ function watchModels(flags: ServeFlags, server: ModelServer, log: ServeLog): () 
   });
 }
 
-function signalled(): Promise<void> {
+function signalled(): Promise<undefined> {
   return new Promise((resolve) => {
-    process.once("SIGTERM", () => resolve());
-    process.once("SIGINT", () => resolve());
+    process.once("SIGTERM", () => resolve(undefined));
+    process.once("SIGINT", () => resolve(undefined));
   });
 }
