@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { generateKeyPairSync } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { ROOT, startTestChain, type TestChain } from "./support/chain.ts";
@@ -35,6 +36,30 @@ describe("a requester attests the replicas of a running chain", () => {
     assert.match(replica?.measurement ?? "", /^[0-9a-f]{64}$/);
     assert.equal(replica?.simulated, true);
     assert.ok(replica?.steps.some((step) => step.includes("exporter")));
+    assert.ok(replica?.steps.includes("the release of its keys is in the broker's log"));
+  });
+
+  test("a requester who has no collateral takes what the replica staples", async () => {
+    const { folders, gateway } = running.chain;
+    const file = (name: string): string => join(folders.requester, name);
+    const { code, stdout, stderr } = await runCli(
+      ...["infer", "--address", `${gateway.address.host}:${gateway.address.port}`, "--explain", "--json"],
+      ...["--ca", file("ca.pem"), "--cert", file("client.pem"), "--key", file("client-key.pem")],
+      ...["--server-name", "grpc.tf-serving.service.com", "--attest", file("policy.json")],
+      ...["--trust-anchor", file("trust-anchor.pem")],
+    );
+    assert.equal(code, 0, stderr);
+    const { verification } = JSON.parse(stdout) as { verification: { collateralFrom: string }[] };
+    assert.equal(verification[0]?.collateralFrom, "the replica");
+  });
+
+  test("a replica whose release another log holds is refused", async () => {
+    const { publicKey } = generateKeyPairSync("ed25519");
+    const foreign = join(running.chain.folders.host, "foreign-log-key.pem");
+    await writeFile(foreign, publicKey.export({ type: "spki", format: "pem" }));
+    const { code, stdout } = await runCli("infer", ...connection, "--log-key", foreign);
+    assert.equal(code, 1);
+    assert.equal((JSON.parse(stdout) as { error: { code: string } }).error.code, "RELEASE_NOT_LOGGED");
   });
 
   test("another measurement is refused before anything is asked", async () => {

@@ -103,7 +103,7 @@ export async function startWorld(rig: ConnectedRig): Promise<World> {
       observe: () => undefined,
     });
   let broker: OwnerBroker = (await start()).result;
-  await writeRequesterTrust(folders, platform, broker.policy);
+  await writeRequesterTrust(folders, platform, broker.policy, owner.logKey.publicKey);
   await rig.kubectl("create", "namespace", NAMESPACE);
   await provideModels(rig, join(folders.host, "models"));
 

@@ -1,4 +1,5 @@
-import { X509Certificate } from "node:crypto";
+import { createPublicKey, X509Certificate } from "node:crypto";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { decodeCollateral, INTEL_ROOT, type TrustAnchor } from "@cloister/attestation";
 import {
@@ -26,6 +27,7 @@ export interface ClientFlags {
   readonly mrenclave?: string;
   readonly trustAnchor?: string;
   readonly collateral?: string;
+  readonly logKey?: string;
 }
 
 /** How to reach a server and what it has to prove, for every command that talks to one. */
@@ -41,7 +43,8 @@ export function withClientOptions(command: Command): Command {
     .option("--attest <policy>", "verify each replica against this policy before the first request")
     .option("--mrenclave <hex>", "verify each replica against this one measurement")
     .option("--trust-anchor <file>", "accept this SIMULATED root (PEM) beside Intel's")
-    .option("--collateral <file>", "collateral to verify with (default: what the replica staples)");
+    .option("--collateral <file>", "collateral to verify with (default: what the replica staples)")
+    .option("--log-key <file>", "refuse a replica whose key release is not in the log with this key (PEM)");
 }
 
 /** `host:port` or `[address]:port`. */
@@ -82,6 +85,7 @@ function withRequesterFolder(flags: ClientFlags): ClientFlags {
     serverName: "grpc.tf-serving.service.com",
     trustAnchor: file("trust-anchor.pem"),
     collateral: file("collateral.json"),
+    ...(existsSync(file("log-key.pem")) && { logKey: file("log-key.pem") }),
     ...(flags.mrenclave === undefined && { attest: file("policy.json") }),
     ...flags,
   };
@@ -105,7 +109,7 @@ function missing(error: unknown, path: string, requester: string | undefined): u
 }
 
 async function attestationOf(
-  { attest, mrenclave, trustAnchor, collateral }: ClientFlags,
+  { attest, mrenclave, trustAnchor, collateral, logKey }: ClientFlags,
   onVerified: ((replica: VerifiedReplica) => void) | undefined,
 ): Promise<AttestationOptions | undefined> {
   if (attest === undefined && mrenclave === undefined) return undefined;
@@ -117,6 +121,7 @@ async function attestationOf(
     anchors,
     policy,
     ...(kept !== undefined && { collateral: () => Promise.resolve(kept) }),
+    ...(logKey !== undefined && { releaseLog: { publicKey: await readLogKey(logKey) } }),
     ...(onVerified !== undefined && { onVerified }),
   };
 }
@@ -129,6 +134,22 @@ async function readAnchor(path: string): Promise<TrustAnchor> {
     throw new InputError(
       "FILE_MALFORMED",
       { what: `${path} was not read`, why: "it holds no certificate", remedy: "give the root certificate, PEM" },
+      { cause },
+    );
+  }
+}
+
+/** The Ed25519 key of a release log, 32 bytes: the end of its SubjectPublicKeyInfo (RFC 8410, section 4). */
+async function readLogKey(path: string): Promise<Uint8Array> {
+  const text = await readText(path);
+  try {
+    const key = createPublicKey(text);
+    if (key.asymmetricKeyType !== "ed25519") throw new TypeError("not an Ed25519 key");
+    return new Uint8Array(key.export({ type: "spki", format: "der" }).subarray(-32));
+  } catch (cause) {
+    throw new InputError(
+      "FILE_MALFORMED",
+      { what: `${path} was not read`, why: "it holds no Ed25519 public key", remedy: "give the broker's log-key.pem" },
       { cause },
     );
   }

@@ -103,7 +103,7 @@ async function bringUp(options: ChainOptions, observe: Observe, cleanup: Cleanup
     brokerStep({ ...options, folders, owner, model, sealed, platform, manifest, observe }),
   );
   cleanup.add(() => broker.close());
-  await writeRequesterTrust(folders, platform, broker.policy);
+  const collateralFile = await writeRequesterTrust(folders, platform, broker.policy, owner.logKey.publicKey);
   const gateway = await clock.run("gateway", () => gatewayStep(options, join(folders.host, "gateway")));
   cleanup.add(() => gateway.close());
   const launch = replicaLauncher({
@@ -112,6 +112,7 @@ async function bringUp(options: ChainOptions, observe: Observe, cleanup: Cleanup
     installation: options.installation,
     brokerAddress: broker.address,
     sealedDir: sealed.folder,
+    collateralFile,
     logDir: folders.host,
     onPhase: (replica, name, ms) => observe({ type: "replica", replica, text: `${name} ${ms} ms` }),
   });

@@ -16,6 +16,8 @@ export interface ReplicaLauncherOptions {
   readonly brokerAddress: { readonly host: string; readonly port: number };
   /** Folder with the sealed files of the model version. */
   readonly sealedDir: string;
+  /** Collateral that replicas hand to requesters. */
+  readonly collateralFile?: string;
   /** Where replicas' logs go. */
   readonly logDir: string;
   readonly onPhase: (replicaId: string, name: string, ms: number) => void;
@@ -41,6 +43,7 @@ export function replicaLauncher(options: ReplicaLauncherOptions): ReplicaLaunche
       replicaId,
       brokerAddresses: [options.brokerAddress],
       sealedDir: overrides.sealedDir ?? options.sealedDir,
+      ...(options.collateralFile !== undefined && { collateralFile: options.collateralFile }),
       listen: { host: "127.0.0.1", port: 0 },
     };
     const launch: LaunchOptions = {

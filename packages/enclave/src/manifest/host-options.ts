@@ -16,6 +16,8 @@ export const HostOptions = z.strictObject({
     .min(1)
     .max(8),
   sealedDir: z.string().min(1).max(4096),
+  /** Collateral for the replica's quotes, which it hands to requesters; they verify it. Absent: they get it elsewhere. */
+  collateralFile: z.string().min(1).max(4096).optional(),
   listen: LISTEN,
   /** Where liveness, readiness, status and metrics are told over plain HTTP; absent: nowhere. */
   health: LISTEN.optional(),

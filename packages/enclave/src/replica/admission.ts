@@ -29,7 +29,7 @@ export interface AdmissionOptions {
 }
 
 /** An admitted replica: what it got, and the key that its serving certificate is for. */
-export interface Admission extends Pick<NativeProvisioned, "keys" | "leaseSeconds"> {
+export interface Admission extends Pick<NativeProvisioned, "keys" | "leaseSeconds" | "logProof"> {
   readonly model: ProvisionedModel;
   readonly serving: ProvisionedServing;
   readonly servingKey: KeyObject;
@@ -45,7 +45,7 @@ export async function askForAdmission(options: AdmissionOptions): Promise<Admiss
   const { serverName, caPem, logKey } = config.broker;
   const [first, ...others] = hostOptions.brokerAddresses.map(({ host, port }) => ({ host, port, serverName }));
   if (first === undefined) throw new TypeError("the host options carry at least one broker address");
-  const { keys, secrets, model, serving, leaseSeconds } = await provisionNative({
+  const { keys, secrets, model, serving, leaseSeconds, logProof } = await provisionNative({
     brokers: [first, ...others],
     ca: caPem,
     publicKey: keyPair.publicKey,
@@ -56,7 +56,7 @@ export async function askForAdmission(options: AdmissionOptions): Promise<Admiss
   });
   await installMountKeys(driver, config.mountKeys ?? [], secrets);
   if (model !== null && serving !== null) {
-    return { keys, model, serving, leaseSeconds, servingKey: keyPair.privateKey };
+    return { keys, model, serving, leaseSeconds, logProof, servingKey: keyPair.privateKey };
   }
   for (const { secret } of keys) secret.wipe();
   throw new EnclaveError("NOTHING_TO_SERVE", {

@@ -9,6 +9,7 @@ import type { HostOptions } from "../manifest/host-options.ts";
 import type { ReplicaConfig } from "../manifest/manifest.ts";
 import type { PlatformDriver } from "../platform/driver.ts";
 import { type Admission, askForAdmission } from "./admission.ts";
+import { ReplicaEvidence } from "./evidence.ts";
 import { keepLease } from "./lease.ts";
 import { withPatience } from "./patience.ts";
 
@@ -54,13 +55,15 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     }),
   );
   const model = await phase("open", () => openModel(config, hostOptions, admission));
+  const evidence = new ReplicaEvidence(driver, hostOptions.collateralFile);
+  evidence.admit(admission.servingKey, admission.logProof);
   const engine = new OnnxEngine({ threads: config.engineThreads });
   const server = await phase("load", () =>
     startModelServer({
       ...hostOptions.listen,
       replicaId: hostOptions.replicaId,
       tls: servingTls(admission.serving, admission.servingKey),
-      evidence: { quote: (reportData) => driver.quote(reportData) },
+      evidence,
       models: [{ ...model.model, files: model.files }],
       engine,
       ...(hostOptions.maxConnectionAgeSeconds !== undefined && {
@@ -69,7 +72,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     }),
   );
   const endLease = watchLease(admission.leaseSeconds, {
-    renew: (signal) => renew({ ...options, signal }, model.generation, server),
+    renew: (signal) => renew({ ...options, signal }, model.generation, server, evidence),
     onLost: (error) => void server.close({ graceMs: 0 }).finally(() => onLost(error)),
   });
   const stop = async (): Promise<void> => {
@@ -96,6 +99,7 @@ async function renew(
   options: ReplicaOptions & { readonly signal: AbortSignal },
   generation: number,
   server: ModelServer,
+  evidence: ReplicaEvidence,
 ): Promise<number | null> {
   const admission = await askForAdmission(options);
   wipeKeys(admission);
@@ -106,7 +110,9 @@ async function renew(
       remedy: "none is needed where the new sealed files are in place: a new start opens them",
     });
   }
-  if (!options.signal.aborted) server.replaceTls(servingTls(admission.serving, admission.servingKey));
+  if (options.signal.aborted) return admission.leaseSeconds;
+  evidence.admit(admission.servingKey, admission.logProof);
+  server.replaceTls(servingTls(admission.serving, admission.servingKey));
   return admission.leaseSeconds;
 }
 

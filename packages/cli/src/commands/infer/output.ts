@@ -33,6 +33,7 @@ export function replicaJson({ claims, decision, quote, ...replica }: VerifiedRep
     collateralFrom: replica.isStapled ? "the replica" : "the client",
     workload: decision.workload,
     rule: decision.rule,
+    ...(replica.release !== undefined && { keyRelease: `${replica.release.keyId ?? ""} at ${replica.release.time}` }),
     publicKeySha256: replica.publicKeySha256,
     quoteSha256: createHash("sha256").update(quote).digest("hex"),
     quote: Buffer.from(quote).toString("base64"),
