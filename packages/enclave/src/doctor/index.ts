@@ -1,4 +1,5 @@
 // `@cloister/enclave/doctor`: what a machine lacks for its purpose, and what error numbers mean.
+export { type Cloud, CLOUD_NAMES, type CloudName, CLOUDS } from "./clouds.ts";
 export { diagnose } from "./diagnose.ts";
 export { ERROR_NUMBERS, type ErrorNumber } from "./error-numbers.ts";
 export { explainError, type Meaning } from "./explain.ts";

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { access, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { encodeCollateral } from "@cloister/attestation";
+import { PRESETS } from "@cloister/attestation/qcnl";
+import { CLOUDS } from "@cloister/enclave/doctor";
 import { createSimulatedPlatform } from "@cloister/attestation/simulated";
 import { startSimulatedPccs } from "@cloister/attestation/simulated-pccs";
 import { encodePem } from "@cloister/encoding/pem";
@@ -73,4 +75,12 @@ test("doctor explain tells cause and remedy of a number, and refuses unknown one
   const unknown = await cloister("explain", "1234567");
   assert.equal(unknown.code, 1);
   assert.match(unknown.stderr, /^ERROR_NUMBER_UNKNOWN: /);
+});
+
+test("doctor knows what to expect of a provider's machines, and has a guide for each", async () => {
+  for (const [name, { guide, service }] of Object.entries(CLOUDS)) {
+    await access(join(import.meta.dirname, "../../../../..", guide));
+    assert.ok(PRESETS.has(service), name);
+  }
+  assert.equal((await cloister("--cloud", "somewhere")).code, 2);
 });

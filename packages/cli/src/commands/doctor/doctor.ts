@@ -1,4 +1,7 @@
 import {
+  CLOUD_NAMES,
+  type CloudName,
+  CLOUDS,
   diagnose,
   ERROR_NUMBERS,
   explainError,
@@ -14,10 +17,11 @@ import { Command, Option } from "commander";
 import { EXIT } from "../../output/exit-code.ts";
 import { openTerminal } from "../../output/terminal.ts";
 import { anchorsOf, read, serviceOf, withServiceOptions, type ServiceFlags } from "../attest/options.ts";
-import { showFindings, showMeanings } from "./output.ts";
+import { showCloud, showFindings, showMeanings } from "./output.ts";
 
 interface DoctorFlags extends ServiceFlags {
   readonly for: Purpose;
+  readonly cloud?: CloudName;
   readonly collateral?: string;
   readonly evidence?: string;
 }
@@ -34,6 +38,9 @@ export function doctorCommand(setExit: (code: number) => void): Command {
       new Option("--for <purpose>", "what the machine is to do")
         .choices(["simulated", "sgx", "tdx", "verifier"])
         .default("simulated"),
+    )
+    .addOption(
+      new Option("--cloud <name>", "whose machine it is: its collateral service is asked").choices(CLOUD_NAMES),
     )
     .option("--collateral <path>", "folder or file of stored collateral: which of it expires soon")
     .option("--evidence <file>", "quote or RA-TLS certificate of this machine: its TCB status, with --collateral");
@@ -53,7 +60,8 @@ export function doctorCommand(setExit: (code: number) => void): Command {
 async function examine(flags: DoctorFlags): Promise<number> {
   const terminal = openTerminal(flags.json === true);
   const anchors = await anchorsOf(flags, terminal);
-  const named = await serviceOf(flags);
+  const cloud = flags.cloud && CLOUDS[flags.cloud];
+  const named = await serviceOf(cloud === undefined ? flags : { service: cloud.service, ...flags });
   const quote = flags.evidence === undefined ? undefined : quoteIn(await read(flags.evidence));
   const facts = await gatherFacts({
     now: flags.at ?? new Date(),
@@ -63,8 +71,10 @@ async function examine(flags: DoctorFlags): Promise<number> {
     ...(quote && { quote }),
   });
   const findings = diagnose(facts, flags.for);
+  if (cloud !== undefined) showCloud(terminal, cloud);
   showFindings(terminal, findings, flags.for);
-  if (flags.json === true) process.stdout.write(`${JSON.stringify(reportJson(findings, flags.for))}\n`);
+  if (flags.json === true)
+    process.stdout.write(`${JSON.stringify({ ...reportJson(findings, flags.for), ...(cloud && { cloud }) })}\n`);
   return findings.some(({ severity }) => severity === "error") ? EXIT.refused : EXIT.done;
 }
 

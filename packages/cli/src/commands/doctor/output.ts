@@ -1,4 +1,4 @@
-import type { Finding, Meaning, Purpose, Severity } from "@cloister/enclave/doctor";
+import type { Cloud, Finding, Meaning, Purpose, Severity } from "@cloister/enclave/doctor";
 import type { Terminal } from "../../output/terminal.ts";
 
 const MARKS: Readonly<Record<Severity, readonly ["green" | "dim" | "yellow" | "red", string]>> = {
@@ -33,4 +33,13 @@ export function showMeanings(terminal: Terminal, meanings: readonly Meaning[]): 
     terminal.line(`  cause: ${cause}`);
     terminal.line(`  remedy: ${remedy}`);
   }
+}
+
+/** What to expect on a provider's machines. */
+export function showCloud(terminal: Terminal, { instances, epcGiB, vcpus, system, service, guide }: Cloud): void {
+  terminal.line(`machines    ${instances.join(", ")} (${vcpus} vCPUs, ${epcGiB} GiB EPC at the size that was used)`);
+  terminal.line(`system      ${system}`);
+  terminal.line(`collateral  --service ${service}`);
+  terminal.line(`guide       ${guide}`);
+  terminal.line();
 }
