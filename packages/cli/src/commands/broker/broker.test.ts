@@ -185,7 +185,7 @@ test("a broker from the command line: keys, release, reload, health, log, plan, 
   }
 });
 
-test("a broker does not start without a policy, with a passphrase that others can read", async (t) => {
+test("a broker does not start without a policy, with a passphrase that others can read, with a service that it cannot trust", async (t) => {
   const { folder, write } = await setUp(t);
   const code = async (...args: string[]): Promise<string> => {
     const { code, stderr } = await run(args, folder);
@@ -198,4 +198,15 @@ test("a broker does not start without a policy, with a passphrase that others ca
   assert.equal(await code("broker", "--passphrase-file", "open"), "KEY_FILE_EXPOSED");
   await write("policy.yaml", "schema: cloister-policy/1\nworkloads: yes\n");
   assert.equal(await code("broker"), "POLICY_MALFORMED");
+  // As the original's file has it.
+  await write(
+    "qcnl.conf",
+    '{"pccs_url": "https://pccs.service.com:8081/sgx/certification/v4/", "use_secure_cert": false}',
+  );
+  await write(
+    "cloister.yaml",
+    "broker: { name: [broker.test], passphraseFile: passphrase, policy: policy.yaml, qcnl: qcnl.conf }\n",
+  );
+  assert.equal(await code("broker"), "QCNL_INSECURE_TLS");
+  assert.equal(await code("broker", "--allow-insecure-tls"), "POLICY_MALFORMED");
 });
