@@ -136,7 +136,7 @@ export interface CApi extends ReturnType<typeof declare> {
   readonly memory: (address: Address, bytes: number) => ArrayBuffer;
 }
 
-let loaded: { readonly folder: string; readonly api: CApi } | undefined;
+let loaded: CApi | undefined;
 
 /**
  * Loads the library out of a folder that holds LIBRARY_FILES. A process has one TensorFlow: a second call gives the first one.
@@ -144,12 +144,9 @@ let loaded: { readonly folder: string; readonly api: CApi } | undefined;
  * @throws EngineError ENGINE_MISSING
  */
 export async function loadCApi(folder: string): Promise<CApi> {
-  if (loaded) return loaded.api;
   const koffi = await importKoffi();
   try {
-    const api = bindLibrary(koffi, folder);
-    loaded = { folder, api };
-    return api;
+    return (loaded ??= bindLibrary(koffi, folder));
   } catch (cause) {
     throw engineError(
       "ENGINE_MISSING",
