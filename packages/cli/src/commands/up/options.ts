@@ -52,7 +52,7 @@ const DEFAULT_PORT = 8500;
 const DEFAULT_BROKER_PORT = 4433;
 
 /** Where this program is installed: the folder that holds `packages/` and `node_modules/`. */
-const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../../../..");
+const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../../../../..");
 
 /** Flags over configuration over defaults. Throws `ConfigError`. */
 export async function upSettings(flags: UpFlags): Promise<UpSettings> {
