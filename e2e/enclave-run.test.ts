@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { ChildProcess } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { createHash, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -9,10 +9,13 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
+import { startAttestationFolder } from "../packages/enclave/src/testing/attestation-folder.ts";
 import { startSession } from "../packages/cli/src/testing/session.ts";
 import { ROOT } from "./support/chain.ts";
 import { spawnCli } from "./support/cli.ts";
 
+/** Mounts that nobody else sees; without root by way of a user namespace. */
+const NAMESPACE = [...(process.getuid?.() === 0 ? [] : ["--map-root-user"]), "--mount"];
 const SERVING_NAME = "grpc.tf-serving.service.com";
 
 describe("a replica in a process of its own", () => {
@@ -99,6 +102,34 @@ describe("a replica in a process of its own", () => {
     assert.equal(await end(replica), 0);
   });
 
+  test("runs inside Gramine, whose files a stand-in plays, by measured settings alone", async (t) => {
+    if (spawnSync("unshare", [...NAMESPACE, "mount", "-t", "tmpfs", "dev", "/dev"]).status !== 0) {
+      t.skip("this machine lets nobody mount");
+      return;
+    }
+    await writePolicy("5a".repeat(32));
+    const broker = await startBroker();
+    const { folder } = await startAttestationFolder(t, "gramine", at("simulated/platform.json"));
+    const { config } = JSON.parse(await readFile(at("enclave.json"), "utf8")) as { config: unknown };
+    const hostOptions = {
+      replicaId: "enclave",
+      brokerAddresses: [{ host: "127.0.0.1", port: brokerPort }],
+      sealedDir: at("sealed/models/digits/1"),
+      listen: { host: "127.0.0.1", port: 0 },
+      health: { host: "127.0.0.1", port: 0 },
+      waitForBrokerSeconds: 60,
+    };
+    const settings = { format: "cloister-replica/1", platform: "gramine", config, hostOptions };
+    await writeFile(at("replica.json"), JSON.stringify(settings));
+    const replica = startBehind(folder, at("replica.json"));
+    const log = logOf(replica);
+    const { platform, simulated } = await log.event("start");
+    assert.deepEqual({ platform, simulated }, { platform: "gramine", simulated: false });
+    await log.event("ready");
+    assert.equal(await end(replica), 0);
+    await end(broker);
+  });
+
   test("does not run on hardware that is not there", async () => {
     const { code, stderr } = await session.run(
       cwd,
@@ -110,6 +141,19 @@ describe("a replica in a process of its own", () => {
 
   function start(...args: readonly string[]): ChildProcess {
     const child = spawnCli(args, cwd);
+    running.add(child);
+    child.once("close", () => running.delete(child));
+    return child;
+  }
+
+  /** Starts a replica in a mount namespace of its own, where that folder is Gramine's. */
+  function startBehind(folder: string, settings: string): ChildProcess {
+    const script =
+      'mount -t tmpfs dev /dev && mkdir /dev/attestation && mount --bind "$0" /dev/attestation && exec "$@"';
+    const entry = join(ROOT, "packages/enclave/src/replica/in-tee.ts");
+    const child = spawn("unshare", [...NAMESPACE, "sh", "-c", script, folder, process.execPath, entry, settings], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
     running.add(child);
     child.once("close", () => running.delete(child));
     return child;

@@ -7,6 +7,7 @@ import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { createSimulatedPlatform, type SimulatedPlatform } from "@cloister/attestation/simulated";
+import { openSimulatedPlatform } from "../simulated/keep-platform.ts";
 
 const STAND_IN = fileURLToPath(new URL("attestation-stand-in.ts", import.meta.url));
 const run = promisify(execFile);
@@ -21,15 +22,20 @@ export interface AttestationFolder {
   readonly until: (writes: number) => Promise<void>;
 }
 
-/** Makes the files of Gramine's `/dev/attestation`, or of one configfs-tsm entry, served by a process of its own. */
-export async function startAttestationFolder(t: TestContext, kind: "gramine" | "tdx"): Promise<AttestationFolder> {
+/** Makes the files of Gramine's `/dev/attestation`, or of one configfs-tsm entry, served by a process of its own; `stateFile`: of its platform. */
+export async function startAttestationFolder(
+  t: TestContext,
+  kind: "gramine" | "tdx",
+  stateFile?: string,
+): Promise<AttestationFolder> {
   const base = await mkdtemp(join(tmpdir(), "attestation-"));
   t.after(() => rm(base, { recursive: true }));
   const folder = join(base, "files");
   await mkdir(join(folder, "keys"), { recursive: true });
-  const platform = createSimulatedPlatform({ now: new Date() });
-  const state = join(base, "state");
-  await writeFile(state, platform.save().reveal(), { mode: 0o600 });
+  const platform =
+    stateFile === undefined ? createSimulatedPlatform({ now: new Date() }) : await openSimulatedPlatform(stateFile);
+  const state = stateFile ?? join(base, "state");
+  if (stateFile === undefined) await writeFile(state, platform.save().reveal(), { mode: 0o600 });
   const [pipes, files] =
     kind === "tdx"
       ? [["inblob", "outblob"], { provider: "tdx_guest\n", generation: "0\n" }]
