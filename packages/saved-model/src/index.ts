@@ -28,5 +28,6 @@ export {
 } from "./saved-model.ts";
 export { generateResNet50, type ResNet50Options } from "./generate/resnet50.ts";
 export { importFrozenGraph, type ImportedModel, type ImportOptions } from "./import/import-frozen-graph.ts";
+export { importTfjsGraph, tfjsWeightPaths } from "./import/import-tfjs.ts";
 export { type InspectedSignature, inspectModel, type Inspection } from "./inspect.ts";
 export { fillUniform } from "./generate/random.ts";

@@ -110,7 +110,8 @@ export function requireSignature(model: SavedModel, key: string): Signature {
   );
 }
 
-function readSignature(key: string, signature: SignatureDef): Signature {
+/** A signature as the meta graph writes it; `key` is for errors. @throws SavedModelError GRAPH_MALFORMED */
+export function readSignature(key: string, signature: SignatureDef): Signature {
   const tensors = (map: Readonly<Record<string, TensorInfo>>): ReadonlyMap<string, SignatureTensor> =>
     new Map(Object.entries(map).map(([alias, info]) => [alias, readTensorInfo(`${key}/${alias}`, info)]));
   const defaults = Object.entries(signature.defaults).map(

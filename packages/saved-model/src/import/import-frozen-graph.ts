@@ -11,7 +11,7 @@ import type { Signature, SignatureTensor } from "../saved-model.ts";
 import { encodeSavedModel } from "../wire/signature-writer.ts";
 
 export interface ImportOptions {
-  /** Names of input nodes (`input`) or tensors (`input:0`), default `["input"]`. The node's name becomes the alias. */
+  /** Names of input nodes (`input`) or tensors (`input:0`), default `["input"]`. The alias is the node's name, or stands before: `alias=input:0`. */
   readonly inputs?: readonly string[];
   /** Names of output nodes or tensors, default `["predict"]`. */
   readonly outputs?: readonly string[];
@@ -19,6 +19,8 @@ export interface ImportOptions {
   readonly signature?: string;
   /** Default `["serve"]`. */
   readonly tags?: readonly string[];
+  /** Default `tensorflow/serving/predict`. */
+  readonly methodName?: string;
 }
 
 export interface ImportedModel {
@@ -27,7 +29,7 @@ export interface ImportedModel {
   readonly signature: Signature;
 }
 
-const PREDICT_METHOD = "tensorflow/serving/predict";
+export const PREDICT_METHOD = "tensorflow/serving/predict";
 
 /**
  * Makes a SavedModel of a frozen GraphDef (all variables are constants). The graph's bytes go into it unchanged.
@@ -36,22 +38,31 @@ const PREDICT_METHOD = "tensorflow/serving/predict";
  * an output cannot be told
  */
 export function importFrozenGraph(graphDef: Uint8Array, options: ImportOptions = {}): ImportedModel {
-  const { inputs = ["input"], outputs = ["predict"], signature: key = "serving_default", tags = ["serve"] } = options;
+  const { inputs = ["input"], outputs = ["predict"] } = options;
   const graph = indexGraph(decodeGraphDef(graphDef));
   const candidates = frozenGraphCandidates(graph);
-  const inputTensors = inputs.map((name) => inputTensor(requireNode(graph, name, "input", candidates.inputs), name));
-  for (const name of outputs) requireNode(graph, name, "output", candidates.outputs);
+  const sources = inputs.map(sourceOf);
+  const results = outputs.map(sourceOf);
+  const inputTensors = sources.map((name) => inputTensor(requireNode(graph, name, "input", candidates.inputs), name));
+  for (const name of results) requireNode(graph, name, "output", candidates.outputs);
   const signature: Signature = {
     methodName: PREDICT_METHOD,
     inputs: byAlias(inputs, inputTensors),
-    outputs: byAlias(outputs, outputTensors(graph, inputTensors, outputs)),
+    outputs: byAlias(outputs, outputTensors(graph, inputTensors, results)),
   };
+  return encodeImported(graphDef, signature, options);
+}
+
+/** The SavedModel of a graph and its one signature. */
+export function encodeImported(graphDef: Uint8Array, own: Signature, options: ImportOptions): ImportedModel {
+  const { signature: key = "serving_default", tags = ["serve"], methodName = own.methodName } = options;
+  const signature = { ...own, methodName };
   const savedModel = encodeSavedModel({ graphDef, tags, signatures: new Map([[key, signature]]) });
   return { files: new Map([[SAVED_MODEL_FILE, savedModel]]), key, signature };
 }
 
 /** Nodes that can be meant by inputs (placeholders) and by outputs (what no other node uses). */
-function frozenGraphCandidates(graph: Graph): { inputs: string[]; outputs: string[] } {
+export function frozenGraphCandidates(graph: Graph): { inputs: string[]; outputs: string[] } {
   const nodes = [...graph.nodes.values()];
   const used = new Set(
     nodes.flatMap(({ input }) => input.filter((name) => !isControl(name)).map((name) => parseGraphEdge(name).node)),
@@ -64,8 +75,15 @@ function frozenGraphCandidates(graph: Graph): { inputs: string[]; outputs: strin
   };
 }
 
+/** What stands behind the alias; no node's name holds "=". */
+function sourceOf(name: string): string {
+  return name.slice(name.indexOf("=") + 1);
+}
+
 function byAlias(names: readonly string[], tensors: readonly SignatureTensor[]): ReadonlyMap<string, SignatureTensor> {
-  const aliases = names.map((name) => parseGraphEdge(name).node);
+  const aliasOf = (name: string): string =>
+    name.includes("=") ? name.slice(0, name.indexOf("=")) : parseGraphEdge(name).node;
+  const aliases = names.map(aliasOf);
   // Two outputs of one node need their whole tensor names to differ.
   const isUnique = new Set(aliases).size === aliases.length;
   return new Map(tensors.map((tensor, index) => [(isUnique ? aliases : names)[index] ?? tensor.name, tensor]));

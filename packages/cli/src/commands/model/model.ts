@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { importModel, modelNameOf, type OwnedModel, readModel } from "@cloister/deploy";
+import { importModel, type ImportOptions, modelNameOf, type OwnedModel, readModel } from "@cloister/deploy";
 import { generateResNet50, inspectModel } from "@cloister/saved-model";
 import { fetchModel, MODEL_SOURCES } from "@cloister/saved-model/rim";
 import { Argument, Command } from "commander";
@@ -21,6 +21,13 @@ interface ImportFlags extends JsonFlag {
   readonly modelsDir: string;
   readonly inputs?: string;
   readonly outputs?: string;
+  readonly signature?: string;
+  readonly tags?: string;
+  readonly methodName?: string;
+  /** The original converter's options. */
+  readonly import_path?: string;
+  readonly export_dir?: string;
+  readonly model_version?: number;
 }
 
 interface FetchFlags extends ImportFlags {
@@ -31,13 +38,29 @@ interface FetchFlags extends ImportFlags {
 export function modelCommand(setExit: (code: number) => void): Command {
   const model = new Command("model").description("Import, inspect, fetch and generate models.");
   withImportOptions(model.command("import"))
-    .description("Import a SavedModel folder or a frozen GraphDef (.pb) into models/<name>/<version>/.")
-    .argument("<path>", "SavedModel folder or frozen GraphDef")
-    .action(async (path: string, flags: ImportFlags) => setExit(await importFrom(path, flags)));
+    .description(
+      "Import a SavedModel folder, a frozen GraphDef (.pb) or a TensorFlow.js graph model into models/<name>/<version>/.",
+    )
+    .argument("[path]", "SavedModel folder, frozen GraphDef, or model.json of a TensorFlow.js graph model")
+    .option(
+      "--import_path <path>",
+      "the original converter's name for the path; the aliases are then input and predict",
+    )
+    .option("--export_dir <folder>", "the original converter's folder: the model goes to <folder>/<version>/")
+    .option(
+      "--model_version <n>",
+      "the original converter's name for --model-version",
+      wholeNumber(1, Number.MAX_SAFE_INTEGER),
+    )
+    .action(async (given: string | undefined, flags: ImportFlags, command: Command) => {
+      const path = given ?? flags.import_path;
+      if (path === undefined) command.error("error: name the model to import");
+      setExit(await importFrom(path, flags));
+    });
   model
     .command("inspect")
     .description("Print signatures, ops and size of a model, and whether the embedded engine can run it.")
-    .argument("<path>", "SavedModel folder or frozen GraphDef")
+    .argument("<path>", "SavedModel folder, frozen GraphDef, or model.json of a TensorFlow.js graph model")
     .option("--json", "print one JSON document")
     .action(async (path: string, flags: JsonFlag) => setExit(await inspect(path, flags)));
   withImportOptions(model.command("fetch"))
@@ -61,8 +84,11 @@ function withImportOptions(command: Command): Command {
     .option("--name <name>", "name of the model; default: from the path")
     .option("--model-version <n>", "version (default: 1)", wholeNumber(1, Number.MAX_SAFE_INTEGER))
     .option("--models-dir <folder>", "where models are kept", "models")
-    .option("--inputs <names>", "input nodes of a frozen graph, comma-separated (default: input)")
-    .option("--outputs <names>", "output nodes of a frozen graph, comma-separated (default: predict)")
+    .option("--inputs <names>", "input nodes of a graph, comma-separated, each NODE or ALIAS=NODE (default: input)")
+    .option("--outputs <names>", "output nodes of a graph, comma-separated, each NODE or ALIAS=NODE (default: predict)")
+    .option("--signature <name>", "name of the signature of a graph (default: serving_default)")
+    .option("--tags <names>", "tags of the SavedModel that a graph becomes, comma-separated (default: serve)")
+    .option("--method-name <name>", "method name of that signature (default: tensorflow/serving/predict)")
     .option("--json", "print one JSON document");
 }
 
@@ -105,16 +131,33 @@ async function generate(name: string, flags: GenerateFlags): Promise<number> {
   return EXIT.done;
 }
 
-function importOptions(path: string, flags: ImportFlags) {
+function importOptions(path: string, flags: ImportFlags): ImportOptions {
   const list = (text: string): string[] => text.split(",").map((name) => name.trim());
+  const inputs = aliased(flags, "input", flags.inputs === undefined ? undefined : list(flags.inputs));
+  const outputs = aliased(flags, "predict", flags.outputs === undefined ? undefined : list(flags.outputs));
   return {
     path,
     name: flags.name ?? modelNameOf(path),
-    version: flags.modelVersion ?? 1,
+    version: flags.modelVersion ?? flags.model_version ?? 1,
     modelsDir: resolve(flags.modelsDir),
-    ...(flags.inputs !== undefined && { inputs: list(flags.inputs) }),
-    ...(flags.outputs !== undefined && { outputs: list(flags.outputs) }),
+    ...(flags.export_dir !== undefined && { exportDir: resolve(flags.export_dir) }),
+    ...(inputs && { inputs }),
+    ...(outputs && { outputs }),
+    ...(flags.signature !== undefined && { signature: flags.signature }),
+    ...(flags.tags !== undefined && { tags: list(flags.tags) }),
+    ...(flags.methodName !== undefined && { methodName: flags.methodName }),
   };
+}
+
+/** Requests to a model of the original converter always call its input `input` and its output `predict`. */
+function aliased(
+  flags: ImportFlags,
+  alias: string,
+  names: readonly string[] | undefined,
+): readonly string[] | undefined {
+  const [name, ...others] = names ?? [];
+  const isOriginal = flags.import_path !== undefined && name !== undefined && others.length === 0;
+  return isOriginal && !name.includes("=") ? [`${alias}=${name}`] : names;
 }
 
 function report(terminal: Terminal, flags: JsonFlag, { name, version, files, folder }: OwnedModel): void {

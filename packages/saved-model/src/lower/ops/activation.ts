@@ -38,8 +38,12 @@ function softmax(onnxOp: string): Lowering {
 
 export const ACTIVATION: LoweringTable = {
   Elu: activation("Elu"),
-  LeakyRelu: activation("LeakyRelu", (op) => ({ alpha: { float: op.attributes.float("alpha", 0.2) } })),
+  // Where it is fused into another op, its slope goes by another name.
+  LeakyRelu: activation("LeakyRelu", ({ attributes }) => ({
+    alpha: { float: attributes.float("alpha", attributes.float("leakyrelu_alpha", 0.2)) },
+  })),
   LogSoftmax: softmax("LogSoftmax"),
+  Prelu: (op) => elementwise(op.emit, [op.input(0), op.input(1)], (names) => op.emit.node("PRelu", names)[0]),
   Relu: activation("Relu"),
   Relu6: relu6,
   Selu: activation("Selu", () => SELU),

@@ -98,7 +98,7 @@ function convolution(kernelOf: (op: Op) => Kernel): Lowering {
 }
 
 function groups(op: Op, kernel: Kernel, channels: number): number {
-  if (op.node.op === "DepthwiseConv2dNative") return kernelShape(op.input(1))[2];
+  if (op.node.op.includes("Depthwise")) return kernelShape(op.input(1))[2];
   if (channels < 0) return 1;
   if (channels % kernel.inChannels !== 0) unlowerable("channels that are no multiple of the kernel's");
   return channels / kernel.inChannels;

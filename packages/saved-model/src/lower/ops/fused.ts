@@ -1,4 +1,4 @@
-// Ops that TensorFlow's own optimiser fused before the graph was saved: taken apart again.
+// Ops that the optimiser of TensorFlow, or of TensorFlow.js, fused before the graph was saved: taken apart again.
 
 import { unlowerable } from "../emitter.ts";
 import type { Lowering, LoweringTable, Op } from "../op.ts";
@@ -29,11 +29,12 @@ function fused(base: Lowering | undefined): Lowering {
 function partOf(name: string): { lowering: Lowering; operands: number } {
   const lowering = { ...ACTIVATION, ...NORMALIZATION, ...MATMUL }[name];
   if (!lowering) return unlowerable(`fused with ${name}`);
-  if (name === "BiasAdd") return { lowering, operands: 1 };
+  if (name === "BiasAdd" || name === "Prelu") return { lowering, operands: 1 };
   return name === "FusedBatchNorm" ? { lowering: (op: Op) => lowering(op), operands: 4 } : { lowering, operands: 0 };
 }
 
 export const FUSED: LoweringTable = {
+  FusedDepthwiseConv2dNative: fused(CONVOLUTION["DepthwiseConv2dNative"]),
   _FusedConv2D: fused(CONVOLUTION["Conv2D"]),
   _FusedDepthwiseConv2dNative: fused(CONVOLUTION["DepthwiseConv2dNative"]),
   _FusedMatMul: fused(MATMUL["MatMul"]),
