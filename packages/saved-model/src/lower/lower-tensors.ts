@@ -1,4 +1,4 @@
-import { unlowerable } from "./emitter.ts";
+import { Unlowerable, unlowerable } from "./emitter.ts";
 import { movedStrings } from "./moved-strings.ts";
 import { LIST } from "./ops/list.ts";
 import type { Lowering, Op } from "./op.ts";
@@ -19,5 +19,12 @@ export function lowerTensors(op: Op, hasTooManyLists: boolean): Value | readonly
   if (own && (isOnStrings || !LOWERINGS.has(name))) return own(op);
   if (Object.hasOwn(LIST, name)) return (LIST[name] as Lowering)(op);
   const lowering = LOWERINGS.get(name) ?? unlowerable("on numbers");
-  return isOnStrings ? movedStrings(op, lowering) : lowering(op);
+  if (isOnStrings) return movedStrings(op, lowering);
+  try {
+    return lowering(op);
+  } catch (error) {
+    // What ONNX takes as constants only may be computed on the host.
+    if (own && error instanceof Unlowerable) return own(op);
+    throw error;
+  }
 }

@@ -20,6 +20,11 @@ import { SPARSE } from "./ops/sparse.ts";
 import { STRIDED_SLICE } from "./ops/strided-slice.ts";
 import { STRINGS } from "./ops/strings.ts";
 import { VOLUME } from "./ops/volume.ts";
+import { BITS } from "./ops/bits.ts";
+import { COUNTING } from "./ops/counting.ts";
+import { SPECIAL } from "./ops/special.ts";
+import { RAGGED } from "./ops/ragged.ts";
+import { SPARSE_ARITHMETIC } from "./ops/sparse-arithmetic.ts";
 import { STATE } from "./state-ops.ts";
 
 function tableOf(tables: readonly LoweringTable[]): ReadonlyMap<string, LoweringTable[string]> {
@@ -48,7 +53,18 @@ export const LOWERINGS = tableOf([
 ]);
 
 /** All ops that become host calls; where both tables have one, this is for strings. */
-export const HOST_LOWERINGS = tableOf([PARSE_EXAMPLE, SEGMENTS, SPARSE, STATE, STRINGS]);
+export const HOST_LOWERINGS = tableOf([
+  SPARSE_ARITHMETIC,
+  RAGGED,
+  SPECIAL,
+  COUNTING,
+  BITS,
+  PARSE_EXAMPLE,
+  SEGMENTS,
+  SPARSE,
+  STATE,
+  STRINGS,
+]);
 
 /** Ops that give their operands as they are: at inference none of them does anything. */
 export const PASS_THROUGH: ReadonlySet<string> = new Set([

@@ -83,6 +83,8 @@ const unlessZero =
 
 const timesLog: BuildNode = (emit, [x, y = ""]) => emit.node("Mul", [x, emit.node("Log", [y])[0]])[0];
 
+const timesLog1p: BuildNode = (emit, [x, y = ""], op) => emit.node("Mul", [x, log1p(emit, [y], op)])[0];
+
 const rsqrt: BuildNode = (emit, [x]) => emit.node("Reciprocal", [emit.node("Sqrt", [x])[0]])[0];
 const square: BuildNode = (emit, [x]) => emit.node("Mul", [x, x])[0];
 const squaredDifference: BuildNode = (emit, names) => square(emit, emit.node("Sub", names), undefined as never);
@@ -171,5 +173,6 @@ export const ARITHMETIC: LoweringTable = {
   TruncateDiv: arithmetic(division),
   TruncateMod: arithmetic(truncateMod),
   Xdivy: arithmetic(floatingOnly(unlessZero(onnx("Div"), 0))),
+  Xlog1py: arithmetic(floatingOnly(unlessZero(timesLog1p, 0))),
   Xlogy: arithmetic(floatingOnly(unlessZero(timesLog, 0))),
 };

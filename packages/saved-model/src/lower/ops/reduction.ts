@@ -20,7 +20,8 @@ function reducedShape(shape: Shape, axes: readonly number[], keepDims: boolean):
 function reduction(onnxOp: string): Lowering {
   return (op) => {
     const value = op.input(0);
-    const axes = knownInts(op.input(1)) ?? unlowerable("axes that are computed");
+    const axes = knownInts(op.input(1));
+    if (!axes) return overComputedAxes(op, onnxOp, value);
     const rank = value.shape?.length;
     if (axes.length === 0) return value;
     const keepDims = op.attributes.bool("keep_dims", false);
@@ -45,6 +46,18 @@ function reduction(onnxOp: string): Lowering {
       }
     );
   };
+}
+
+/** Over all axes of a tensor of unknown rank: what is left is a scalar or, where axes are kept, of unknown rank too. */
+function overComputedAxes(op: Op, onnxOp: string, value: TensorValue): TensorValue {
+  const keepDims = op.attributes.bool("keep_dims", false);
+  const { emit } = op;
+  if (!op.input(1).isCount || keepDims) unlowerable("axes that are computed");
+  const flat = emit.node("Reshape", [emit.plain(value), emit.ints([-1])])[0];
+  const compute = value.dtype === "bool" ? emit.cast(flat, "int32") : toCompute(emit, flat, value.dtype);
+  const reduced = reduceNode(op, onnxOp, compute, [0], 0);
+  const plain = value.dtype === "bool" ? emit.cast(reduced, "bool") : fromCompute(emit, reduced, value.dtype);
+  return { kind: "tensor", dtype: value.dtype, shape: [], plain };
 }
 
 /** Height and width of an image in channels-first order can be reduced as they are: without them [batch, channels] is left. */
@@ -104,6 +117,7 @@ export const REDUCTION: LoweringTable = {
   ArgMax: argExtreme("ArgMax"),
   ArgMin: argExtreme("ArgMin"),
   Cumsum: cumsum,
+  EuclideanNorm: reduction("ReduceL2"),
   L2Loss: l2Loss,
   Max: reduction("ReduceMax"),
   Mean: reduction("ReduceMean"),

@@ -75,50 +75,9 @@ const broadcastArgs: Lowering = hostOp(
     },
 );
 
-/** A ragged matrix as a dense one. Operands: wanted shape, values, default, then the rows as splits or as row numbers. */
-const raggedToTensor: Lowering = hostOp(
-  (op) => [{ dtype: op.input(1).dtype, shape: [-1, -1, ...(op.input(1).shape ?? []).slice(1)] }],
-  (op) => {
-    const kinds = op.attributes.strings("row_partition_types").join();
-    if (kinds !== "ROW_SPLITS" && kinds !== "FIRST_DIM_SIZE,VALUE_ROWIDS") unlowerable(`rows given by ${kinds}`);
-    return ([wanted, values, fallback, first, second]) => {
-      const { shape, dtype } = values as Tensor;
-      const elements = elementsOf(values as Tensor);
-      const width = elementCount(shape.slice(1));
-      const starts =
-        kinds === "ROW_SPLITS"
-          ? integers(first as Tensor)
-          : splitsOf(integers(second as Tensor), integers(first as Tensor)[0] ?? 0);
-      const rows = Math.max(starts.length - 1, 0);
-      const longest = starts.slice(1).reduce((most, end, row) => Math.max(most, end - (starts[row] ?? 0)), 0);
-      const [wantedRows = -1, wantedColumns = -1] = integers(wanted as Tensor);
-      const size = [wantedRows < 0 ? rows : wantedRows, wantedColumns < 0 ? longest : wantedColumns] as const;
-      if (size[0] * size[1] * width > MAX_ELEMENTS) refuse("a tensor of that size");
-      const other = elementsOf(fallback as Tensor);
-      const dense = Array.from({ length: size[0] * size[1] * width }, (_, index): Element => {
-        const [row, column] = [Math.floor(index / (size[1] * width)), Math.floor(index / width) % size[1]];
-        const at = (starts[row] ?? 0) + column;
-        const isThere = row < rows && at < (starts[row + 1] ?? 0);
-        return (isThere ? elements[at * width + (index % width)] : other[index % other.length]) ?? 0;
-      });
-      return [fromElements(dtype, [...size, ...shape.slice(1)], dense)];
-    };
-  },
-);
-
-/** Where each row begins, from the row numbers of all values. */
-function splitsOf(rowIds: readonly number[], rows: number): number[] {
-  if (!(rows >= 0 && rows <= MAX_ELEMENTS)) refuse("a tensor of that size");
-  const counts = Array<number>(rows + 1).fill(0);
-  for (const id of rowIds) if (id >= 0 && id < rows) counts[id + 1] = (counts[id + 1] ?? 0) + 1;
-  let total = 0;
-  return counts.map((count) => (total += count));
-}
-
 export const SEGMENTS: LoweringTable = {
   BroadcastArgs: broadcastArgs,
   InvertPermutation: invertPermutation,
-  RaggedTensorToTensor: raggedToTensor,
   SegmentMax: segment((values) => values.reduce((a, b) => Math.max(a, b))),
   SegmentMean: segment((values) => sum(values) / values.length),
   SegmentMin: segment((values) => values.reduce((a, b) => Math.min(a, b))),

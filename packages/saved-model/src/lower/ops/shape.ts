@@ -58,7 +58,9 @@ const sizeOp: Lowering = (op) => {
 
 const rankOp: Lowering = (op) => {
   const { shape } = op.input(0);
-  return shape ? integerConstant(op.emit, "int32", [shape.length], []) : unlowerable("of a tensor of unknown rank");
+  if (shape) return integerConstant(op.emit, "int32", [shape.length], []);
+  const [sizes] = op.emit.node("Shape", [op.emit.plain(op.input(0))]);
+  return { kind: "tensor", dtype: "int32", shape: [], plain: op.emit.cast(op.emit.node("Size", [sizes])[0], "int32") };
 };
 
 const reshape: Lowering = (op) => {
@@ -95,11 +97,10 @@ const squeeze: Lowering = (op) => {
   const value = op.input(0);
   const { shape, dtype } = value;
   const given = op.attributes.ints("squeeze_dims");
-  const all = (): readonly number[] => {
-    const known = shape ?? unlowerable("without axes on a tensor of unknown rank");
-    if (known.includes(-1)) unlowerable("without axes on a tensor of unknown size");
-    return known.flatMap((size, axis) => (size === 1 ? [axis] : []));
-  };
+  if (given.length === 0 && (!shape || shape.includes(-1))) {
+    return op.emit.plainNode("Squeeze", [op.emit.plain(value)], { dtype, shape: undefined });
+  }
+  const all = (): readonly number[] => (shape ?? []).flatMap((size, axis) => (size === 1 ? [axis] : []));
   const axes = (given.length > 0 ? given : all()).map((axis) => (shape ? normalizeAxis(axis, shape.length) : axis));
   const left = shape?.filter((_, axis) => !axes.includes(axis));
   if (value.constant && left) return op.emit.constant(reshapeTensor(value.constant, left));

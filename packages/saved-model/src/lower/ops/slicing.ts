@@ -217,9 +217,13 @@ function dynamicSlice(op: Op, value: TensorValue, begin: TensorValue, size: Tens
 const oneHot: Lowering = (op) => {
   const [indices, depth, on, off] = [op.input(0), op.input(1), op.input(2), op.input(3)];
   const axis = op.attributes.int("axis", -1);
+  // ONNX Runtime makes one-hot rows of few dtypes; what is no float is made as int64.
+  const made = ["float", "double", "half", "bfloat16"].includes(on.dtype) ? "float" : "int64";
+  const inMade = (value: TensorValue): string =>
+    value.dtype === made ? op.emit.plain(value) : op.emit.cast(op.emit.plain(value), made);
   const values = op.emit.node(
     "Concat",
-    [on, off].map((value) => op.emit.node("Unsqueeze", [op.emit.plain(value), op.emit.ints([0])])[0]).reverse(),
+    [off, on].map((value) => op.emit.node("Unsqueeze", [inMade(value), op.emit.ints([0])])[0]),
     { axis: 0 },
   )[0];
   const { shape } = indices;
@@ -230,7 +234,13 @@ const oneHot: Lowering = (op) => {
   const wanted = emit.asInt64(indices);
   const [isNegative] = emit.node("Less", [wanted, emit.int(0)]);
   const [safe] = emit.node("Where", [isNegative, emit.asInt64(depth), wanted]);
-  return emit.plainNode("OneHot", [safe, emit.asInt64(depth), values], { dtype: on.dtype, shape: wide }, { axis });
+  const [rows] = emit.node("OneHot", [safe, emit.asInt64(depth), values], { axis });
+  return {
+    kind: "tensor",
+    dtype: on.dtype,
+    shape: wide,
+    plain: on.dtype === made ? rows : emit.cast(rows, on.dtype),
+  };
 };
 
 const topK: Lowering = (op) => {
