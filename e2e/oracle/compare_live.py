@@ -1,13 +1,13 @@
 """Exports network families with seeded weights and compares an engine with TensorFlow.
 
-    python e2e/oracle/compare_live.py --command "node run.ts {model} {request} {reply}"
-    python e2e/oracle/compare_live.py --families resnet50,lstm --keep DIR
+    python e2e/oracle/compare_live.py --command "node e2e/oracle/answer.ts {model} {request} {reply}"
+    python e2e/oracle/compare_live.py --families resnet50,lstm
 
 The weights are large, so nothing of this is committed: each family is exported to a temporary
 folder (SavedModel by `model.export`, and frozen GraphDef), TensorFlow answers for batches of 1
 and 3, and the command must write the same answers. Placeholders of the command: {model} is a
-SavedModel folder or a frozen .pb file, {request} a JSON file {"inputs": {name: tensor}},
-{reply} the JSON file to write, {"outputs": {name: tensor}}; a tensor is the {dtype, shape,
+SavedModel folder or a frozen .pb file, {request} a JSON file with a list of {"inputs": {name:
+tensor}}, {reply} the JSON file to write, a list of {"outputs": {name: tensor}}; a tensor is the {dtype, shape,
 values} of packages/saved-model/test-models/ops/README.md. Without a command the two exports
 are only compared with each other in TensorFlow.
 """
@@ -38,7 +38,7 @@ from tensorflow.python.framework.convert_to_constants import (
 )
 
 BATCHES = (1, 3)
-COMMAND_SECONDS = 120
+COMMAND_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -96,14 +96,14 @@ def tensor_json(value: np.ndarray) -> dict[str, object]:
     }
 
 
-def engine_answer(command: str, export: Export, batch: np.ndarray, folder: Path) -> np.ndarray:
+def engine_answers(command: str, export: Export, batches: list[np.ndarray], folder: Path) -> list[np.ndarray]:
     request, reply = folder / "request.json", folder / "reply.json"
-    request.write_text(json.dumps({"inputs": {export.input_name: tensor_json(batch)}}))
+    request.write_text(json.dumps([{"inputs": {export.input_name: tensor_json(batch)}} for batch in batches]))
     reply.unlink(missing_ok=True)
     values = {"model": export.path, "request": request, "reply": reply}
     words = [word.format(**values) for word in shlex.split(command)]
     subprocess.run(words, check=True, timeout=COMMAND_SECONDS)
-    return tensor_of(json.loads(reply.read_text())["outputs"][export.output_name])
+    return [tensor_of(each["outputs"][export.output_name]) for each in json.loads(reply.read_text())]
 
 
 def difference(expected: np.ndarray, got: np.ndarray) -> float:
@@ -121,21 +121,19 @@ def require_dependence_on_input(rows: np.ndarray) -> None:
 def compare(name: str, command: str | None, folder: Path) -> float:
     model = families.build(name)
     exports = [export(model, name, folder) for export in (export_saved_model, export_frozen)]
+    batches = [families.inputs_for(model, count) for count in BATCHES]
+    expected = [tensorflow_answer(exports[0], batch) for batch in batches]
+    require_dependence_on_input(expected[-1])
     worst = 0.0
-    for count in BATCHES:
-        batch = families.inputs_for(model, count)
-        expected = tensorflow_answer(exports[0], batch)
-        if count > 1:
-            require_dependence_on_input(expected)
-        for export in exports:
-            got = (
-                engine_answer(command, export, batch, folder)
-                if command
-                else tensorflow_answer(export, batch)
-            )
-            found = difference(expected, got)
-            worst = max(worst, found)
-            print(f"{export.label}, batch {count}: relative difference {found:.2e}")
+    for export in exports:
+        if command:
+            answers = engine_answers(command, export, batches, folder)
+        else:
+            answers = [tensorflow_answer(export, batch) for batch in batches]
+        found = max(map(difference, expected, answers))
+        worst = max(worst, found)
+        print(f"{export.label}: relative difference {found:.2e}", flush=True)
+    shutil.rmtree(folder / name)
     return worst
 
 
@@ -143,7 +141,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Compare network families with TensorFlow.")
     parser.add_argument("--families", default=",".join(families.FAMILIES))
     parser.add_argument("--command", help="see the head of this file")
-    parser.add_argument("--keep", type=Path, help="export here and leave the files")
     parser.add_argument("--tolerance", type=float, default=1e-3, help="relative")
     options = parser.parse_args()
     names = options.families.split(",")
@@ -151,12 +148,8 @@ def main() -> int:
     if unknown:
         parser.error(f"unknown families: {', '.join(unknown)}")
 
-    root = Path(options.keep or tempfile.mkdtemp(prefix="families-"))
-    try:
-        worst = {name: compare(name, options.command, root) for name in names}
-    finally:
-        if not options.keep:
-            shutil.rmtree(root)
+    with tempfile.TemporaryDirectory(prefix="families-") as root:
+        worst = {name: compare(name, options.command, Path(root)) for name in names}
     failed = [name for name, value in worst.items() if not value <= options.tolerance]
     print(f"families: {len(worst) - len(failed)} of {len(worst)} equal", *failed)
     return 1 if failed else 0

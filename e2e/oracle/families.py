@@ -10,15 +10,16 @@ import numpy as np
 SEED = 7
 CLASSES = 10
 CALIBRATION = 16
-IMAGE = (32, 32, 3)
 
 
-def _application(name: str, **options: object) -> Callable[[], keras.Model]:
+def _application(name: str, size: int = 32, **options: object) -> Callable[[], keras.Model]:
+    """`size` is the least that the family takes, where it takes no smaller images."""
+
     def build() -> keras.Model:
         constructor = getattr(keras.applications, name)
         return constructor(
             weights=None,
-            input_shape=IMAGE,
+            input_shape=(size, size, 3),
             classes=CLASSES,
             classifier_activation=None,
             **options,
@@ -27,18 +28,22 @@ def _application(name: str, **options: object) -> Callable[[], keras.Model]:
     return build
 
 
-def _transformer() -> keras.Model:
-    """Two encoder blocks as in BERT: embedding, attention, exact GELU, layer normalization."""
-    layers = keras.layers
-    tokens = keras.Input((16,), dtype="int32")
-    x = layers.Embedding(100, 32)(tokens)
-    x = layers.LayerNormalization(epsilon=1e-12)(x)
-    for _ in range(2):
-        attended = layers.MultiHeadAttention(4, 8)(x, x)
-        x = layers.LayerNormalization(epsilon=1e-12)(x + attended)
-        hidden = layers.Dense(64, activation=lambda y: keras.activations.gelu(y, approximate=False))(x)
-        x = layers.LayerNormalization(epsilon=1e-12)(x + layers.Dense(32)(hidden))
-    return keras.Model(tokens, layers.Dense(CLASSES)(x[:, 0]))
+def _transformer(blocks: int, width: int, heads: int) -> Callable[[], keras.Model]:
+    """Encoder blocks as in BERT: embedding, attention, exact GELU, layer normalization."""
+
+    def build() -> keras.Model:
+        layers = keras.layers
+        tokens = keras.Input((16,), dtype="int32")
+        x = layers.Embedding(100, width)(tokens)
+        x = layers.LayerNormalization(epsilon=1e-12)(x)
+        for _ in range(blocks):
+            attended = layers.MultiHeadAttention(heads, width // heads)(x, x)
+            x = layers.LayerNormalization(epsilon=1e-12)(x + attended)
+            hidden = layers.Dense(4 * width, activation=lambda y: keras.activations.gelu(y, approximate=False))(x)
+            x = layers.LayerNormalization(epsilon=1e-12)(x + layers.Dense(width)(hidden))
+        return keras.Model(tokens, layers.Dense(CLASSES)(x[:, 0]))
+
+    return build
 
 
 def _recurrent(layer: str) -> Callable[[], keras.Model]:
@@ -51,14 +56,22 @@ def _recurrent(layer: str) -> Callable[[], keras.Model]:
 
 
 FAMILIES: dict[str, Callable[[], keras.Model]] = {
+    "mobilenet": _application("MobileNet", alpha=0.5),
     "mobilenet_v2": _application("MobileNetV2", alpha=0.35),
     "mobilenet_v3_small": _application("MobileNetV3Small", alpha=0.75),
+    "mobilenet_v3_large": _application("MobileNetV3Large", alpha=0.75),
     "efficientnet_b0": _application("EfficientNetB0"),
+    "efficientnet_v2_b0": _application("EfficientNetV2B0"),
     "resnet50": _application("ResNet50"),
     "resnet50_v2": _application("ResNet50V2"),
     "densenet121": _application("DenseNet121"),
+    "inception_v3": _application("InceptionV3", size=75),
+    "xception": _application("Xception", size=71),
+    "nasnet_mobile": _application("NASNetMobile"),
+    "convnext_tiny": _application("ConvNeXtTiny"),
     "vgg16": _application("VGG16"),
-    "transformer": _transformer,
+    "transformer": _transformer(2, 32, 4),
+    "bert_base_4_layers": _transformer(4, 768, 12),
     "lstm": _recurrent("LSTM"),
     "gru": _recurrent("GRU"),
 }

@@ -24,7 +24,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import numpy as np
 import tensorflow as tf
-from op_cases import convolution, elementwise, functions, host, linear, more, shaping
+from op_cases import convolution, elementwise, functions, host, linear, more, rearranging, shaping
 from op_cases.case import OpCase
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ TOLERANCE = 1e-5
 
 
 def all_cases() -> list[OpCase]:
-    modules = (convolution, elementwise, linear, shaping, functions, host, more)
+    modules = (convolution, elementwise, linear, shaping, functions, host, more, rearranging)
     found = [case for module in modules for case in module.cases()]
     names = [case.name for case in found]
     assert len(names) == len(set(names)), sorted(n for n in names if names.count(n) > 1)
@@ -188,6 +188,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Record or check the operation cases.")
     parser.add_argument("--folder", type=Path, default=DEFAULT_FOLDER)
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--only", help="record these cases and leave the others, comma-separated")
     arguments = parser.parse_args()
     folder: Path = arguments.folder
     if arguments.check:
@@ -196,6 +197,12 @@ def main() -> int:
         print(f"op cases: {len(paths) - len(different)} of {len(paths)} equal", *different)
         return 1 if different or not paths else 0
     folder.mkdir(parents=True, exist_ok=True)
+    if arguments.only:
+        chosen = [each for each in all_cases() if each.name in arguments.only.split(",")]
+        for each in chosen:
+            record(each, folder)
+        print(f"op cases: {len(chosen)} recorded")
+        return 0
     for stale in (path for path in folder.iterdir() if path.suffix in (".pb", ".json")):
         stale.unlink()
     cases = all_cases()

@@ -25,6 +25,10 @@ import { COUNTING } from "./ops/counting.ts";
 import { SPECIAL } from "./ops/special.ts";
 import { RAGGED } from "./ops/ragged.ts";
 import { SPARSE_ARITHMETIC } from "./ops/sparse-arithmetic.ts";
+import { RESAMPLING } from "./ops/resampling.ts";
+import { COLOR } from "./ops/color.ts";
+import { PICTURE } from "./ops/picture.ts";
+import { UNICODE } from "./ops/unicode.ts";
 import { STATE } from "./state-ops.ts";
 
 function tableOf(tables: readonly LoweringTable[]): ReadonlyMap<string, LoweringTable[string]> {
@@ -54,6 +58,10 @@ export const LOWERINGS = tableOf([
 
 /** All ops that become host calls; where both tables have one, this is for strings. */
 export const HOST_LOWERINGS = tableOf([
+  UNICODE,
+  PICTURE,
+  COLOR,
+  RESAMPLING,
   SPARSE_ARITHMETIC,
   RAGGED,
   SPECIAL,

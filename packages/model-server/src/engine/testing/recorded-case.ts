@@ -35,6 +35,7 @@ const ARRAYS: Readonly<Partial<Record<Numeric, { from(values: never): NumericArr
   int16: Int16Array,
   int8: Int8Array,
   uint8: Uint8Array,
+  uint16: Uint16Array,
   bool: Uint8Array,
 };
 

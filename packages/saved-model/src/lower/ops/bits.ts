@@ -69,7 +69,7 @@ function shift(direction: (value: bigint, by: bigint) => bigint): Lowering {
     const isBig = bits === 64;
     return (value, by) => {
       const held = BigInt(Math.min(Math.max(Number(by), 0), bits - 1));
-      const shifted = BigInt.asIntN(64, direction(BigInt(value), held));
+      const shifted = BigInt.asIntN(64, direction(BigInt(value as number | bigint), held));
       // A typed array of numbers cuts what does not fit; below 2^53 nothing is lost before.
       return (isBig ? shifted : Number(BigInt.asIntN(bits, shifted))) as number;
     };
@@ -117,7 +117,7 @@ const bitcast: Lowering = (op) => {
         const { shape: given, data } = value as Tensor;
         if (factor < 1 && given.at(-1) !== 1 / factor) refuse("its last axis does not make up an element");
         const { buffer, byteOffset, byteLength } = (data as NumericArray).slice();
-        const bytes = new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
+        const bytes = new Uint8Array(buffer, byteOffset, byteLength);
         return [{ dtype: to, shape: shapeFor(given), data: viewOf(to, bytes) }];
       },
   );

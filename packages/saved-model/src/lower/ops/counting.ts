@@ -66,6 +66,30 @@ const plainBincount: Lowering = hostOp(
     },
 );
 
+/** For each row of a ragged matrix. Operands: row splits, values, size, weights. */
+const raggedBincount: Lowering = hostOp(
+  (op) => [{ dtype: op.input(3).dtype, shape: [-1, knownInts(op.input(2))?.[0] ?? -1] }],
+  (op) => {
+    const isBinary = op.attributes.bool("binary_output", false);
+    const { dtype } = op.input(3);
+    return ([splitsOperand, valuesOperand, sizeOperand, weights]) => {
+      const splits = integers(splitsOperand as Tensor);
+      const values = valuesOperand as Tensor;
+      const size = integers(sizeOperand as Tensor)[0] ?? 0;
+      requireSize((splits.length - 1) * size);
+      const added = weights as Tensor;
+      const rows = splits.slice(1).map((end, row) => {
+        const part = ({ dtype: type, data }: Tensor): Tensor => {
+          const own = data.slice(splits[row], end) as NumericArray;
+          return { dtype: type, shape: [own.length], data: own };
+        };
+        return bincount(part(values), size, added.data.length === 0 ? added : part(added), dtype, isBinary);
+      });
+      return [fromElements(dtype, [rows.length, size], rows.flatMap(elementsOf))];
+    };
+  },
+);
+
 /** How many values fall into each of `count` even parts of a range; the outer parts take what is beyond. */
 const histogram: Lowering = hostOp(
   (op) => [{ dtype: op.attributes.dtype("dtype") ?? "int32", shape: [-1] }],
@@ -222,7 +246,7 @@ const dynamicStitch: Lowering = hostOp(
     }
     const length = requireSize(Math.max(-1, ...rows.keys()) + 1);
     const rest = like.shape.slice(first.shape.length);
-    const blank = new Array<number>(elementCount(rest)).fill(0);
+    const blank = Array.from({ length: elementCount(rest) }, () => 0);
     const all = Array.from({ length }, (_, index) => rows.get(index) ?? blank);
     return [fromRows(like, [length, ...rest], all)];
   },
@@ -353,6 +377,7 @@ export const COUNTING: LoweringTable = {
   ListDiff: listDiff,
   LowerBound: bound((element, value) => element < value),
   ParallelDynamicStitch: dynamicStitch,
+  RaggedBincount: raggedBincount,
   TensorScatterMax: tensorScatter(COMBINE.Max),
   TensorScatterMin: tensorScatter(COMBINE.Min),
   TensorScatterSub: tensorScatter(COMBINE.Sub),

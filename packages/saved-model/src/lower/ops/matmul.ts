@@ -1,4 +1,4 @@
-import { fromCompute, toCompute } from "../elementwise.ts";
+import { computeType, fromCompute, toCompute } from "../elementwise.ts";
 import { unlowerable } from "../emitter.ts";
 import type { Lowering, LoweringTable, Op } from "../op.ts";
 import { broadcastShapes, type Shape, type TensorValue } from "../value.ts";
@@ -30,8 +30,11 @@ function matMul(transposeA: string, transposeB: string, rank?: number): Lowering
       toCompute(op.emit, left.name, a.dtype),
       toCompute(op.emit, right.name, b.dtype),
     ]);
-    const name = fromCompute(op.emit, product, a.dtype);
-    return { kind: "tensor", dtype: a.dtype, shape: productShape(left.shape, right.shape), plain: name };
+    // Products of small integers may be asked for in a wider dtype.
+    const dtype = op.attributes.dtype("Tout") ?? a.dtype;
+    const name =
+      computeType(dtype) === computeType(a.dtype) ? fromCompute(op.emit, product, dtype) : op.emit.cast(product, dtype);
+    return { kind: "tensor", dtype, shape: productShape(left.shape, right.shape), plain: name };
   };
 }
 

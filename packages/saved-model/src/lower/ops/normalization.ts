@@ -1,13 +1,39 @@
 import { elementwise } from "../elementwise.ts";
 import { unlowerable } from "../emitter.ts";
-import type { Lowering, LoweringTable } from "../op.ts";
+import type { Lowering, LoweringTable, Op } from "../op.ts";
 import { dataFormat, imageName, imageValue } from "../spatial.ts";
 import type { TensorValue } from "../value.ts";
 import { reshapeTensor } from "../../tensor/transform.ts";
 
-/** Inference only: mean and variance are given. ONNX Runtime folds it into the convolution before it. */
+/** With mean and variance of its own batch: layer normalization of Keras 2 is written so. */
+function batchStatistics(op: Op): readonly TensorValue[] {
+  const format = dataFormat(op);
+  const [image, scale, offset] = [op.input(0), op.input(1), op.input(2)];
+  if (image.dtype !== "float" || (image.shape?.length ?? 4) !== 4) unlowerable("on its own statistics in this form");
+  const { emit } = op;
+  const x = imageName(emit, image, format);
+  const axes = [0, 2, 3];
+  const [mean] = emit.node("ReduceMean", [x], { axes, keepdims: 1 });
+  const [centred] = emit.node("Sub", [x, mean]);
+  const [variance] = emit.node("ReduceMean", [emit.node("Mul", [centred, centred])[0]], { axes, keepdims: 1 });
+  const epsilon = emit.scalar(op.attributes.float("epsilon", 0.0001), "float");
+  const [deviation] = emit.node("Sqrt", [emit.node("Add", [variance, epsilon])[0]]);
+  const perChannel = (value: TensorValue): string => emit.node("Unsqueeze", [emit.plain(value), emit.ints([1, 2])])[0];
+  const [scaled] = emit.node("Mul", [emit.node("Div", [centred, deviation])[0], perChannel(scale)]);
+  const [name] = emit.node("Add", [scaled, perChannel(offset)]);
+  const flat = (each: string): TensorValue =>
+    emit.plainNode("Reshape", [each, emit.ints([-1])], { dtype: "float", shape: scale.shape });
+  // The variance that is handed out is that of the population: one member less.
+  const [members] = emit.node("Size", [x]);
+  const [each] = emit.node("Div", [emit.cast(members, "float"), emit.cast(emit.node("Size", [mean])[0], "float")]);
+  const [less] = emit.node("Max", [emit.node("Sub", [each, emit.scalar(1, "float")])[0], emit.scalar(1, "float")]);
+  const [population] = emit.node("Mul", [variance, emit.node("Div", [each, less])[0]]);
+  return [imageValue(name, image.dtype, image.shape, format), flat(mean), flat(population)];
+}
+
+/** Mean and variance are given. ONNX Runtime folds it into the convolution before it. */
 const fusedBatchNorm: Lowering = (op) => {
-  if (op.attributes.bool("is_training", true)) unlowerable("batch normalization in training mode");
+  if (op.attributes.bool("is_training", true)) return batchStatistics(op);
   const format = dataFormat(op);
   const [image, scale, offset, mean, variance] = [op.input(0), op.input(1), op.input(2), op.input(3), op.input(4)];
   if (image.dtype !== "float") unlowerable(`on ${image.dtype}`);

@@ -30,16 +30,30 @@ function padInLayout(op: Op, value: TensorValue, pads: Pads, mode: string, fill?
   return { ...type, channelsFirst: padNode(emit, emit.channelsFirst(value), permuted, mode, fill) };
 }
 
+/** Padding of a width that is known when the program runs. */
+function padComputed(op: Op, mode: string, fill?: string): TensorValue {
+  const { emit } = op;
+  const { dtype, shape } = op.input(0);
+  const [turned] = emit.node("Transpose", [emit.asInt64(op.input(1))], { perm: [1, 0] });
+  const [pads] = emit.node("Reshape", [turned, emit.ints([-1])]);
+  const operands = [emit.plain(op.input(0)), pads, ...(fill === undefined ? [] : [fill])];
+  return emit.plainNode("Pad", operands, { dtype, shape: shape?.map(() => -1) }, { mode });
+}
+
 /** Zeros around a tensor. The value remembers what it surrounds, for a convolution that can pad by itself. */
 const pad: Lowering = (op) => {
   const value = op.input(0);
+  if (!op.input(1).constant) return padComputed(op, "constant");
   const pads = padsOf(op.input(1));
   const padded = padInLayout(op, value, pads, "constant");
   return value.shape?.length === 4 ? { ...padded, padding: { of: value, pads } } : padded;
 };
 
-const padWith: Lowering = (op) =>
-  padInLayout(op, op.input(0), padsOf(op.input(1)), "constant", op.emit.plain(op.input(2)));
+const padWith: Lowering = (op) => {
+  const fill = op.emit.plain(op.input(2));
+  if (!op.input(1).constant) return padComputed(op, "constant", fill);
+  return padInLayout(op, op.input(0), padsOf(op.input(1)), "constant", fill);
+};
 
 /** The edge is repeated too, which ONNX cannot: each axis is joined with its own ends, turned around. */
 function symmetricPad(op: Op): TensorValue {
@@ -62,6 +76,7 @@ function symmetricPad(op: Op): TensorValue {
 
 const mirrorPad: Lowering = (op) => {
   if (op.attributes.string("mode", "") !== "REFLECT") return symmetricPad(op);
+  if (!op.input(1).constant) return padComputed(op, "reflect");
   return padInLayout(op, op.input(0), padsOf(op.input(1)), "reflect");
 };
 

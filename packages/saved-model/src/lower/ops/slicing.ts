@@ -100,7 +100,11 @@ const split: Lowering = (op) => {
   const value = op.input(1);
   const count = op.attributes.int("num_split", 1);
   const size = value.shape?.at(axis) ?? -1;
-  if (size < 0 || size % count !== 0) unlowerable("along an axis of unknown size");
+  if (size < 0) {
+    const names = op.emit.node("Split", [op.emit.plain(value)], { axis }, count);
+    return names.map((plain) => ({ kind: "tensor", dtype: value.dtype, shape: value.shape, plain }));
+  }
+  if (size % count !== 0) unlowerable("into parts of different sizes");
   return splitInto(op, value, axis, Array<number>(count).fill(size / count));
 };
 

@@ -81,7 +81,7 @@ const timesDense: Lowering = hostOp(
           result[row * columns + i] = ((result[row * columns + i] as number) + (value as number) * factor) as never;
         }
       }
-      return [{ dtype, shape: [rows, columns], data: result as NumericArray }];
+      return [{ dtype, shape: [rows, columns], data: result }];
     };
   },
 );

@@ -7,11 +7,13 @@ import { elementsOf, fromElements, int64Tensor, integers, latin1, strings, strin
 import { fingerprint64 } from "../../host/farmhash.ts";
 import { compilePattern, replacement } from "../../host/pattern.ts";
 import { formatter, parseNumber } from "../../host/number-text.ts";
+import { sipHash } from "../../host/siphash.ts";
 import { DTYPES, viewOf } from "../../tensor/dtype.ts";
 import { unlowerable } from "../emitter.ts";
 import { hostOp, results, sameShape } from "../host-op.ts";
 import type { Lowering, LoweringTable, Op } from "../op.ts";
 import { broadcastShapes } from "../value.ts";
+import { substrByCharacter } from "./unicode.ts";
 
 /** Maps each string. */
 function mapped(prepare: (op: Op) => (text: Uint8Array) => Uint8Array): Lowering {
@@ -78,6 +80,20 @@ const bucket: Lowering = hostOp(sameShape("int64"), (op) => {
   ];
 });
 
+/** Under a key, so that nobody who does not know it can choose strings for one bucket. */
+const strongBucket: Lowering = hostOp(sameShape("int64"), (op) => {
+  const count = BigInt(op.attributes.int("num_buckets", 1));
+  const [first = 0, second = 0] = op.attributes.ints("key");
+  if (count <= 0n) unlowerable("no buckets");
+  const key = [BigInt.asUintN(64, BigInt(first)), BigInt.asUintN(64, BigInt(second))] as const;
+  return ([value]) => [
+    int64Tensor(
+      (value as Tensor).shape,
+      strings(value as Tensor).map((text) => sipHash(text, key) % count),
+    ),
+  ];
+});
+
 const asString: Lowering = hostOp(sameShape("string"), (op) => {
   const format = formatter(op.input(0).dtype, {
     precision: op.attributes.int("precision", -1),
@@ -114,8 +130,7 @@ const stringLength: Lowering = hostOp(sameShape("int32"), (op) => {
   return ([value]) => [fromElements("int32", (value as Tensor).shape, strings(value as Tensor).map(lengthOf))];
 });
 
-const substr: Lowering = hostOp(sameShape("string"), (op) => {
-  if (op.attributes.string("unit", "BYTE") !== "BYTE") unlowerable("substrings by characters");
+const substr: Lowering = hostOp(sameShape("string"), () => {
   return ([value, position, length]) => {
     const [from, lengths] = [integers(position as Tensor), integers(length as Tensor)];
     const cut = strings(value as Tensor).map((text, index) => {
@@ -302,7 +317,8 @@ export const STRINGS: LoweringTable = {
   StringSplitV2: split,
   StringStrip: mapped(() => strip),
   StringToHashBucketFast: bucket,
+  StringToHashBucketStrong: strongBucket,
   StringToNumber: toNumber,
   StringUpper: cased((text) => text.toUpperCase()),
-  Substr: substr,
+  Substr: (op) => (op.attributes.string("unit", "BYTE") === "BYTE" ? substr(op) : substrByCharacter(op)),
 };
