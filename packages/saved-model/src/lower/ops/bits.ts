@@ -37,7 +37,7 @@ function sourceIn(from: readonly number[], to: readonly number[]): (index: numbe
 type Binary = (a: number, b: number) => number;
 
 /** Runs an operator over two operands that broadcast. */
-export function broadcastHost(calculate: (op: Op) => Binary): Lowering {
+function broadcastHost(calculate: (op: Op) => Binary): Lowering {
   return hostOp(
     (op) => [{ dtype: op.input(0).dtype, shape: broadcastShapes(op.input(0).shape, op.input(1).shape) }],
     (op) => {
@@ -67,9 +67,9 @@ function shift(direction: (value: bigint, by: bigint) => bigint): Lowering {
     const dtype = numericOf(op);
     const bits = DTYPES[dtype].bytes * 8;
     const isBig = bits === 64;
-    return (value, by) => {
+    return (value: number | bigint, by: number | bigint): number => {
       const held = BigInt(Math.min(Math.max(Number(by), 0), bits - 1));
-      const shifted = BigInt.asIntN(64, direction(BigInt(value as number | bigint), held));
+      const shifted = BigInt.asIntN(64, direction(BigInt(value), held));
       // A typed array of numbers cuts what does not fit; below 2^53 nothing is lost before.
       return (isBig ? shifted : Number(BigInt.asIntN(bits, shifted))) as number;
     };

@@ -78,7 +78,7 @@ const timesDense: Lowering = hostOp(
         if (row < 0 || row >= rows || column < 0 || column >= inner) refuse("an index is out of range");
         for (let i = 0; i < columns; i++) {
           const factor = (data as Float64Array)[adjointB ? i * inner + column : column * columns + i] as number;
-          result[row * columns + i] = ((result[row * columns + i] as number) + (value as number) * factor) as never;
+          result[row * columns + i] = (result[row * columns + i] as number) + (value as number) * factor;
         }
       }
       return [{ dtype, shape: [rows, columns], data: result }];
