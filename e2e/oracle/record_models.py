@@ -1,6 +1,6 @@
 """Records small SavedModels whose work is not only arithmetic, and what TensorFlow answers for them.
 
-    python e2e/oracle/record_models.py     # writes packages/saved-model/test-models/recorded
+    python e2e/oracle/record_models.py [NAME...]     # writes packages/saved-model/test-models/recorded
 
 Each model is a folder with saved_model.pb and golden.json: {"signature", "inputs", "outputs"} with
 tensors as in test-models/ops (README there).
@@ -89,6 +89,66 @@ def v1_loop(path: Path, vocabulary: Path) -> dict[str, np.ndarray]:
     return {"x": np.array([[1, -2], [0.5, 3]], np.float32)}
 
 
+def v1_nested(path: Path, vocabulary: Path) -> dict[str, np.ndarray]:
+    """TF1 control flow in itself: loops in loops, conditions in loops and in conditions."""
+    v1.disable_control_flow_v2()
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None], "x")
+        count = v1.placeholder(tf.int32, [], "count")
+
+        def outer(i, total):
+            _, total = tf.while_loop(lambda j, _: j < i + 1, lambda j, t: (j + 1, t + x * tf.cast(i * j + 1, tf.float32)), (tf.constant(0), total))
+            inner = lambda: total * 2.0 + tf.cond(i > 2, lambda: x, lambda: -x)
+            return i + 1, tf.cond(tf.equal(i % 2, 0), inner, lambda: total - 1.0)
+
+        _, y = tf.while_loop(lambda i, _: i < count, outer, (tf.constant(0), x))
+        v1.saved_model.simple_save(session, str(path), {"x": x, "count": count}, {"y": y})
+    v1.enable_control_flow_v2()
+    return {"x": np.array([1, -2, 0.5], np.float32), "count": np.int32(4)}
+
+
+def v1_arrays(path: Path, vocabulary: Path) -> dict[str, np.ndarray]:
+    """TF1 tensor arrays: scan, map over strings, and one that grows."""
+    v1.disable_control_flow_v2()
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, 2], "x")
+        text = v1.placeholder(tf.string, [None], "text")
+        sums = tf.scan(lambda total, row: total + row, x)
+        marked = tf.map_fn(lambda each: tf.strings.join([each, "!"]), text)
+        lengths = tf.map_fn(tf.strings.length, text, dtype=tf.int32)
+        grown = tf.TensorArray(tf.int32, size=0, dynamic_size=True)
+        _, grown = tf.while_loop(lambda i, _: i < tf.shape(x)[0], lambda i, array: (i + 1, array.write(i, i * i)), (0, grown))
+        v1.saved_model.simple_save(session, str(path), {"x": x, "text": text}, {"sums": sums, "marked": marked, "lengths": lengths, "squares": grown.stack()})
+    v1.enable_control_flow_v2()
+    return {"x": np.array([[1, 2], [3, 4], [-1, 0.5]], np.float32), "text": words("a", "bcd")}
+
+
+def changing_state(path: Path, vocabulary: Path) -> dict[str, np.ndarray]:
+    """Variables that loops and branches change, and a table that the checkpoint restores."""
+    module = tf.Module()
+    module.count = tf.Variable(0, dtype=tf.int64)
+    module.total = tf.Variable(tf.zeros([3]))
+    module.grid = tf.Variable(np.zeros((4, 2), np.float32))
+    module.known = tf.lookup.experimental.MutableHashTable(tf.string, tf.int64, -5)
+    module.known.insert(["red"], [4])
+
+    @tf.function(input_signature=[tf.TensorSpec([3], tf.float32, "x"), tf.TensorSpec([None], tf.string, "text")])
+    def serve(x, text):
+        for i in tf.range(3):
+            module.total.assign_add(x * tf.cast(i, tf.float32))
+        if tf.reduce_sum(x) > 0:
+            module.count.assign_add(2)
+        else:
+            module.count.assign_sub(1)
+        module.grid.scatter_nd_add([[1], [2]], tf.ones([2, 2]))
+        values = [module.count, module.total, module.grid]
+        return dict(zip(("count", "total", "grid"), [value.read_value() for value in values])) | {"found": module.known.lookup(text)}
+
+    module.serve = serve
+    tf.saved_model.save(module, str(path), signatures={"serving_default": serve})
+    return {"x": np.array([1, -2, 0.5], np.float32), "text": words("red", "blue")}
+
+
 def keras_export(model: keras.Model, inputs: dict[str, np.ndarray]):
     def build(path: Path, _: Path) -> dict[str, np.ndarray]:
         model.export(str(path), format="tf_saved_model", verbose=False)
@@ -121,20 +181,25 @@ def main() -> int:
         "lookup_from_file": lookup_from_file,
         "v1_tables": v1_tables,
         "v1_loop": v1_loop,
+        "v1_nested": v1_nested,
+        "v1_arrays": v1_arrays,
+        "changing_state": changing_state,
         "keras_lstm": recurrent("LSTM"),
         "keras_gru": recurrent("GRU"),
         "keras_text": text_model(),
     }
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
+    only = sys.argv[1:] or list(models)
+    for name in only:
+        shutil.rmtree(FOLDER / name, ignore_errors=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         vocabulary = Path(scratch) / "colors.txt"
         vocabulary.write_text("red\ngreen\nblue\n")
-        for name, build in models.items():
-            inputs = build(FOLDER / name, vocabulary)
+        for name in only:
+            inputs = models[name](FOLDER / name, vocabulary)
             golden(FOLDER / name, inputs)
     total = sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file())
-    print(f"models: {len(models)} recorded, {total} bytes")
+    print(f"models: {len(only)} recorded, {total} bytes")
     return 0
 
 

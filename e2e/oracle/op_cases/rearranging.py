@@ -92,6 +92,17 @@ def characters() -> list[OpCase]:
     return [case("characters", build, words)]
 
 
+def matrices() -> list[OpCase]:
+    x = numbers("matrices", [2, 3, 3])
+
+    def build(a):
+        s = tf.matmul(a, a, transpose_b=True) + 3.0 * tf.eye(3)
+        lower = tf.linalg.cholesky(s)
+        return [lower, tf.linalg.inv(s), tf.linalg.det(a), tf.linalg.solve(s, a), tf.linalg.triangular_solve(lower, a), tf.linalg.triangular_solve(lower, a, adjoint=True), tf.linalg.diag_part(a), tf.linalg.set_diag(a, a[:, 0]), tf.linalg.cross(a, s)]
+
+    return [case("matrices", build, x)]
+
+
 def normalizations() -> list[OpCase]:
     x = numbers("batch_statistics", [2, 3, 4, 3])
     return [
@@ -102,4 +113,4 @@ def normalizations() -> list[OpCase]:
 
 
 def cases() -> list[OpCase]:
-    return [*bits(), *counting(), *ragged(), *sparse(), *pictures(), *characters(), *normalizations()]
+    return [*bits(), *counting(), *ragged(), *sparse(), *pictures(), *characters(), *matrices(), *normalizations()]

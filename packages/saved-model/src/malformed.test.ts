@@ -57,6 +57,29 @@ function load(graph: Partial<Pick<GraphDef, "node">> & { functions?: FunctionDef
 }
 
 describe("hostile graphs", () => {
+  it("names what is left of a loop or condition that has not the form of one", () => {
+    const frame = {
+      frame_name: create(AttrValueSchema, { value: { case: "s", value: new TextEncoder().encode("f") } }),
+    };
+    const withoutEnd = [
+      placeholder("input"),
+      node("enter", "Enter", ["input"], frame),
+      node("merge", "Merge", ["enter", "next"]),
+      node("switch", "Switch", ["merge", "merge"]),
+      node("next", "NextIteration", ["switch:1"]),
+      node("predict", "Exit", ["switch"]),
+    ];
+    assert.match(load({ node: withoutEnd }), /Exit/);
+    const openCondition = [
+      placeholder("input"),
+      node("switch", "Switch", ["input", "input"]),
+      node("predict", "Merge", ["switch", "switch"]),
+    ];
+    assert.match(load({ node: openCondition }), /Merge|Switch/);
+    const itself = [placeholder("input"), node("predict", "Merge", ["predict", "input"])];
+    assert.equal(load({ node: itself }), "GRAPH_CYCLE");
+  });
+
   it("refuses a function that calls itself, directly or through another", () => {
     const start = [placeholder("input"), call("predict", "f", ["input"])];
     assert.equal(load({ node: start, functions: [caller("f", "f")] }), "FUNCTION_CYCLE");

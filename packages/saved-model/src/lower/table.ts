@@ -29,6 +29,7 @@ import { RESAMPLING } from "./ops/resampling.ts";
 import { COLOR } from "./ops/color.ts";
 import { PICTURE } from "./ops/picture.ts";
 import { UNICODE } from "./ops/unicode.ts";
+import { MATRIX } from "./ops/matrix.ts";
 import { STATE } from "./state-ops.ts";
 
 function tableOf(tables: readonly LoweringTable[]): ReadonlyMap<string, LoweringTable[string]> {
@@ -58,6 +59,7 @@ export const LOWERINGS = tableOf([
 
 /** All ops that become host calls; where both tables have one, this is for strings. */
 export const HOST_LOWERINGS = tableOf([
+  MATRIX,
   UNICODE,
   PICTURE,
   COLOR,
