@@ -1,8 +1,8 @@
 import type { FileHandle } from "node:fs/promises";
-import { openGroup, resealGroup, sealGroup } from "../nodes.ts";
+import { gather, openGroup, resealGroup, sealGroup } from "../nodes.ts";
 import type { RandomSource } from "../random.ts";
 import { type Group, GROUP_BYTES, SEALED_GROUP_BYTES } from "../tree.ts";
-import { readFully, writeParts } from "./file-io.ts";
+import { readFully, writeFully, writeParts } from "./file-io.ts";
 
 /** Seals one group from and to somewhere, given the entries of its children, and gives its own entry. */
 export type GroupSealer = (group: Group, children: Uint8Array) => Promise<Uint8Array>;
@@ -19,31 +19,43 @@ export type GroupReader = (group: Group, entry: Uint8Array) => Promise<Uint8Arra
 /** Groups under way at a time on this thread: one is read, one encrypted, one written. */
 export const LOCAL_AHEAD = 3;
 
+// Nodes are put together before they are written: kept through a write, those of three groups survive a collection, the young
+// generation grows for that, and with it what waits outside the heap to be collected. Worker threads have a fixed young
+// generation, and write nodes as they are.
+
 /** Seals groups from file to file on this thread; reads and writes overlap with the encryption of other groups. */
 export function localSealer(input: FileHandle, output: FileHandle, random: RandomSource): GroupSealer {
-  const buffers = new BufferPool(GROUP_BYTES);
-  return async (group, children) => {
-    const { entry, nodes } = await buffers.lend(async (buffer) => {
-      const plaintext = buffer.subarray(0, group.lengthBytes);
-      await readFully(input, plaintext, group.offset);
-      return sealGroup(plaintext, children, random);
-    });
-    await writeParts(output, nodes, group.sealedOffset);
-    return entry;
-  };
+  const [inputs, outputs] = [new BufferPool(GROUP_BYTES), new BufferPool(SEALED_GROUP_BYTES)];
+  return (group, children) =>
+    inputs.lend((read) =>
+      outputs.lend(async (written) => {
+        const plaintext = read.subarray(0, group.lengthBytes);
+        await readFully(input, plaintext, group.offset);
+        const entry = sealInto(written, plaintext, children, random);
+        await writeFully(output, written.subarray(0, group.sealedBytes), group.sealedOffset);
+        return entry;
+      }),
+    );
+}
+
+function sealInto(into: Uint8Array, plaintext: Uint8Array, children: Uint8Array, random: RandomSource): Uint8Array {
+  const { entry, nodes } = sealGroup(plaintext, children, random);
+  gather(nodes, into);
+  return entry;
 }
 
 /** Opens groups from file to file on this thread. Rejects with TREE_NODE_NOT_AUTHENTIC or DATA_NODE_NOT_AUTHENTIC. */
 export function localOpener(input: FileHandle, output: FileHandle): GroupOpener {
-  const buffers = new BufferPool(SEALED_GROUP_BYTES);
-  return async (group, entry) => {
-    const { plaintext } = await buffers.lend(async (buffer) => {
-      const nodes = buffer.subarray(0, group.sealedBytes);
-      await readFully(input, nodes, group.sealedOffset);
-      return openGroup(nodes, entry, group.lengthBytes);
-    });
-    await writeParts(output, plaintext, group.offset);
-  };
+  const [inputs, outputs] = [new BufferPool(SEALED_GROUP_BYTES), new BufferPool(GROUP_BYTES)];
+  return (group, entry) =>
+    inputs.lend((read) =>
+      outputs.lend(async (written) => {
+        const nodes = read.subarray(0, group.sealedBytes);
+        await readFully(input, nodes, group.sealedOffset);
+        gather(openGroup(nodes, entry, group.lengthBytes).plaintext, written);
+        await writeFully(output, written.subarray(0, group.lengthBytes), group.offset);
+      }),
+    );
 }
 
 /** Encrypts groups anew from file to file on this thread. Rejects as `localOpener`. */
