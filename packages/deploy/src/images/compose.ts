@@ -8,6 +8,8 @@ const FOLDERS = {
   simulated: "./simulated",
 } as const;
 
+/** Compose reads YAML 1.1, in which a bare "no" is false. */
+const YAML_1_1 = { version: "1.1" } as const;
 const SERVING_PORT = 8500;
 const BROKER_NAME = "attestation.service.com";
 const SERVING_NAME = "grpc.tf-serving.service.com";
@@ -33,7 +35,7 @@ export function renderCompose(): string {
       client: client(),
     },
   };
-  return `# SIMULATED: no hardware protects what runs here. Written by: cloister enclave image render\n${stringify(document)}`;
+  return `# SIMULATED: no hardware protects what runs here. Written by: cloister enclave image render\n${stringify(document, YAML_1_1)}`;
 }
 
 /** What changes on a host with SGX: \`docker compose -f compose.yaml -f compose.sgx.yaml up\`. Replicas run under Gramine. */
@@ -46,7 +48,7 @@ export function renderSgxOverride(): string {
     volumes: [`${FOLDERS.host}/sealed:/var/lib/cloister/sealed:ro`, "/var/run/aesmd:/var/run/aesmd"],
   };
   const document = { services: { "replica-1": override, "replica-2": override } };
-  return `# Written by: cloister enclave image render\n${stringify(document, { aliasDuplicateObjects: false })}`;
+  return `# Written by: cloister enclave image render\n${stringify(document, { ...YAML_1_1, aliasDuplicateObjects: false })}`;
 }
 
 /** Words of a command line that hold no blanks. */

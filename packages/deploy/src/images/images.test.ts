@@ -111,7 +111,8 @@ describe("what is rendered for Docker", () => {
   });
 
   test("starts containers without rights, with nothing secret beside the replicas", () => {
-    const compose = parse(sources.get("compose.yaml") ?? "") as {
+    assert.match(sources.get("compose.yaml") ?? "", /restart: "no"/, "compose reads a bare no as false");
+    const compose = parse(sources.get("compose.yaml") ?? "", { version: "1.1" }) as {
       services: Record<string, { cap_drop: string[]; read_only: boolean; volumes?: string[]; privileged?: boolean }>;
     };
     for (const [name, service] of Object.entries(compose.services)) {
