@@ -1,13 +1,8 @@
 export { ModelServerError, type ModelServerErrorCode } from "./errors.ts";
 export type { EvidenceSource } from "./evidence/evidence.ts";
-export {
-  type ModelServer,
-  type ModelServerOptions,
-  type ModelToServe,
-  type ServedFolders,
-  REPLICA_HEADER,
-  startModelServer,
-} from "./model-server.ts";
+export { type ModelServer, startModelServer } from "./model-server.ts";
+export { REPLICA_HEADER } from "./listeners.ts";
+export type { ModelServerOptions, ModelToServe, ServedFolders } from "./options.ts";
 export { type ChannelArguments, type ConnectionCare, readChannelArguments } from "./rpc/connection-care.ts";
 export { DEFAULT_LIMITS, type RpcLimits } from "./rpc/limits.ts";
 export type { EndedCall } from "./rpc/unary-call.ts";
