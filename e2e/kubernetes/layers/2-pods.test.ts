@@ -182,7 +182,7 @@ test("a drain moves replicas one at a time, as the disruption budget says, witho
 test("the autoscaler takes more replicas while calls pile up, and fewer afterwards", async () => {
   world.configure({
     replicas: { minimum: 1, maximum: 4 },
-    autoscaling: { kind: "calls", callsPerReplica: 2, scaleDown: "1s" },
+    autoscaling: { kind: "calls", callsPerReplica: 2, cpu: false, scaleDown: "1s" },
   });
   await apply();
   const one = () => waitFor("a scale-down", async () => ((await readyPods()).length === 1 ? true : undefined), SLOW_MS);

@@ -57,6 +57,8 @@ export const KubernetesSettings = z.strictObject({
     .strictObject({
       kind: z.enum(AUTOSCALING).default("calls"),
       callsPerReplica: COUNT.default(8),
+      /** Beside calls. Needs the cluster's metrics server: where one metric is missing, nothing is scaled down. */
+      cpu: z.boolean().default(true),
       cpuPercent: COUNT.default(80),
       scaleDown: SPAN.default("5m"),
       /** For KEDA. */
@@ -165,6 +167,7 @@ export function valuesOf(
     autoscaling: {
       kind: autoscaling.kind,
       callsPerReplica: String(autoscaling.callsPerReplica),
+      hasCpu: autoscaling.kind === "cpu" || autoscaling.cpu,
       cpuPercent: autoscaling.cpuPercent,
       scaleDownSeconds: secondsOf(autoscaling.scaleDown),
       prometheus: autoscaling.prometheus ?? "",

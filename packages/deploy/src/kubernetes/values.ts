@@ -70,6 +70,8 @@ export const Values = z.strictObject({
   autoscaling: z.strictObject({
     kind: z.enum(AUTOSCALING),
     callsPerReplica: z.string().regex(/^\d{1,9}m?$/),
+    /** Whether processor time counts. */
+    hasCpu: z.boolean(),
     cpuPercent: COUNT,
     scaleDownSeconds: SECONDS,
     prometheus: PLAIN,

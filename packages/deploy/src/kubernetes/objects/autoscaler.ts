@@ -6,8 +6,8 @@ import type { Source } from "../source.ts";
 const CALLS_METRIC = "cloister_running_calls";
 
 /**
- * Scales by the calls that replicas work on, and by processor time beside it: the higher answer counts, and where one metric
- * cannot be had the other goes on. Replicas go one at a time.
+ * Scales by the calls that replicas work on, and by processor time beside it: the higher answer counts. Where one metric
+ * cannot be had, the other still scales up, and nothing is scaled down. Replicas go one at a time.
  */
 export function autoscaler(source: Source): V2HorizontalPodAutoscaler & ApiObject {
   const cpu: V2MetricSpec = {
@@ -32,7 +32,10 @@ export function autoscaler(source: Source): V2HorizontalPodAutoscaler & ApiObjec
       scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: source.text("name") },
       minReplicas: source.number("replicas.minimum"),
       maxReplicas: source.number("replicas.maximum"),
-      metrics: [source.when({ path: "autoscaling.kind", is: ["calls"] }, calls), cpu],
+      metrics: [
+        source.when({ path: "autoscaling.kind", is: ["calls"] }, calls),
+        source.when({ path: "autoscaling.hasCpu", is: true }, cpu),
+      ],
       behavior: {
         scaleUp: { stabilizationWindowSeconds: 0, policies: [{ type: "Percent", value: 100, periodSeconds: 15 }] },
         scaleDown: {
