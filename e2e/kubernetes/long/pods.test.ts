@@ -1,0 +1,120 @@
+// Longer stories on real pods: `node e2e/kubernetes/main.ts test e2e/kubernetes/long/pods.test.ts`. The last node but one is lost in them.
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { listPods } from "@cloister/deploy/cluster";
+import { connectRig, type ConnectedRig, installGatewayApi } from "../rig/connected.ts";
+import { programPath } from "../rig/layout.ts";
+import { run, waitFor } from "../rig/process.ts";
+import { SLOW_MS, storySteps } from "../rig/steps.ts";
+import { NAMESPACE, startWorld, type World } from "../rig/world.ts";
+
+let rig: ConnectedRig;
+let world: World;
+let steps: ReturnType<typeof storySteps>;
+
+before(async () => {
+  rig = await connectRig();
+  await installGatewayApi(rig);
+  world = await startWorld(rig);
+  steps = storySteps(rig, world);
+  await steps.apply();
+});
+after(() => world.close());
+
+{
+  const most = 10;
+  test(`1 -> ${most} -> 1 replicas under load: no request fails, new replicas take load, each was released a key on its own`, async () => {
+    const before = await world.releases();
+    const load = await world.underLoad(8, async (firstAnswers) => {
+      await steps.scale(most);
+      assert.equal((await steps.readyPods()).length, most);
+      // Connections are ended after 3 s and made anew: balanced by connection, every replica gets its turn.
+      await waitFor("requests on every replica", async () => (firstAnswers.size >= most ? true : undefined), SLOW_MS);
+      await steps.scale(1);
+      await sleep(1000);
+    });
+    assert.equal(load.failed, 0, JSON.stringify([...load.errors]));
+    assert.equal((await world.releases()) - before, most - 1);
+  });
+}
+
+test("a node that is lost loses no request: its replicas come back on the other one, each attested anew", async () => {
+  world.configure({ replicas: { minimum: 4, maximum: 4 }, autoscaling: { kind: "none" } });
+  await steps.scale(4);
+  const before = await world.releases();
+  const onSecond = (await steps.readyPods()).filter(({ node }) => node === "node-2").length;
+  assert.ok(onSecond > 0, "replicas are spread over the nodes");
+  const load = await world.underLoad(8, async () => {
+    rig.killNode("node-2");
+    await waitFor(
+      "four replicas on the node that is left",
+      async () => {
+        const ready = await steps.readyPods();
+        return ready.filter(({ node }) => node === "node-1").length === 4 ? true : undefined;
+      },
+      SLOW_MS,
+    );
+  });
+  assert.equal(load.failed, 0, JSON.stringify([...load.errors]));
+  assert.equal((await world.releases()) - before, onSecond);
+});
+
+test("delete leaves nothing behind", async () => {
+  await rig.kubectl("delete", "node", "node-2");
+  await world.cli("deploy", "delete", ...steps.cluster());
+  const selector = `cloister.local/namespace=${NAMESPACE}`;
+  const kinds =
+    "namespaces,clusterroles,clusterrolebindings,apiservices,validatingadmissionpolicies,validatingadmissionpolicybindings";
+  assert.equal(await rig.kubectl("get", kinds, "-l", selector, "-o", "name"), "");
+  assert.equal(await rig.kubectl("get", "all,secrets,configmaps", "-A", "-l", selector, "-o", "name"), "");
+});
+
+for (const helm of ["helm3", "helm4"] as const) {
+  test(`${helm} install brings a replica to READY, and uninstall leaves nothing behind`, async () => {
+    const namespace = `by-${helm}`;
+    world.configure({
+      namespace,
+      gateway: { kind: "none" },
+      modelDelivery: { kind: "host-path", path: world.modelsFolder },
+    });
+    const chart = join(rig.folder, `chart-${helm}`);
+    await world.cli(
+      "deploy",
+      "render",
+      "--config",
+      world.configFile,
+      "--enclave-manifest",
+      world.manifestFile,
+      "--format",
+      "helm",
+      "--output",
+      chart,
+    );
+    const helmRun = (...args: string[]) =>
+      run(programPath(helm), [...args, "--kubeconfig", rig.kubeconfig], { HOME: rig.folder });
+    await helmRun("install", "cloister", chart);
+    await rig.kubectl(
+      "-n",
+      `${namespace}-simulated-sgx`,
+      "create",
+      "secret",
+      "generic",
+      "simulated-platform",
+      `--from-file=platform.json=${world.platformFile}`,
+    );
+    await waitFor(
+      "a replica that Helm installed",
+      async () => (await listPods(rig.api, { namespace, name: "serving" })).find(({ state }) => state === "READY"),
+      SLOW_MS,
+    );
+    await helmRun("uninstall", "cloister", "--wait", "--timeout", "5m");
+    await waitFor("the end of the namespaces", async () => {
+      const left = await rig.kubectl("get", "namespaces", "-o", "name");
+      return left.includes(namespace) ? undefined : true;
+    });
+    const kinds = "clusterroles,clusterrolebindings,validatingadmissionpolicies";
+    assert.equal(await rig.kubectl("get", kinds, "-l", `cloister.local/namespace=${namespace}`, "-o", "name"), "");
+  });
+}
