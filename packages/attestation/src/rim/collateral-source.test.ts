@@ -78,7 +78,11 @@ test("requests at the same time, and later ones, are one fetch", async (t) => {
 
 test("from half of the remaining life on it is fetched again, while the old set is given out", async (t) => {
   let slow = false;
-  const { pccs, clock, source } = await setUp(t, { intercept: () => slow });
+  const answerLate = (_request: unknown, response: { destroy: () => unknown }): boolean => {
+    if (slow) setTimeout(() => response.destroy(), 200);
+    return slow;
+  };
+  const { pccs, clock, source } = await setUp(t, { intercept: answerLate });
   await source(BUNDLE.quote);
   const [kept] = source.kept();
   assert.ok(kept !== undefined);
