@@ -1,6 +1,6 @@
 import { CodedError } from "@cloister/encoding";
 
-/** Everything the enclave side can refuse or fail with. The table in docs/reference/errors.md is made from this union. */
+/** Everything the enclave side can refuse or fail with. */
 export type EnclaveErrorCode =
   | "MANIFEST_INVALID"
   | "MANIFEST_IS_TEMPLATE"
