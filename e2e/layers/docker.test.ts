@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { createHash, X509Certificate } from "node:crypto";
 import { chmod, chown, cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -92,13 +91,8 @@ describe("container images", () => {
       await compose("up", "-d", "replica-1", "replica-2", "gateway");
       await cp(at("chain/owner/state/ca.pem"), at("chain/requester/ca.pem"));
       await chmod(at("chain/requester/ca.pem"), 0o644);
-      const answered = new Set<string>();
-      await waitFor(async () => {
-        const answer = await compose("run", "--rm", "client", ...inferWords());
-        assert.match(answer, /"8"|8/);
-        answered.add(/"replica":\s*"([^"]+)"/.exec(answer)?.[1] ?? answer);
-        assert.ok(answered.size >= 1);
-      });
+      const answer = JSON.parse(await waitFor(() => compose("run", "--rm", "client", ...inferWords()))) as Answer;
+      assert.equal(answer.outputs["predict"]?.top[0]?.[0]?.index, 8);
       const log = await compose("logs", "--no-color", "broker");
       assert.equal(log.match(/"type":"release"/g)?.length, 2, "each replica was attested on its own");
     } catch (error) {
@@ -111,13 +105,14 @@ describe("container images", () => {
 
   const inferWords = (): readonly string[] => [
     ...["infer", "--address", `${SERVING_NAME}:8500`, "--model", "digits", "--ca", "/requester/ca.pem"],
-    ...["--image", "/requester/000.png", "--json"],
+    ...["--cert", "/requester/cert.pem", "--key", "/requester/key.pem", "--image", "/requester/000.png", "--json"],
   ];
 
   /** What the owner does on a machine of its own. */
   async function prepareOwner(): Promise<void> {
     await writeFile(at("passphrase"), "four words of nonsense\n", { mode: 0o600 });
     await cloister("enclave", "simulate", "--output", "simulated");
+    await cloister("certs", "mutual", SERVING_NAME, "--client", "alice");
     await cloister("seal", "bundle", join(ROOT, "examples/digits/saved_model"), "--name", "digits");
     await cloister(
       ...["broker", "keys", "import", "models/digits/1", "--from", "keys/digits-1.wrap-key"],
@@ -127,6 +122,9 @@ describe("container images", () => {
       ["passphrase", "owner/broker/passphrase"],
       ["sealed/bundles", "owner/broker/bundles"],
       ["keys/owner.pub.pem", "owner/broker/owner.pub.pem"],
+      ["ssl_configure/ca_cert.pem", "owner/broker/client-ca.pem"],
+      ["ssl_configure/client/alice/cert.pem", "requester/cert.pem"],
+      ["ssl_configure/client/alice/key.pem", "requester/key.pem"],
       ["broker-state", "owner/state"],
       ["simulated/anchor.pem", "simulated/trust/anchor.pem"],
       ["simulated/collateral.json", "simulated/trust/collateral.json"],
@@ -136,7 +134,7 @@ describe("container images", () => {
     ];
     for (const [from, to] of copies)
       await cp(from.startsWith("/") ? from : at(from), at("chain", to), { recursive: true });
-    await writePolicy("00".repeat(32));
+    await writeFile(at("chain/owner/broker/policy.yaml"), "schema: cloister-policy/1\nproduction: false\n");
     await promisify(execFile)("chown", ["-R", `${USER}:${USER}`, at("chain")]);
   }
 
@@ -148,33 +146,18 @@ describe("container images", () => {
       ...["--broker", "attestation.service.com:4433"],
       ...["--broker-ca", join(state, "ca.pem"), "--broker-log-key", join(state, "log-key.pem")],
     );
-    await chown(at("chain/host/enclave.json"), USER, USER);
-    const measured = await cloister("enclave", "measure", "--manifest", "chain/host/enclave.json", "--json");
-    await writePolicy((JSON.parse(measured) as { mrenclave: string }).mrenclave);
-  }
-
-  async function writePolicy(mrenclave: string): Promise<void> {
-    const anchor = new X509Certificate(await readFile(at("simulated/anchor.pem")));
-    const policy = {
-      schema: "cloister-policy/1",
-      production: false,
-      workloads: [
-        {
-          name: "digits",
-          identities: [{ tee: "sgx", mrenclave }],
-          platforms: [{ kind: "simulated", anchorSha256: createHash("sha256").update(anchor.raw).digest("hex") }],
-          secrets: {
-            keyId: "models/digits/1",
-            model: { name: "digits", version: 1, minimumGeneration: 1 },
-            serving: { dnsNames: [SERVING_NAME], validitySeconds: 86_400, clientVerify: false },
-          },
-        },
-      ],
-    };
-    await writeFile(at("chain/owner/broker/policy.yaml"), JSON.stringify(policy));
-    await chown(at("chain/owner/broker/policy.yaml"), USER, USER);
+    await cloister(
+      ...["enclave", "measure", "--manifest", "chain/host/enclave.json", "--policy", "chain/owner/broker/policy.yaml"],
+      ...["--trust-anchor", "simulated/anchor.pem"],
+    );
+    for (const file of ["host/enclave.json", "owner/broker/policy.yaml"]) await chown(at("chain", file), USER, USER);
   }
 });
+
+/** What `cloister infer --json` prints, as far as it is looked at here. */
+interface Answer {
+  readonly outputs: Readonly<Record<string, { readonly top: readonly (readonly { readonly index: number }[])[] }>>;
+}
 
 const CONFINED = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"];
 
@@ -190,11 +173,10 @@ async function copyTree(target: string): Promise<void> {
   await promisify(execFile)("cp", ["-a", join(ROOT, "node_modules"), target]);
 }
 
-async function waitFor(attempt: () => Promise<unknown>): Promise<void> {
+async function waitFor<Value>(attempt: () => Promise<Value>): Promise<Value> {
   for (const endsAt = Date.now() + WAIT_MS; ; await sleep(500)) {
     try {
-      await attempt();
-      return;
+      return await attempt();
     } catch (error) {
       if (Date.now() > endsAt) throw error;
     }

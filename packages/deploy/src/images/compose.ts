@@ -61,7 +61,7 @@ function broker(): object {
     ...CONFINED,
     command: [
       ...words("--policy /owner/policy.yaml --state-dir /state --passphrase-file /owner/passphrase"),
-      ...words("--bundles /owner/bundles --owner-key /owner/owner.pub.pem"),
+      ...words("--bundles /owner/bundles --owner-key /owner/owner.pub.pem --client-ca /owner/client-ca.pem"),
       ...words("--collateral /simulated/collateral.json --simulated-anchor /simulated/anchor.pem"),
       ...words(`--name ${BROKER_NAME} --health-host 0.0.0.0`),
     ],
@@ -109,7 +109,7 @@ function client(): object {
     profiles: ["client"],
     command: [
       ...words(`infer --address ${SERVING_NAME}:${SERVING_PORT} --model digits`),
-      ...words("--ca /requester/ca.pem"),
+      ...words("--ca /requester/ca.pem --cert /requester/cert.pem --key /requester/key.pem"),
     ],
     volumes: [`${FOLDERS.requester}:/requester:ro`],
   };
