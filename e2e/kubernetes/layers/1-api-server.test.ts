@@ -9,6 +9,7 @@ import { type KubernetesInput, readSettings, renderObjects, valuesOf } from "@cl
 import { connectRig, type ConnectedRig, gatewayDefinitions, installGatewayApi } from "../rig/connected.ts";
 import { strictSchemas } from "../schemas.ts";
 import { ROOT } from "../rig/images.ts";
+import { waitFor } from "../rig/process.ts";
 
 const SCHEMAS = join(ROOT, "packages/deploy/src/kubernetes/schemas/kubernetes.json");
 const GROUPS = [
@@ -182,16 +183,23 @@ test("admission refuses a tag, a missing measurement, privileges and devices by 
 test("accounts may do what they need and nothing else", async () => {
   const namespace = "layer-2-rbac";
   await apply(objectsOf({ namespace }));
-  const canI = async (account: string, ...what: string[]): Promise<string> =>
-    (
-      await rig
-        .kubectl("auth", "can-i", ...what, "--as", `system:serviceaccount:${account}`)
-        .catch((error: Error) => (/\bno\b/.test(error.message) ? "no" : "no"))
-    ).trim();
+  /** "yes" or "no", for which kubectl ends with 1; anything else is told as it is. */
+  const canI = async (account: string, ...what: string[]): Promise<string> => {
+    const words = ["auth", "can-i", ...what, "--as", `system:serviceaccount:${account}`];
+    const answer = await rig.kubectl(...words).catch((error: Error) => {
+      return (error.cause as { stdout?: string } | undefined)?.stdout ?? error.message;
+    });
+    return answer.trim();
+  };
   const plugin = `${namespace}-simulated-sgx:${namespace}-simulated-sgx`;
-  assert.equal(await canI(plugin, "patch", "nodes", "--subresource=status"), "yes");
+  // The authorizer learns of new bindings a moment after they are made.
+  await waitFor("the plugin's rights", async () => {
+    return (await canI(plugin, "patch", "nodes", "--subresource=status")) === "yes" || undefined;
+  });
   assert.equal(await canI(plugin, "delete", "pods", "-n", namespace), "no");
-  assert.equal(await canI(`${namespace}:serving-metrics`, "list", "pods", "-n", namespace), "yes");
+  await waitFor("the adapter's rights", async () => {
+    return (await canI(`${namespace}:serving-metrics`, "list", "pods", "-n", namespace)) === "yes" || undefined;
+  });
   assert.equal(await canI(`${namespace}:serving-metrics`, "get", "secrets", "-n", namespace), "no");
   assert.equal(await canI(`${namespace}:serving`, "get", "configmaps", "-n", namespace), "no");
   await deleteDeployment({
