@@ -1,3 +1,4 @@
+import "./onnx/no-telemetry.ts";
 import type { ModelFiles } from "@cloister/saved-model";
 import type { Engine, Servable } from "./engine.ts";
 import { LocalServable } from "./onnx/local-servable.ts";

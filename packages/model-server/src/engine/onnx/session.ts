@@ -1,3 +1,4 @@
+import "./no-telemetry.ts";
 import { elementCount, type Tensor } from "@cloister/encoding/tensor";
 import type { HostValue, OnnxStep } from "@cloister/saved-model";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
