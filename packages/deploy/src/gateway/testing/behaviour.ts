@@ -77,9 +77,13 @@ export function describeGateway(name: string, open: OpenForTest): void {
       assert.equal((await dialUntil(gateway, "b.example.com", "wild")).greeting, "wild");
       assert.equal((await dialUntil(gateway, "c.b.example.com", "wild")).greeting, "wild");
       assert.equal((await dial(gateway, "example.com")).greeting, undefined);
-      assert.equal((await dial(gateway, "a.example.org")).greeting, undefined);
       await eventually(records, ({ serverName, backend: to }) => serverName === "a.example.com" && to !== "");
-      await eventually(records, ({ serverName }) => serverName === "a.example.org");
+      const afterAStranger = async () => {
+        assert.equal((await dial(gateway, "a.example.org")).greeting, undefined);
+        return records();
+      };
+      // A program that just took new routes may drop the first stranger by the routes before, without a look at the name.
+      await eventually(afterAStranger, ({ serverName }) => serverName === "a.example.org");
     });
 
     test("keeps open connections when routes change", async () => {
