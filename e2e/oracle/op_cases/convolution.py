@@ -47,6 +47,18 @@ def depthwise(name, size, kernel, stride=1, padding="SAME", **attributes) -> OpC
     return case(name, build, numbers(name, [2, *size]))
 
 
+def zeros_before_max_pool() -> OpCase:
+    """Zeros around an image count in a maximum, also where a compiler would fold them into the pooling."""
+    weights = numbers("zeros_before_max_pool/weights", [1, 1, 1, 2], -1, -0.5)
+
+    def build(x):
+        image = raw.Conv2D(input=x, filter=tf.constant(weights), strides=[1, 1, 1, 1], padding="VALID")
+        padded = tf.pad(image, [[0, 0], [1, 1], [1, 1], [0, 0]])
+        return raw.MaxPool(input=padded, ksize=[1, 3, 3, 1], strides=[1, 2, 2, 1], padding="VALID")
+
+    return case("zeros_before_max_pool", build, numbers("zeros_before_max_pool", [1, 4, 4, 1], 0.5, 2))
+
+
 def transposed(name, padding, size, output) -> OpCase:
     weights = numbers(name + "/weights", [3, 3, 2, 2], -1, 1)
 
@@ -176,6 +188,7 @@ def cases() -> list[OpCase]:
             "EXPLICIT",
             explicit_paddings=[0, 0, 1, 0, 1, 1, 0, 0],
         ),
+        zeros_before_max_pool(),
         pool("avgpool_valid", raw.AvgPool, [5, 4, 2], 2, 2, "VALID"),
         pool("avgpool_same", raw.AvgPool, [5, 4, 2], 3, 2, "SAME"),
         pool("avgpool_same_stride1", raw.AvgPool, [3, 4, 1], 2, 1, "SAME"),

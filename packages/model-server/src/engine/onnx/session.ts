@@ -43,7 +43,12 @@ export class OnnxSession {
         intraOpNumThreads: options.threads,
         // Refusals reach the caller as errors; ONNX Runtime would write them to standard error as well.
         logSeverityLevel: 4,
-        extra: { session: { intra_op: { allow_spinning: spinning }, inter_op: { allow_spinning: spinning } } },
+        extra: {
+          session: { intra_op: { allow_spinning: spinning }, inter_op: { allow_spinning: spinning } },
+          // It folds zeros around an image into a max pooling, which leaves its own padding out: negative maxima come out where
+          // TensorFlow has 0. Lowering folds zeros into convolutions itself, where they count as zeros.
+          optimization: { disable_specified_optimizers: "Pad_Fusion" },
+        },
       });
       return new OnnxSession(session, step);
     } catch (cause) {
