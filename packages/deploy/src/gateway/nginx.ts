@@ -76,12 +76,18 @@ export async function startNginx(options: NginxOptions): Promise<Gateway> {
     child.once("error", () => resolve());
   });
   await waitForPort(listen, child);
+  // One at a time: each goes through the same file before it is put in place.
+  let lastChange: Promise<void> = Promise.resolve();
   return {
     kind: "nginx",
     address: listen,
-    setRoutes: async (routes) => {
-      await write(routes);
-      child.kill("SIGHUP");
+    setRoutes: (routes) => {
+      const change = lastChange.then(async () => {
+        await write(routes);
+        child.kill("SIGHUP");
+      });
+      lastChange = change.catch(() => undefined);
+      return change;
     },
     close: async () => {
       child.kill("SIGTERM");

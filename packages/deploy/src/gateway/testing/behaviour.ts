@@ -97,6 +97,14 @@ export function describeGateway(name: string, open: OpenForTest): void {
       assert.equal(String((await once(socket, "data"))[0]), "still here");
     });
 
+    test("takes changes that come at the same time, the last one last", async () => {
+      const { gateway } = await start();
+      const [old, next] = [await backend("old"), await backend("next")];
+      const changes = [old, next].map((one) => gateway.setRoutes([{ serverName: "*", backends: [one] }]));
+      await Promise.all(changes);
+      assert.equal((await dialUntil(gateway, "x.example.com", "next")).greeting, "next");
+    });
+
     test("shows the client the certificate of the backend", async () => {
       const { gateway } = await start();
       const own = await backend("a");
