@@ -9,7 +9,7 @@ import {
   type EnclaveOptions,
   stockProvision,
 } from "../packages/broker/src/testing/stock-client.ts";
-import { serviceClients } from "../packages/broker/src/verifiers.ts";
+import { serviceClients } from "../packages/broker/src/admission/verifiers.ts";
 
 // A broker whose policy takes the word of an attestation service, here a stand-in of Microsoft's over real TLS.
 

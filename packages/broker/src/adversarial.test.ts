@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { createSimulatedPlatform } from "@cloister/attestation/simulated";
 import { buildCertificate } from "@cloister/encoding/x509-builder";
-import type { BrokerEvent } from "./events.ts";
+import type { BrokerEvent } from "./monitoring/events.ts";
 import { type Harness, logged, startHarness, WRAP_KEY } from "./testing/harness.ts";
 import { testPolicy } from "./testing/policy.ts";
 import {

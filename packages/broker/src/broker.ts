@@ -1,13 +1,13 @@
 import { parsePolicy, type Policy, PolicyError, policySha256 } from "@cloister/policy";
 import type { ReleaseLog } from "@cloister/release-log";
-import type { ActivePolicy } from "./appraisal.ts";
-import { type BrokerEvent, tellsLogWritable } from "./events.ts";
-import { listen } from "./listener.ts";
+import type { ActivePolicy } from "./admission/appraisal.ts";
+import { type BrokerEvent, tellsLogWritable } from "./monitoring/events.ts";
+import { listen } from "./connection/listener.ts";
 import type { Broker, BrokerLimits, BrokerOptions } from "./options.ts";
-import { ReplayGuard } from "./replay-guard.ts";
-import { serveSession, type SessionContext } from "./session.ts";
-import { rememberingVerifier, serviceClients } from "./verifiers.ts";
-import { WorkQueue } from "./work-queue.ts";
+import { ReplayGuard } from "./admission/replay-guard.ts";
+import { serveSession, type SessionContext } from "./connection/session.ts";
+import { rememberingVerifier, serviceClients } from "./admission/verifiers.ts";
+import { WorkQueue } from "./connection/work-queue.ts";
 
 /** Fit for a cluster of some hundred replicas that all start at once. */
 export const DEFAULT_LIMITS: BrokerLimits = {

@@ -1,5 +1,5 @@
 export { startBroker, DEFAULT_LIMITS } from "./broker.ts";
-export { createMetrics, type Metrics } from "./metrics.ts";
+export { createMetrics, type Metrics } from "./monitoring/metrics.ts";
 export { type KeyListing, KeyStore } from "./keys/key-store.ts";
 export {
   passphraseFromCommand,
@@ -10,7 +10,7 @@ export {
 export { type KeyProtection, passphraseProtection } from "./keys/protection.ts";
 export { vaultTransitProtection, type VaultTransitOptions } from "./keys/vault-transit.ts";
 export { BrokerError, type BrokerErrorCode } from "./broker-error.ts";
-export type { AlarmCode, BrokerEvent, ConnectionCode, RefusalFacts, ReleaseFacts } from "./events.ts";
+export type { AlarmCode, BrokerEvent, ConnectionCode, RefusalFacts, ReleaseFacts } from "./monitoring/events.ts";
 export type {
   Appraise,
   AskService,
@@ -23,4 +23,4 @@ export type {
   PublishedBundle,
   ServingCa,
 } from "./options.ts";
-export type { OwnRefusalCode, RefusalCode } from "./refusal.ts";
+export type { OwnRefusalCode, RefusalCode } from "./admission/refusal.ts";

@@ -3,7 +3,7 @@ import type { RaTlsAppraisalOptions, RaTlsEvidence, VerifiedPeer } from "@cloist
 import type { Secret } from "@cloister/encoding";
 import type { Policy, ServiceRule, ServingRule } from "@cloister/policy";
 import type { ReleaseLog } from "@cloister/release-log";
-import type { BrokerEvent } from "./events.ts";
+import type { BrokerEvent } from "./monitoring/events.ts";
 
 /** Where the broker finds secrets. Each call may do I/O; the broker wipes nothing it gets from here. */
 export interface KeySource {

@@ -5,7 +5,7 @@ import {
   type CollateralSourceOptions,
   createCollateralSource,
 } from "@cloister/attestation/collateral-source";
-import type { BrokerEvent } from "../events.ts";
+import type { BrokerEvent } from "../monitoring/events.ts";
 
 /** Where collateral comes from, and how patiently it is asked for. */
 export type CollateralSettings = Pick<

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { BrokerEvent } from "../events.ts";
+import type { BrokerEvent } from "../monitoring/events.ts";
 import { createReadiness } from "./readiness.ts";
 
 const refusal = (code: string, logIndex: number | null): BrokerEvent => ({

@@ -1,4 +1,4 @@
-import { type BrokerEvent, tellsLogWritable } from "../events.ts";
+import { type BrokerEvent, tellsLogWritable } from "../monitoring/events.ts";
 
 /** After this long without a decision the log is given another try: who is told "not ready" sends nothing that could tell. */
 const RETRY_AFTER_MS = 30_000;

@@ -9,7 +9,7 @@ import { createSimulatedPlatform, type SimulatedPlatform } from "@cloister/attes
 import { startSimulatedPccs } from "@cloister/attestation/simulated-pccs";
 import { Secret } from "@cloister/encoding";
 import { verifyReleaseLogFile } from "@cloister/release-log/file";
-import type { BrokerEvent } from "../events.ts";
+import type { BrokerEvent } from "../monitoring/events.ts";
 import { KeyStore } from "../keys/key-store.ts";
 import type { KeyProtection } from "../keys/protection.ts";
 import { testPolicyDocument } from "../testing/policy.ts";

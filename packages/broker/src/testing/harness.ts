@@ -9,7 +9,7 @@ import type { LogEntry, ReleaseLog } from "@cloister/release-log";
 import { type FileReleaseLog, openReleaseLog } from "@cloister/release-log/file";
 import { startBroker } from "../broker.ts";
 import { BrokerError } from "../broker-error.ts";
-import type { BrokerEvent } from "../events.ts";
+import type { BrokerEvent } from "../monitoring/events.ts";
 import type { Broker, BrokerOptions, KeySource } from "../options.ts";
 import { createTestAuthority, type TestAuthority, testServingCa } from "./authority.ts";
 import { testPolicy } from "./policy.ts";

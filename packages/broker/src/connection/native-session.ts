@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import { parseCsr, subjectPublicKeyInfo } from "@cloister/encoding/x509-builder";
-import type { Admitted } from "./admission.ts";
-import type { Presentation } from "./appraisal.ts";
-import { BrokerError } from "./broker-error.ts";
-import type { ServingCa } from "./options.ts";
-import type { ByteStream } from "./wire/byte-stream.ts";
-import { encodeJsonFrame, readJsonFrame } from "./wire/json-frame.ts";
+import type { Admitted } from "../admission/admission.ts";
+import type { Presentation } from "../admission/appraisal.ts";
+import { BrokerError } from "../broker-error.ts";
+import type { ServingCa } from "../options.ts";
+import type { ByteStream } from "../wire/byte-stream.ts";
+import { encodeJsonFrame, readJsonFrame } from "../wire/json-frame.ts";
 import {
   challenge,
   channelBinding,
@@ -16,7 +16,7 @@ import {
   type NativeEvidence,
   NONCE_BYTES,
   parseNativeEvidence,
-} from "./wire/native.ts";
+} from "../wire/native.ts";
 
 /** Sends the nonce and reads the evidence. Undefined where the peer leaves instead; throws MESSAGE_ codes. */
 export async function challengePeer(

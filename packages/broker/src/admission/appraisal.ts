@@ -8,7 +8,7 @@ import {
 } from "@cloister/attestation/ra-tls";
 import { equalBytes } from "@cloister/encoding";
 import { type Allowed, evaluate, isServiceRule, type Policy, type ServiceRule } from "@cloister/policy";
-import type { Appraise, AskService, BrokerOptions } from "./options.ts";
+import type { Appraise, AskService, BrokerOptions } from "../options.ts";
 import { denied, orRefuse, Refusal } from "./refusal.ts";
 
 const MS_PER_SECOND = 1000;

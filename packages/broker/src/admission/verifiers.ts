@@ -1,7 +1,7 @@
 import { createVerifier, type TrustAnchor } from "@cloister/attestation";
 import { createMaaClient, type MaaClient } from "@cloister/attestation/maa-client";
 import { appraiseRaTlsAsync, appraiseRaTlsBy } from "@cloister/attestation/ra-tls";
-import type { Appraise, AskService } from "./options.ts";
+import type { Appraise, AskService } from "../options.ts";
 
 /** Verifies collateral once and the evidence each time: dates and revocation are looked at on every appraisal. */
 export function rememberingVerifier(anchors: readonly TrustAnchor[]): Appraise {

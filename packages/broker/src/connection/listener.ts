@@ -3,7 +3,7 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from "node:tls";
 import { type Connection, ConnectionTable, end } from "./connection-table.ts";
-import type { BrokerLimits, BrokerOptions } from "./options.ts";
+import type { BrokerLimits, BrokerOptions } from "../options.ts";
 
 export interface ListenerOptions {
   readonly host: string;

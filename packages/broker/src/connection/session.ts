@@ -1,17 +1,17 @@
 import type { TLSSocket } from "node:tls";
 import { equalBytes } from "@cloister/encoding";
-import { type AdmissionContext, type Admitted, admit, type Refused } from "./admission.ts";
-import type { Presentation } from "./appraisal.ts";
-import { BrokerError } from "./broker-error.ts";
+import { type AdmissionContext, type Admitted, admit, type Refused } from "../admission/admission.ts";
+import type { Presentation } from "../admission/appraisal.ts";
+import { BrokerError } from "../broker-error.ts";
 import type { Connection } from "./connection-table.ts";
-import type { BrokerEvent } from "./events.ts";
+import type { BrokerEvent } from "../monitoring/events.ts";
 import { answerPeer, challengePeer } from "./native-session.ts";
-import { Refusal } from "./refusal.ts";
-import { ByteStream } from "./wire/byte-stream.ts";
-import { followUpAnswer, MAX_FOLLOW_UP_REQUEST_BYTES, parseFollowUpRequest } from "./wire/follow-up.ts";
-import { encodeRefusal, encodeResponse, REQUEST } from "./wire/gramine.ts";
-import { encodeJsonFrame, readJsonFrame } from "./wire/json-frame.ts";
-import { NATIVE_REQUEST, nativeRefusal } from "./wire/native.ts";
+import { Refusal } from "../admission/refusal.ts";
+import { ByteStream } from "../wire/byte-stream.ts";
+import { followUpAnswer, MAX_FOLLOW_UP_REQUEST_BYTES, parseFollowUpRequest } from "../wire/follow-up.ts";
+import { encodeRefusal, encodeResponse, REQUEST } from "../wire/gramine.ts";
+import { encodeJsonFrame, readJsonFrame } from "../wire/json-frame.ts";
+import { NATIVE_REQUEST, nativeRefusal } from "../wire/native.ts";
 import type { WorkQueue } from "./work-queue.ts";
 
 export interface SessionContext extends AdmissionContext {

@@ -10,10 +10,10 @@ import {
   type Presented,
   verifiersFor,
 } from "./appraisal.ts";
-import type { BrokerOptions, KeySource, KeyVersion, PublishedBundle, ServingCa } from "./options.ts";
+import type { BrokerOptions, KeySource, KeyVersion, PublishedBundle, ServingCa } from "../options.ts";
 import { asRefusal, joined, orRefuse, Refusal } from "./refusal.ts";
 import type { ReplayGuard } from "./replay-guard.ts";
-import { encodeSecret } from "./wire/secret-encoding.ts";
+import { encodeSecret } from "../wire/secret-encoding.ts";
 
 /** Name of the workload's own key. */
 const KEY_NAME = "key";

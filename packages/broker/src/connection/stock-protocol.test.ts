@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { logged, PASSPHRASE, startHarness, WRAP_KEY } from "./testing/harness.ts";
-import { servingSecrets, testPolicy } from "./testing/policy.ts";
-import { connectEnclave, createEnclave, receive, stockProvision } from "./testing/stock-client.ts";
+import { logged, PASSPHRASE, startHarness, WRAP_KEY } from "../testing/harness.ts";
+import { servingSecrets, testPolicy } from "../testing/policy.ts";
+import { connectEnclave, createEnclave, receive, stockProvision } from "../testing/stock-client.ts";
 
 const REQUEST = "SECRET_PROVISION_RA_TLS_REQUEST_V1\0";
 

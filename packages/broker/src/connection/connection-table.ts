@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
-import type { ConnectionCode } from "./events.ts";
-import type { BrokerLimits } from "./options.ts";
+import type { ConnectionCode } from "../monitoring/events.ts";
+import type { BrokerLimits } from "../options.ts";
 
 /** An open TCP connection, from accept to close. */
 export interface Connection {
