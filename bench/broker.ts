@@ -29,8 +29,8 @@ const CASES = [
   { clients: 64, curve: "P-256", suffix: "" },
   { clients: 16, curve: "P-384", suffix: " (Gramine, P-384)" },
 ] as const;
-const RELEASES = 256;
-const WARM_UP = 64;
+const RELEASES = 1024;
+const WARM_UP = 256;
 const ROUNDS = 3;
 const MRENCLAVE = new Uint8Array(32).fill(0xe1);
 const FLOOR = "TLS handshake alone";

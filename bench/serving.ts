@@ -67,7 +67,7 @@ async function wholeServer(): Promise<BenchRow[]> {
 async function measureWhole(frozen: string): Promise<BenchRow[]> {
   const ours = await ServingProcess.ours("model", frozen, THREADS);
   const script = join(import.meta.dirname, "clients/engine.ts");
-  const engine = new LineProcess("the engine", process.execPath, [script, frozen, THREADS]);
+  const engine = new LineProcess("the engine", process.execPath, [script, "onnx", frozen, THREADS]);
   await engine.next();
   const python = PYTHON === undefined ? undefined : await ServingProcess.python(PYTHON, frozen, THREADS);
   try {
