@@ -18,7 +18,7 @@ import type { BenchRow } from "./row.ts";
 
 const CASES = { sgx: "sgx-00606a-2025-08/valid", tdx: "tdx4-20a06f-uptodate/valid" } as const;
 const PEER = "@phala/dcap-qvl 0.3.9";
-const ROUNDS = 9;
+const ROUNDS = Number(process.env["CLOISTER_BENCH_ROUNDS"] ?? 9);
 const ROUND_MS = 150;
 const ASYNC_APPRAISALS = 200;
 const WARM_UP_APPRAISALS = 50;

@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { connect, createSecureContext, type SecureContext } from "node:tls";
 
 // The clients of the broker benchmark, in a process of their own, as they are in a cluster.
@@ -6,6 +7,8 @@ export interface ClientJob {
   readonly port: number;
   readonly ca: string;
   readonly concurrency: number;
+  /** Provisionings begun in a second, spread evenly, where they do not follow each other as fast as they can. */
+  readonly perSecond?: number | undefined;
   /** The first provisionings, that are not counted: a broker runs for months, its first seconds are not what it is like. */
   readonly warmUp: number;
   readonly enclaves: readonly { readonly key: string; readonly cert: string }[];
@@ -13,7 +16,7 @@ export interface ClientJob {
 
 export interface ClientResult {
   readonly seconds: number;
-  /** Connect to last byte, one a provisioning. */
+  /** Connect to last byte, one a provisioning; from the time at which it was due where there is a rate. */
   readonly latenciesMs: readonly number[];
 }
 
@@ -40,22 +43,32 @@ function provisionOnce(port: number, secureContext: SecureContext): Promise<numb
 async function run(job: ClientJob): Promise<ClientResult> {
   // Reading keys and certificates is done before the clock runs: it is no part of a provisioning.
   const contexts = job.enclaves.map((enclave) => createSecureContext({ ca: job.ca, ...enclave }));
-  await provisionAll(job, contexts.splice(0, job.warmUp));
+  await provisionAll({ ...job, perSecond: undefined }, contexts.splice(0, job.warmUp));
   const startedAt = performance.now();
   const latenciesMs = await provisionAll(job, contexts);
   return { seconds: (performance.now() - startedAt) / 1000, latenciesMs };
 }
 
-async function provisionAll({ port, concurrency }: ClientJob, waiting: SecureContext[]): Promise<number[]> {
+async function provisionAll(job: ClientJob, contexts: readonly SecureContext[]): Promise<number[]> {
+  const startedAt = performance.now();
+  const gapMs = job.perSecond === undefined ? 0 : 1000 / job.perSecond;
   const latenciesMs: number[] = [];
+  const waiting = contexts.entries();
   await Promise.all(
-    Array.from({ length: concurrency }, async () => {
-      for (let context = waiting.pop(); context !== undefined; context = waiting.pop()) {
-        latenciesMs.push(await provisionOnce(port, context));
+    Array.from({ length: job.concurrency }, async () => {
+      for (const [index, context] of waiting) {
+        const lateMs = gapMs === 0 ? 0 : await lateFor(startedAt + index * gapMs);
+        latenciesMs.push(lateMs + (await provisionOnce(job.port, context)));
       }
     }),
   );
   return latenciesMs;
+}
+
+/** Waits until `dueMs` and gives how much later it is. */
+async function lateFor(dueMs: number): Promise<number> {
+  await setTimeout(Math.max(0, dueMs - performance.now()));
+  return Math.max(0, performance.now() - dueMs);
 }
 
 process.once("message", (job: ClientJob) => {
