@@ -1,3 +1,4 @@
+import { parseHostPort } from "@cloister/encoding/host-port";
 import { InvalidArgumentError } from "commander";
 
 /** An option parser for whole numbers in a range; anything else is wrong usage. */
@@ -7,4 +8,11 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
     if (/^\d{1,15}$/.test(text) && value >= min && value <= max) return value;
     throw new InvalidArgumentError(`a whole number from ${min} to ${max} is needed`);
   };
+}
+
+/** An option parser for `host:port`, an IPv6 host in brackets; anything else is wrong usage. */
+export function address(text: string): { readonly host: string; readonly port: number } {
+  const parsed = parseHostPort(text);
+  if (parsed === undefined) throw new InvalidArgumentError("host:port or [address]:port is needed");
+  return parsed;
 }

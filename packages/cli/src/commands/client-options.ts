@@ -12,7 +12,8 @@ import {
 } from "@cloister/client";
 import { utf8 } from "@cloister/encoding";
 import { parsePolicy } from "@cloister/policy";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
+import { address } from "../flags.ts";
 import { InputError, readDocument, readText } from "../read-document.ts";
 
 export interface ClientFlags {
@@ -33,7 +34,7 @@ export interface ClientFlags {
 /** How to reach a server and what it has to prove, for every command that talks to one. */
 export function withClientOptions(command: Command): Command {
   return command
-    .option("--address <host:port>", "server or gateway", parseAddress, { host: "127.0.0.1", port: 8500 })
+    .option("--address <host:port>", "server or gateway", address, { host: "127.0.0.1", port: 8500 })
     .option("--requester <folder>", "take the files below from a folder that `cloister up` wrote: .cloister/requester")
     .option("--ca <file>", "authority of the server's certificate (PEM)")
     .option("--cert <file>", "own certificate chain, for mutual TLS (PEM)")
@@ -45,15 +46,6 @@ export function withClientOptions(command: Command): Command {
     .option("--trust-anchor <file>", "accept this SIMULATED root (PEM) beside Intel's")
     .option("--collateral <file>", "collateral to verify with (default: what the replica staples)")
     .option("--log-key <file>", "refuse a replica whose key release is not in the log with this key (PEM)");
-}
-
-/** `host:port` or `[address]:port`. */
-export function parseAddress(text: string): Address {
-  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
-  const host = bracketed ?? plain;
-  const port = Number(digits);
-  if (host === undefined || !(port >= 1 && port <= 65_535)) throw new InvalidArgumentError("host:port is needed");
-  return { host, port };
 }
 
 /** Reads the files that flags name. Throws `InputError`, `PolicyError`, `AttestationError`. */

@@ -264,28 +264,63 @@ test("the same capture shows the marker where a request is sent to a server that
   await Promise.all([server.close(), channel.close()]);
 });
 
-test("a resumed session is refused: SESSION_RESUMED", async () => {
-  const server = await startRogueReplica(certificates.server, honest);
+/** A connection that resumes the session of one before. */
+async function resume(port: number): Promise<TLSSocket> {
   const options = {
     host: "127.0.0.1",
-    port: server.port,
+    port,
     ca: certificates.ca,
     servername: "server.test",
     ALPNProtocols: [ATTESTED_H2],
   };
   const first = connect(options);
   const [session] = (await once(first, "session")) as [Buffer];
-  const attestor = createAttestor(genuine);
-  const resumed: TLSSocket = connect({ ...options, session });
+  const resumed = connect({ ...options, session });
   await once(resumed, "secureConnect");
   assert.equal(resumed.isSessionReused(), true);
-  await assert.rejects(attestor.verify(resumed), { code: "SESSION_RESUMED" });
-  assert.equal(resumed.destroyed, true);
   first.destroy();
-  await sleep(20);
-  assert.equal(server.decrypted().length, 0);
+  return resumed;
+}
+
+test("a resumed session is bound anew: by its own exporter value", async () => {
+  const server = await startRogueReplica(certificates.server, honest);
+  const resumed = await resume(server.port);
+  const { publicKeySha256, steps } = await createAttestor(genuine).verify(resumed);
+  assert.equal(publicKeySha256, Buffer.from(keyDigest(certificates.server.cert)).toString("hex"));
+  assert.match(steps[0] ?? "", /bound anew/);
+  resumed.destroy();
   await server.close();
 });
+
+const RESUMPTION_ATTACKS: readonly (readonly [string, () => Promise<RogueAnswer>])[] = [
+  [
+    "EVIDENCE_REPLAYED",
+    async () => {
+      const recorded = await answerOfGoodReplica(new Uint8Array(32).fill(5));
+      return () => Promise.resolve(recorded);
+    },
+  ],
+  ["EVIDENCE_FOR_OTHER_CONNECTION", () => Promise.resolve(({ nonce }) => answerOfGoodReplica(nonce))],
+  [
+    "EVIDENCE_NOT_BOUND",
+    () =>
+      Promise.resolve(async (binding) => {
+        const evidence = decodeEvidenceResponse((await answerOfGoodReplica(binding.nonce)).subarray(4));
+        return evidence && encodeEvidenceResponse({ ...evidence, ...binding });
+      }),
+  ],
+];
+for (const [code, answer] of RESUMPTION_ATTACKS) {
+  test(`a resumed session gets nothing but the challenge where its evidence is not for it: ${code}`, async () => {
+    const server = await startRogueReplica(certificates.server, await answer());
+    const resumed = await resume(server.port);
+    await assert.rejects(createAttestor(genuine).verify(resumed), { code });
+    assert.equal(resumed.destroyed, true);
+    while (server.openConnections() > 0) await sleep(10);
+    assert.equal(server.decrypted().length, CHALLENGE_BYTES);
+    await server.close();
+  });
+}
 
 test("Intel's root alone does not let a simulated platform through", async () => {
   const attestation = createAttestor({ ...genuine, anchors: [INTEL_ROOT] });

@@ -56,43 +56,60 @@ async function verifyConnection(
 ): Promise<VerifiedReplica> {
   const startedAt = performance.now();
   checkConnection(socket);
-  const binding = bindingOf(socket);
-  const evidence = await askForEvidence(socket, binding.nonce);
-  checkBinding(evidence, binding);
+  const own = ownBinding(socket);
+  const certified = certifiedKeyDigest(socket);
+  const evidence = await askForEvidence(socket, own.nonce);
+  checkBinding(evidence, own, certified);
+  const { publicKeySha256 } = evidence;
   const bound = {
-    reportData: connectionReportData(binding),
-    publicKeySha256: binding.publicKeySha256,
-    steps: CONNECTION_STEPS,
+    reportData: connectionReportData({ ...own, publicKeySha256 }),
+    publicKeySha256,
+    steps: certified === undefined ? RESUMED_STEPS : CONNECTION_STEPS,
     startedAt,
   };
-  return judge(evidence, bound, options, (quote, collateral, at) => verifier.appraise({ quote }, collateral, at));
+  return judge(evidence, bound, options, (quote, collateral, at) => verifier.appraiseAsync({ quote }, collateral, at));
 }
 
+const ANSWERED = "the evidence answers this connection's challenge";
+const SAME_CONNECTION = "the evidence is for this connection (TLS exporter)";
 const CONNECTION_STEPS = [
   "TLS 1.3, not resumed",
-  "the evidence answers this connection's challenge",
+  ANSWERED,
   "the evidence is for the key of the server's certificate",
-  "the evidence is for this connection (TLS exporter)",
+  SAME_CONNECTION,
   "the quote's report data is the digest of all three",
+];
+const RESUMED_STEPS = [
+  "TLS 1.3, resumed, and bound anew",
+  ANSWERED,
+  SAME_CONNECTION,
+  "the quote's report data is the digest of both and of the serving key",
 ];
 
 function checkConnection(socket: TLSSocket): void {
   if (socket.getProtocol() !== "TLSv1.3") throw refused("TLS_VERSION_REFUSED");
   if (socket.alpnProtocol !== ATTESTED_H2 && socket.alpnProtocol !== ATTESTED_HTTP1)
     throw refused("ATTESTATION_UNSUPPORTED");
-  // A resumed session shows no certificate, and its keys come from another handshake than the one that was judged.
-  if (socket.isSessionReused()) throw refused("SESSION_RESUMED");
 }
 
-function bindingOf(socket: TLSSocket): ConnectionBinding {
-  const certificate = socket.getPeerX509Certificate();
-  if (certificate === undefined) throw refused("EVIDENCE_FOR_OTHER_KEY");
-  const spki = certificate.publicKey.export({ format: "der", type: "spki" });
+/** What ties evidence to this connection. A resumed session has keys of its own too, and so an exporter value of its own. */
+function ownBinding(socket: TLSSocket): Omit<ConnectionBinding, "publicKeySha256"> {
   return {
     nonce: new Uint8Array(randomBytes(NONCE_BYTES)),
     exporter: new Uint8Array(socket.exportKeyingMaterial(EXPORTER_BYTES, EXPORTER_LABEL, Buffer.alloc(0))),
-    publicKeySha256: new Uint8Array(createHash("sha256").update(spki).digest()),
   };
+}
+
+/**
+ * SHA-256 of the key in the server's certificate; `undefined` for a resumed session, which shows none. There the key is what the
+ * enclave itself says: its quote is over the key and over the exporter value of this connection, which only the ends of it know.
+ */
+function certifiedKeyDigest(socket: TLSSocket): Uint8Array | undefined {
+  if (socket.isSessionReused()) return undefined;
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) throw refused("EVIDENCE_FOR_OTHER_KEY");
+  const spki = certificate.publicKey.export({ format: "der", type: "spki" });
+  return new Uint8Array(createHash("sha256").update(spki).digest());
 }
 
 async function askForEvidence(socket: TLSSocket, nonce: Uint8Array): Promise<ConnectionEvidence> {
@@ -107,8 +124,12 @@ async function askForEvidence(socket: TLSSocket, nonce: Uint8Array): Promise<Con
 }
 
 /** Compares what the replica says the quote is over, so that the refusal tells which part is another. */
-function checkBinding(said: ConnectionBinding, ours: ConnectionBinding): void {
-  if (!equalBytes(said.nonce, ours.nonce)) throw refused("EVIDENCE_REPLAYED");
-  if (!equalBytes(said.publicKeySha256, ours.publicKeySha256)) throw refused("EVIDENCE_FOR_OTHER_KEY");
-  if (!equalBytes(said.exporter, ours.exporter)) throw refused("EVIDENCE_FOR_OTHER_CONNECTION");
+function checkBinding(
+  said: ConnectionBinding,
+  own: Omit<ConnectionBinding, "publicKeySha256">,
+  certified: Uint8Array | undefined,
+): void {
+  if (!equalBytes(said.nonce, own.nonce)) throw refused("EVIDENCE_REPLAYED");
+  if (certified !== undefined && !equalBytes(said.publicKeySha256, certified)) throw refused("EVIDENCE_FOR_OTHER_KEY");
+  if (!equalBytes(said.exporter, own.exporter)) throw refused("EVIDENCE_FOR_OTHER_CONNECTION");
 }

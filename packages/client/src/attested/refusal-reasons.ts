@@ -7,7 +7,6 @@ export const REFUSAL_REASONS = {
     "serve with evidence, or do not ask for attestation; if it did before, somebody else answers at this address",
   ],
   TLS_VERSION_REFUSED: ["it does not speak TLS 1.3, below which evidence cannot be tied to a connection", ASK_OPERATOR],
-  SESSION_RESUMED: ["the TLS session was resumed from an earlier connection", "open connections without a session"],
   EVIDENCE_MISSING: ["it closed the connection, or sent something else, in place of its evidence", ASK_OPERATOR],
   EVIDENCE_REPLAYED: ["its evidence answers another challenge than this connection's", ASK_OPERATOR],
   EVIDENCE_FOR_OTHER_KEY: ["its evidence is for another key than that of its certificate", ASK_OPERATOR],

@@ -10,8 +10,8 @@ import {
 import type { Tensor } from "@cloister/encoding/tensor";
 import { InvalidArgumentError } from "commander";
 import { EXIT } from "../../output/exit-code.ts";
+import { address } from "../../flags.ts";
 import { readText } from "../../read-document.ts";
-import { parseAddress } from "../client-options.ts";
 import { readBytes } from "../infer/input.ts";
 import { SINGLE_DASH } from "./original-words.ts";
 import { predictionJson } from "../infer/output.ts";
@@ -101,12 +101,12 @@ async function parseOriginal(words: readonly string[]): Promise<OriginalSettings
   const isSecure = ca !== undefined || crt !== undefined;
   const tls = await tlsOf(ca, crt, key);
   const serverName = values["server-name"];
-  const address = usage(() => parseAddress(url));
+  const target = usage(() => address(url));
   const connections = count(values.cnum ?? "16", 1);
   return {
     channel: isSecure
-      ? { address, connections, tls: { ...tls, ...(serverName !== undefined && { serverName }) } }
-      : { address, connections, insecure: true },
+      ? { address: target, connections, tls: { ...tls, ...(serverName !== undefined && { serverName }) } }
+      : { address: target, connections, insecure: true },
     isSecure,
     model: values.model ?? "resnet50-v15-fp32",
     input: values["input-name"] ?? "input",

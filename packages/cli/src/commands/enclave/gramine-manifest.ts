@@ -6,8 +6,9 @@ import {
   writeReplicaGramine,
   writeServingGramine,
 } from "@cloister/enclave";
+import { address } from "../../flags.ts";
 import { need } from "../../read-document.ts";
-import { brokerAddressesOf, DEFAULTS, type EnclaveSettings, parseAddress, replicaConfigOf } from "./options.ts";
+import { brokerAddressesOf, DEFAULTS, type EnclaveSettings, replicaConfigOf } from "./options.ts";
 
 /** Writes a Gramine manifest and the measured files beside it into a folder. */
 export async function writeGramineManifest(
@@ -21,7 +22,7 @@ export async function writeGramineManifest(
     folder,
     config,
     brokers: brokerAddressesOf(settings),
-    listen: parseAddress(settings.listen ?? DEFAULTS.listen),
+    listen: address(settings.listen ?? DEFAULTS.listen),
     base: {
       shape: {
         enclaveSize: settings.enclaveSize ?? shape.enclaveSize,
@@ -41,7 +42,7 @@ export async function writeGramineManifest(
             root: resolve(need(settings.installation, "--installation")),
             nodeExecutable: process.execPath,
           },
-          health: parseAddress(settings.health ?? DEFAULTS.health),
+          health: address(settings.health ?? DEFAULTS.health),
           waitForBrokerSeconds: settings.waitForBrokerSeconds ?? DEFAULTS.waitForBrokerSeconds,
         })
       : await writeServingGramine({

@@ -10,14 +10,15 @@ import {
   type Runtime,
   RUNTIME_NAMES,
 } from "@cloister/enclave";
-import { InvalidArgumentError } from "commander";
+import { parseHostPort } from "@cloister/encoding/host-port";
 import { z } from "zod";
+import { address } from "../../flags.ts";
 import type { Section } from "../../config.ts";
 import { InputError, need, readText } from "../../read-document.ts";
 
 const NAME = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/);
 const PATH = z.string().min(1).max(4096);
-const ADDRESS = z.string().regex(/^.{1,253}:\d{1,5}$/);
+const ADDRESS = z.string().refine((text) => parseHostPort(text) !== undefined, "host:port is needed");
 
 const EnclaveConfig = z.strictObject({
   model: NAME.optional(),
@@ -70,19 +71,10 @@ export const DEFAULTS = {
   binary: "/usr/bin/tensorflow_model_server",
 } as const;
 
-/** `host:port`, an IPv6 host in brackets. Throws what commander shows as wrong usage. */
-export function parseAddress(text: string): { host: string; port: number } {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]{1,253})):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  const host = match?.[1] ?? match?.[2];
-  if (host !== undefined && port <= 65_535) return { host, port };
-  throw new InvalidArgumentError("an address as HOST:PORT is needed");
-}
-
 /** What is measured of a replica: model, and whom it trusts. Throws OPTION_MISSING, FILE_UNREADABLE, FILE_MALFORMED. */
 export async function replicaConfigOf(settings: EnclaveSettings, isLogKeyNeeded = true): Promise<ReplicaConfig> {
   const broker = settings.broker ?? [DEFAULTS.broker];
-  const serverName = settings.brokerName ?? parseAddress(broker[0] ?? DEFAULTS.broker).host;
+  const serverName = settings.brokerName ?? address(broker[0] ?? DEFAULTS.broker).host;
   const caPem = await certificateIn(need(settings.brokerCa, "--broker-ca"));
   // The stock client of Gramine gets no proof of the log.
   const logKey = isLogKeyNeeded ? await publicKeyIn(need(settings.brokerLogKey, "--broker-log-key")) : "";
@@ -94,7 +86,7 @@ export async function replicaConfigOf(settings: EnclaveSettings, isLogKeyNeeded 
 }
 
 export function brokerAddressesOf({ broker = [DEFAULTS.broker] }: EnclaveSettings): HostOptions["brokerAddresses"] {
-  return broker.map((address) => parseAddress(address));
+  return broker.map(address);
 }
 
 /** What the host chooses. Throws HOST_OPTION_REFUSED, OPTION_MISSING. */
@@ -103,8 +95,8 @@ export function hostOptionsOf(settings: EnclaveSettings, replicaId?: string): Ho
     replicaId: replicaId ?? replicaIdOf(hostname()),
     brokerAddresses: brokerAddressesOf(settings),
     sealedDir: resolve(need(settings.sealed, "--sealed")),
-    listen: parseAddress(settings.listen ?? DEFAULTS.listen),
-    health: parseAddress(settings.health ?? DEFAULTS.health),
+    listen: address(settings.listen ?? DEFAULTS.listen),
+    health: address(settings.health ?? DEFAULTS.health),
     ...(settings.maxConnectionAgeSeconds !== undefined && {
       maxConnectionAgeSeconds: settings.maxConnectionAgeSeconds,
     }),
