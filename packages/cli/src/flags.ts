@@ -16,3 +16,10 @@ export function address(text: string): { readonly host: string; readonly port: n
   if (parsed === undefined) throw new InvalidArgumentError("host:port or [address]:port is needed");
   return parsed;
 }
+
+/** An option parser for an option that may be given several times, and for several words after it. */
+export function listed<T>(
+  parse: (text: string) => T,
+): (text: string, before: readonly T[] | undefined) => readonly T[] {
+  return (text, before = []) => [...before, parse(text)];
+}

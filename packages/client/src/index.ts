@@ -3,6 +3,7 @@ export type { AttestationOptions, RequiredLog, VerifiedReplica } from "./atteste
 export { pinnedPolicy } from "./attested/pinned-policy.ts";
 export { allAddresses } from "./channel/address-book.ts";
 export { type Channel, createChannel } from "./channel/channel.ts";
+export { newTraceParent } from "./channel/trace-parent.ts";
 export type { Address, ChannelOptions, ChannelTls, UnaryRequest, UnaryResponse } from "./channel/options.ts";
 export { ClientError, type ClientErrorCode } from "./errors.ts";
 export type { Example, FeatureValues } from "./examples.ts";
@@ -14,7 +15,7 @@ export { type LatencySummary, summarizeLatencies } from "./load/percentiles.ts";
 export type { CallOptions, ExamplesInput, ModelInput, PredictInput } from "./inputs.ts";
 export { PredictClient, predictFrame, type Prediction } from "./predict-client.ts";
 export { createRestTransport } from "./rest/node-rest-transport.ts";
-export { RestClient } from "./rest/rest-client.ts";
+export { RestClient, restPredictBody } from "./rest/rest-client.ts";
 export type { RestTransport } from "./rest/rest-transport.ts";
 export { createSealedRestTransport } from "./rest/sealed-rest-transport.ts";
 export type { SealedOptions } from "./sealed/options.ts";

@@ -9,6 +9,8 @@ export interface CallOptions {
   /** Send it over the next connection as well when there is no answer after this time; the first answer counts. */
   readonly hedgeAfterMs?: number;
   readonly signal?: AbortSignal;
+  /** The trace that the call belongs to, as a `traceparent` header. (W3C Trace Context, section 3.2) Sealed sessions do not carry it. */
+  readonly traceParent?: string;
 }
 
 /** Which model. */

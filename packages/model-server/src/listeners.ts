@@ -34,12 +34,14 @@ export async function openListeners(
   const evidence = options.evidence && limitedSource(options.evidence);
   const { host, port, socketPath, tracing, onCallEnd } = options;
   const tracer = tracing && new Tracer({ ratio: tracing.ratio, onSpan: (span) => tracing.exporter.add(span) });
+  const metadata: Record<string, string> =
+    options.replicaId === undefined ? {} : { [REPLICA_HEADER]: options.replicaId };
   const common: Omit<UnaryServerOptions, "listen"> = {
     tls: options.tls,
     ...services,
     tracer,
     connectionCare: options.connectionCare,
-    metadata: options.replicaId === undefined ? {} : { [REPLICA_HEADER]: options.replicaId },
+    metadata,
     limits,
     budget,
     mayCall,
@@ -70,6 +72,7 @@ export async function openListeners(
     const own = {
       ...options.rest,
       tls,
+      metadata,
       limits,
       budget,
       mayCall: mayCall ?? (() => true),

@@ -46,7 +46,7 @@ export interface ModelServerOptions {
   readonly engine: Engine;
   /** Where clients that ask for evidence when they connect get it from. Absent: they are turned away. */
   readonly evidence?: EvidenceSource;
-  /** Sent with each answer in the header `cloister-replica`. */
+  /** Sent with each answer, by either API, in the header `cloister-replica`. */
   readonly replicaId?: string;
   readonly limits?: Partial<RpcLimits>;
   readonly outputEncoding?: TensorEncoding;

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { decodeCollateral, INTEL_ROOT, type TrustAnchor } from "@cloister/attestation";
 import {
   type Address,
+  allAddresses,
   type AttestationOptions,
   type ChannelOptions,
   createAttestor,
@@ -13,11 +14,14 @@ import {
 import { utf8 } from "@cloister/encoding";
 import { parsePolicy } from "@cloister/policy";
 import type { Command } from "commander";
-import { address } from "../flags.ts";
+import { address, listed } from "../flags.ts";
 import { InputError, readDocument, readText } from "../read-document.ts";
 
+const GRPC_PORT = 8500;
+
 export interface ClientFlags {
-  readonly address: Address;
+  readonly address?: readonly Address[];
+  readonly allAddresses?: boolean;
   readonly requester?: string;
   readonly ca?: string;
   readonly cert?: string;
@@ -34,7 +38,11 @@ export interface ClientFlags {
 /** How to reach a server and what it has to prove, for every command that talks to one. */
 export function withClientOptions(command: Command): Command {
   return command
-    .option("--address <host:port>", "server or gateway", address, { host: "127.0.0.1", port: 8500 })
+    .option("--address <host:port...>", "server or gateway; connections go to several in turn", listed(address))
+    .option(
+      "--all-addresses",
+      "spread connections over every address that the name resolves to, looked up for each one",
+    )
     .option("--requester <folder>", "take the files below from a folder that `cloister up` wrote: .cloister/requester")
     .option("--ca <file>", "authority of the server's certificate (PEM)")
     .option("--cert <file>", "own certificate chain, for mutual TLS (PEM)")
@@ -52,17 +60,34 @@ export function withClientOptions(command: Command): Command {
 export async function channelOptionsOf(
   flags: ClientFlags,
   onVerified?: (replica: VerifiedReplica) => void,
+  defaultPort = GRPC_PORT,
 ): Promise<ChannelOptions> {
-  const { address, insecure } = flags;
-  if (insecure === true) return { address, insecure };
+  const [first = { host: "127.0.0.1", port: defaultPort }, ...moreAddresses] = flags.address ?? [];
+  const where = {
+    address: first,
+    moreAddresses,
+    ...(flags.allAddresses === true && { resolve: allAddresses }),
+  };
+  if (flags.insecure === true) return { ...where, insecure: true };
   const files = withRequesterFolder(flags);
+  if ((files.ca ?? files.attest ?? files.mrenclave) === undefined) throw trustMissing();
   const attestation = await attestationOf(files, onVerified);
   const { serverName } = files;
   return {
-    address,
+    ...where,
     tls: { ...(serverName !== undefined && { serverName }), ...(await readTlsFiles(files)) },
     ...(attestation !== undefined && { attestation: createAttestor(attestation) }),
   };
+}
+
+function trustMissing(): InputError {
+  return new InputError("OPTION_MISSING", {
+    what: "nothing was sent",
+    why: "no flag says whom to trust",
+    remedy:
+      "give --requester with the folder that `cloister up` wrote, or --ca, --attest or --mrenclave; " +
+      "or --insecure where nobody else can read the wire",
+  });
 }
 
 /** What `cloister up` writes; a flag of its own wins. The client's certificate is there in mutual TLS only. */

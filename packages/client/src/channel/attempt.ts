@@ -7,7 +7,8 @@ import { callFailed } from "../errors.ts";
 import type { Connection } from "./connection.ts";
 import type { UnaryRequest, UnaryResponse } from "./options.ts";
 
-const REPLICA_HEADER = "cloister-replica";
+/** The header in which a replica names itself. */
+export const REPLICA_HEADER = "cloister-replica";
 
 /** HTTP statuses that stand in for a gRPC status where something in between answered. (grpc http-grpc-status-mapping.md) */
 const HTTP_STATUS: Readonly<Record<number, Exclude<GrpcStatusName, "OK">>> = {
@@ -32,7 +33,7 @@ export function sendOnce(
   maxMessageBytes: number,
 ): Promise<UnaryResponse> {
   return new Promise((resolve, reject) => {
-    const stream = openStream(connection, request.path, remainingMs);
+    const stream = openStream(connection, request, remainingMs);
     const received = new ReceivedResponse(maxMessageBytes);
     let failure: ClientError | undefined;
     const giveUp = (error: ClientError): void => {
@@ -61,13 +62,18 @@ export function sendOnce(
   });
 }
 
-function openStream(connection: Connection, path: string, remainingMs: number | undefined): ClientHttp2Stream {
+function openStream(
+  connection: Connection,
+  { path, traceParent }: UnaryRequest,
+  remainingMs: number | undefined,
+): ClientHttp2Stream {
   try {
     return connection.request({
       ":path": path,
       "content-type": "application/grpc",
       te: "trailers",
       ...(remainingMs !== undefined && { "grpc-timeout": formatGrpcTimeout(remainingMs) }),
+      ...(traceParent !== undefined && { traceparent: traceParent }),
     });
   } catch (cause) {
     throw callFailed("UNAVAILABLE", "the connection was closed before the call was sent", { cause });

@@ -58,6 +58,8 @@ export interface UnaryRequest {
   /** Sent once more, over the next of the `connections`, when there is no answer after this time. Only for idempotent calls. */
   readonly hedgeAfterMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** The header `traceparent`. */
+  readonly traceParent?: string | undefined;
 }
 
 export interface UnaryResponse {

@@ -4,6 +4,7 @@ import { connect as connectTls } from "node:tls";
 import { once } from "node:events";
 import { ATTESTED_HTTP1 } from "@cloister/encoding/connection-evidence";
 import { AddressBook } from "../channel/address-book.ts";
+import { REPLICA_HEADER } from "../channel/attempt.ts";
 import { refuseSilentPlaintext } from "../channel/channel.ts";
 import { connectionFailed } from "../channel/handshake-error.ts";
 import { openAttested } from "../channel/open-attested.ts";
@@ -83,19 +84,28 @@ async function opened(socket: Socket, event: "connect" | "secureConnect", timeou
 async function sendOnce(
   { address, maxMessageBytes = DEFAULT_MAX_MESSAGE_BYTES }: ChannelOptions,
   agent: Agent,
-  { method, path, body }: RestRequest,
+  { method, path, body, traceParent }: RestRequest,
   endsAt: number | undefined,
   signal: AbortSignal | undefined,
 ): Promise<RestResponse> {
   const leftMs = remaining(endsAt);
   const late = leftMs === undefined ? undefined : AbortSignal.timeout(Math.ceil(leftMs));
   const either = AbortSignal.any([signal, late].filter((each) => each !== undefined));
-  const headers = { "content-type": "application/json", "content-length": body.length };
+  const headers = {
+    "content-type": "application/json",
+    "content-length": body.length,
+    ...(traceParent !== undefined && { traceparent: traceParent }),
+  };
   try {
     const sent = sendRequest({ ...address, agent, method, path, headers, signal: either });
     sent.end(body);
     const [response] = (await once(sent, "response")) as [IncomingMessage];
-    return { status: response.statusCode ?? 0, body: await readBounded(response, maxMessageBytes) };
+    const replica = response.headers[REPLICA_HEADER];
+    return {
+      status: response.statusCode ?? 0,
+      body: await readBounded(response, maxMessageBytes),
+      replica: replica === undefined ? undefined : String(replica),
+    };
   } catch (cause) {
     if (signal?.aborted === true) throw callFailed("CANCELLED", "the call was cancelled", { cause });
     if (late?.aborted === true) throw callFailed("DEADLINE_EXCEEDED", "Deadline Exceeded", { cause });

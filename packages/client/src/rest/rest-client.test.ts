@@ -69,7 +69,9 @@ describe("over", () => {
       const transport = open();
       const client = new RestClient(transport);
       const half = { model: "half", inputs: new Map([["x", floats(2, -Infinity, NaN)]]) };
-      const { outputs } = await client.predict(half);
+      const { outputs, model, replica } = await client.predict(half);
+      assert.equal(model?.name, "half");
+      assert.ok(replica !== undefined || name === "a sealed session");
       assert.deepEqual(outputs.get("y"), floats(3, -Infinity, NaN));
       assert.deepEqual([...(await client.predict({ ...half, outputs: ["square"] })).outputs.keys()], ["square"]);
       const sum = {

@@ -12,6 +12,7 @@ import { layoutOfCode } from "@cloister/encoding/tensor-proto";
 import { callFailed } from "../errors.ts";
 import { nestedToTensor } from "../input/json-tensor.ts";
 import type { CallOptions, ExamplesInput, ModelInput, PredictInput } from "../inputs.ts";
+import type { Prediction } from "../predict-client.ts";
 import { examplesJson } from "./examples-json.ts";
 import { parseServingJson } from "./parse-json.ts";
 import type { RestTransport } from "./rest-transport.ts";
@@ -19,6 +20,7 @@ import { tensorJson } from "./tensor-json.ts";
 
 const DEFAULT_RETRIES = 5;
 const DEFAULT_SIGNATURE = "serving_default";
+const NO_BODY = new Uint8Array(0);
 
 /** What an HTTP status says in gRPC's words. */
 const STATUS_NAME: Readonly<Record<number, Exclude<GrpcStatusName, "OK">>> = {
@@ -47,19 +49,27 @@ export class RestClient {
     this.#transport = transport;
   }
 
-  async predict(
-    input: PredictInput,
+  predict(input: PredictInput, options: CallOptions = {}): Promise<Prediction> {
+    return this.predictBody(input, restPredictBody(input), options);
+  }
+
+  /** Sends a body that `restPredictBody` made of the same input: for load, and for many calls with one input. */
+  async predictBody(
+    input: Omit<PredictInput, "inputs">,
+    body: Uint8Array,
     options: CallOptions = {},
-  ): Promise<{ readonly outputs: ReadonlyMap<string, Tensor> }> {
-    const { signature = DEFAULT_SIGNATURE } = input;
+  ): Promise<Prediction> {
+    const signatureName = input.signature ?? DEFAULT_SIGNATURE;
     const signatures = await this.#signaturesOf(input, options);
-    const columns = [...input.inputs].map(([alias, tensor]) => `${JSON.stringify(alias)}:${tensorJson(tensor)}`);
-    const body = `{"signature_name":${JSON.stringify(signature)},"inputs":{${columns.join(",")}}}`;
-    const answer = await this.#call("POST", `${modelPath(input)}:predict`, body, options);
-    const outputs = readOutputs(member(answer, "outputs"), signatures.get(signature));
+    const { answer, replica } = await this.#call("POST", `${modelPath(input)}:predict`, body, options);
+    const outputs = readOutputs(member(answer, "outputs"), signatures.get(signatureName));
     const wanted = input.outputs ?? [];
+    const version = input.version === undefined ? undefined : BigInt(input.version);
     return {
       outputs: wanted.length === 0 ? outputs : new Map([...outputs].filter(([alias]) => wanted.includes(alias))),
+      // The API does not tell which version answered.
+      model: { name: input.model, signatureName, ...(version !== undefined && { version }) },
+      replica,
     };
   }
 
@@ -68,9 +78,9 @@ export class RestClient {
     input: ExamplesInput,
     options: CallOptions = {},
   ): Promise<readonly (readonly { readonly label: string; readonly score: number }[])[]> {
-    const body = examplesJson(input.signature, input.examples, input.context);
-    const rows = list(member(await this.#call("POST", `${modelPath(input)}:classify`, body, options), "results"));
-    return rows.map((row) =>
+    const body = utf8(examplesJson(input.signature, input.examples, input.context));
+    const { answer } = await this.#call("POST", `${modelPath(input)}:classify`, body, options);
+    return list(member(answer, "results")).map((row) =>
       list(row).map((pair) => {
         const [label, score] = list(pair);
         return { label: String(label), score: Number(score) };
@@ -80,14 +90,14 @@ export class RestClient {
 
   /** For each example its value. */
   async regress(input: ExamplesInput, options: CallOptions = {}): Promise<readonly number[]> {
-    const body = examplesJson(input.signature, input.examples, input.context);
-    const answer = await this.#call("POST", `${modelPath(input)}:regress`, body, options);
+    const body = utf8(examplesJson(input.signature, input.examples, input.context));
+    const { answer } = await this.#call("POST", `${modelPath(input)}:regress`, body, options);
     return list(member(answer, "results")).map(Number);
   }
 
   /** Every version of the model that the server has ever known, the highest first; or the one asked for. */
   async status(input: ModelInput, options: CallOptions = {}): Promise<readonly ModelVersionStatus[]> {
-    const answer = await this.#call("GET", modelPath(input), "", options);
+    const { answer } = await this.#call("GET", modelPath(input), NO_BODY, options);
     return message(GetModelStatusResponseSchema, answer).modelVersionStatus;
   }
 
@@ -96,7 +106,7 @@ export class RestClient {
     input: ModelInput,
     options: CallOptions = {},
   ): Promise<{ readonly version: bigint | undefined; readonly signatures: ReadonlyMap<string, SignatureDef> }> {
-    const answer = await this.#call("GET", `${modelPath(input)}/metadata`, "", options);
+    const { answer } = await this.#call("GET", `${modelPath(input)}/metadata`, NO_BODY, options);
     const { version } = record(member(answer, "model_spec"));
     const map = message(SignatureDefMapSchema, member(member(answer, "metadata"), "signature_def"));
     return {
@@ -115,14 +125,26 @@ export class RestClient {
     });
   }
 
-  async #call(method: "GET" | "POST", path: string, text: string, options: CallOptions): Promise<unknown> {
+  async #call(
+    method: "GET" | "POST",
+    path: string,
+    body: Uint8Array,
+    options: CallOptions,
+  ): Promise<{ answer: unknown; replica: string | undefined }> {
     const retries = options.retries ?? DEFAULT_RETRIES;
-    const { status, body } = await this.#transport.send({ method, path, body: utf8(text), ...options, retries });
-    if (status === 200) return parseServingJson(body);
+    const response = await this.#transport.send({ method, path, body, ...options, retries });
+    const { status, replica } = response;
+    if (status === 200) return { answer: parseServingJson(response.body), replica };
     // A version that is gone took its signatures with it.
     this.#signatures.clear();
-    throw callFailed(STATUS_NAME[status] ?? (status >= 500 ? "INTERNAL" : "UNKNOWN"), errorText(status, body));
+    throw callFailed(STATUS_NAME[status] ?? (status >= 500 ? "INTERNAL" : "UNKNOWN"), errorText(status, response.body));
   }
+}
+
+/** The body of a predict request. */
+export function restPredictBody({ signature = DEFAULT_SIGNATURE, inputs }: PredictInput): Uint8Array {
+  const columns = [...inputs].map(([alias, tensor]) => `${JSON.stringify(alias)}:${tensorJson(tensor)}`);
+  return utf8(`{"signature_name":${JSON.stringify(signature)},"inputs":{${columns.join(",")}}}`);
 }
 
 function modelPath({ model, version }: ModelInput): string {

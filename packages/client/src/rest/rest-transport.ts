@@ -6,11 +6,15 @@ export interface RestRequest extends RepeatOptions {
   readonly path: string;
   /** JSON. */
   readonly body: Uint8Array;
+  /** The header `traceparent`. */
+  readonly traceParent?: string | undefined;
 }
 
 export interface RestResponse {
   readonly status: number;
   readonly body: Uint8Array;
+  /** The replica that answered, as it says itself. */
+  readonly replica?: string | undefined;
 }
 
 /** A way to a REST API. */

@@ -96,8 +96,9 @@ export function writePredictResponse(
   const spec = toBinary(ModelSpecSchema, toModelSpec(response.model));
   const entries = sizeEntries(response.outputs, encoding);
   const writer = new WireWriter(entriesLength(entries, 1) + fieldLength(2, spec.length), headroom);
-  writeEntries(writer, entries, 1);
+  // The order of fields is free. A lone output stands last, where readers of aligned messages can use it as it lies.
   writer.field(2, spec);
+  writeEntries(writer, entries, 1);
   return writer.bytes;
 }
 

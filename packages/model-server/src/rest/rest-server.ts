@@ -39,6 +39,8 @@ export interface RestOptions {
 export interface RestServerOptions extends RestOptions {
   /** The same material and client authentication as gRPC; `undefined` is plaintext, which the caller has made sure is wanted. */
   readonly tls: ModelServerTls | undefined;
+  /** Headers of every answer. */
+  readonly metadata: Readonly<Record<string, string>>;
   readonly limits: RpcLimits;
   readonly budget: BufferBudget;
   /** Told about every ended call. */
@@ -131,6 +133,7 @@ async function respond(
   response.writeHead(answer.status, {
     "content-type": answer.contentType,
     "content-length": body.length,
+    ...options.metadata,
     ...(options.allowsCors === true && CORS_HEADERS),
   });
   response.end(body);

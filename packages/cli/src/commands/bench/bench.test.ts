@@ -41,6 +41,8 @@ const meanEngine: Engine = {
 };
 
 let folder = "";
+/** Of the server that was started last. */
+let restPort = 0;
 const servers: ModelServer[] = [];
 const path = (name: string): string => join(folder, name);
 
@@ -54,8 +56,11 @@ async function start(tls: "one-way" | "mutual" | "none"): Promise<string> {
     models: [{ name: "resnet50-v15-fp32", version: 1, files: new Map() }],
     engine: meanEngine,
     replicaId: "one",
+    rest: { host: "127.0.0.1", port: 0 },
+    insecureRest: tls === "none",
   });
   servers.push(server);
+  restPort = server.restAddress?.port ?? 0;
   return `127.0.0.1:${server.address.port}`;
 }
 
@@ -134,4 +139,22 @@ test("our own grammar gives percentiles, shares, errors and a picture", async ()
   assert.equal(report["failed"], 0);
   assert.ok((report.replicas["one"] ?? 0) > 10 && (report.replicas["one"] ?? 0) <= 51);
   assert.match(await readFile(path("latency.svg"), "utf8"), /^<svg /);
+});
+
+test("REST is measured like gRPC, over TLS and spread over the addresses of a name", async () => {
+  await start("one-way");
+  const { code, lines, stderr } = await bench(
+    ...["--transport", "rest", "--address", `localhost:${restPort}`, "--all-addresses"],
+    ...["--ca", path("ca_cert.pem"), "--server-name", "server.test", "--model", "resnet50-v15-fp32"],
+    ...["--loops", "2", "--concurrency", "2", "--json"],
+  );
+  assert.equal(code, 0, stderr);
+  const { transport, succeeded, replicas } = JSON.parse(lines.join("\n")) as Record<string, unknown>;
+  assert.deepEqual([transport, succeeded, replicas], ["rest", 4, { one: 4 }]);
+});
+
+test("where no flag says whom to trust, the message names the flags: OPTION_MISSING", async () => {
+  const { code, stderr } = await bench("--address", await start("one-way"));
+  assert.equal(code, 1);
+  assert.match(stderr, /OPTION_MISSING.*--ca.*--insecure/s);
 });

@@ -1,25 +1,16 @@
 import { writeFile } from "node:fs/promises";
-import {
-  createChannel,
-  generateLoad,
-  histogramSvg,
-  latencyHistogram,
-  type LoadReport,
-  PredictClient,
-  predictFrame,
-  type VerifiedReplica,
-} from "@cloister/client";
+import { generateLoad, histogramSvg, latencyHistogram, type LoadReport, type VerifiedReplica } from "@cloister/client";
 import { Command, InvalidArgumentError } from "commander";
 import { wholeNumber } from "../../flags.ts";
 import { EXIT } from "../../output/exit-code.ts";
 import { openTerminal } from "../../output/terminal.ts";
 import { benchJson, showLoad } from "./output.ts";
-import { channelOptionsOf, type ClientFlags, withClientOptions } from "../client-options.ts";
 import { type InputFlags, inputSlot, makeInput, withInputOptions } from "../infer/input.ts";
+import { type CallFlags, callOptionsOf, openClient, withCallOptions } from "../open-client.ts";
 
 const PROGRESS_MS = 200;
 
-interface BenchFlags extends ClientFlags, InputFlags {
+interface BenchFlags extends CallFlags, InputFlags {
   readonly model: string;
   readonly batch: number;
   readonly concurrency: number;
@@ -28,7 +19,6 @@ interface BenchFlags extends ClientFlags, InputFlags {
   readonly duration?: number;
   readonly rate?: number;
   readonly warmup: number;
-  readonly deadlineMs: number;
   readonly svg?: string;
   readonly json?: boolean;
 }
@@ -40,7 +30,7 @@ export function benchCommand(setExit: (code: number) => void): Command {
       "Measure a server under load. The original client's options -url -img -ca -key -crt -batch -cnum -loop are taken too.",
     )
     .option("--model <name>", "model to ask", "digits");
-  return withInputOptions(withClientOptions(command))
+  return withInputOptions(withCallOptions(command))
     .option("--batch <n>", "examples a call, for random input", wholeNumber(1, 65_536), 1)
     .option("--concurrency <n>", "calls in flight", wholeNumber(1, 4096), 16)
     .option("--connections <n>", "connections (default: one for each call in flight, at most 16)", wholeNumber(1, 4096))
@@ -48,7 +38,6 @@ export function benchCommand(setExit: (code: number) => void): Command {
     .option("--duration <seconds>", "stop after this time instead", positive)
     .option("--rate <n>", "open loop: begin so many calls a second, whatever the answers do", positive)
     .option("--warmup <n>", "calls before the measurement", wholeNumber(0, 1_000_000), 5)
-    .option("--deadline-ms <n>", "time for each call", wholeNumber(1, 3_600_000), 30_000)
     .option("--svg <file>", "write the latency histogram as a picture")
     .option("--json", "print one JSON document")
     .action(async (flags: BenchFlags) => setExit(await bench(flags)));
@@ -57,19 +46,19 @@ export function benchCommand(setExit: (code: number) => void): Command {
 async function bench(flags: BenchFlags): Promise<number> {
   const terminal = openTerminal(flags.json === true);
   const verified: VerifiedReplica[] = [];
-  const options = await channelOptionsOf(flags, (replica) => verified.push(replica));
-  const channel = createChannel({ ...options, connections: flags.connections ?? Math.min(16, flags.concurrency) });
+  const connections = flags.connections ?? Math.min(16, flags.concurrency);
+  const client = await openClient(flags, connections, (replica) => verified.push(replica));
   const stop = new AbortController();
   const onInterrupt = (): void => stop.abort();
   process.once("SIGINT", onInterrupt);
   try {
-    const client = new PredictClient(channel);
     const slot = await inputSlot(client, flags.model, flags);
     const tensor = await makeInput(slot, flags);
-    const { model, signature, deadlineMs } = flags;
-    const frame = predictFrame({ model, signature, inputs: new Map([[slot.alias, tensor]]) });
+    const { model, signature } = flags;
+    const input = { model, signature, inputs: new Map([[slot.alias, tensor]]) };
+    const call = client.repeatable(input, callOptionsOf(flags));
     let shownAt = 0;
-    const report = await generateLoad(() => client.predictFrame(frame, { deadlineMs }), {
+    const report = await generateLoad(call, {
       ...limitsOf(flags),
       signal: stop.signal,
       onProgress: (done) => {
@@ -86,7 +75,7 @@ async function bench(flags: BenchFlags): Promise<number> {
     return report.failed === 0 ? EXIT.done : EXIT.refused;
   } finally {
     process.off("SIGINT", onInterrupt);
-    await channel.close();
+    await client.close();
   }
 }
 

@@ -10,6 +10,12 @@ export interface BenchSummary {
   readonly connectionsAttested: number;
 }
 
+export interface BenchSettings {
+  readonly transport: "grpc" | "rest";
+  readonly concurrency: number;
+  readonly rate?: number;
+}
+
 /** Rates, percentiles, who answered, what failed, and how latencies are spread. */
 export function showLoad(terminal: Terminal, report: LoadReport, { batch, connectionsAttested }: BenchSummary): void {
   const { latency } = report;
@@ -33,12 +39,13 @@ export function showLoad(terminal: Terminal, report: LoadReport, { batch, connec
 /** The stable document of `--json`; fields are only ever added. */
 export function benchJson(
   report: LoadReport,
-  { concurrency, rate }: { readonly concurrency: number; readonly rate?: number },
+  { transport, concurrency, rate }: BenchSettings,
   { batch, connectionsAttested }: BenchSummary,
 ) {
   return {
     schema: "cloister-bench/1",
     ok: report.failed === 0,
+    transport,
     concurrency,
     ratePerSecond: rate ?? null,
     batch,

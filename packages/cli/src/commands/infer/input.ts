@@ -1,9 +1,10 @@
 import { readFile } from "node:fs/promises";
-import { ClientError, imageToTensor, jsonToTensor, type PredictClient, randomTensor, readNpy } from "@cloister/client";
+import { ClientError, imageToTensor, jsonToTensor, randomTensor, readNpy } from "@cloister/client";
 import type { DType, Tensor } from "@cloister/encoding/tensor";
 import { layoutOfCode } from "@cloister/encoding/tensor-proto";
 import type { Command } from "commander";
 import { InputError, readText } from "../../read-document.ts";
+import type { ServingClient } from "../open-client.ts";
 
 export interface InputFlags {
   readonly image?: string;
@@ -35,7 +36,11 @@ export function withInputOptions(command: Command): Command {
 }
 
 /** Asks the server for the signature, and picks the input. */
-export async function inputSlot(client: PredictClient, model: string, flags: InputFlags): Promise<InputSlot> {
+export async function inputSlot(
+  client: Pick<ServingClient, "metadata">,
+  model: string,
+  flags: InputFlags,
+): Promise<InputSlot> {
   const { signatures } = await client.metadata({ model }, { deadlineMs: 30_000 });
   const inputs = signatures.get(flags.signature)?.inputs;
   const aliases = Object.keys(inputs ?? {});
