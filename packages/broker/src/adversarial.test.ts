@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { createSimulatedPlatform } from "@cloister/attestation/simulated";
 import { buildCertificate } from "@cloister/encoding/x509-builder";
+import type { ReleaseLog } from "@cloister/release-log";
 import type { BrokerEvent } from "./monitoring/events.ts";
 import { type Harness, logged, startHarness, WRAP_KEY } from "./testing/harness.ts";
 import { testPolicy } from "./testing/policy.ts";
@@ -305,6 +306,23 @@ test("when the log cannot take the entry, no key leaves", async (t) => {
   assert.equal(await stockProvision(socket, "1.9"), undefined);
   const event = await harness.event((event) => event.type === "refusal" && event.code === "LOG_UNAVAILABLE");
   assert.equal(event.type === "refusal" && event.logIndex, null);
+});
+
+test("a log that has to be opened again raises an alarm of its own", async (t) => {
+  const harness = await startHarness(t, () => ({ log: brokenLog() }));
+  const socket = await connectEnclave(harness.server, await createEnclave(harness.platform));
+  assert.equal(await stockProvision(socket, "1.9"), undefined);
+  await harness.event((event) => event.type === "alarm" && event.code === "LOG_BROKEN");
+});
+
+/** As after a failed fsync. */
+const brokenLog = (): ReleaseLog => ({
+  size: 0,
+  checkpoint: "",
+  isBroken: true,
+  append: () => Promise.reject(new Error("broken")),
+  async *entries() {},
+  close: () => Promise.resolve(),
 });
 
 test("collateral or a key that cannot be had is a refusal with its own code, and the key can be used again later", async (t) => {

@@ -35,6 +35,9 @@ export type BrokerErrorCode =
   | "STORE_OPTIONS_INVALID"
   // Of starting.
   | "BROKER_OPTIONS_INVALID"
+  | "BROKER_NAME_CHANGED"
+  | "CLIENT_CA_MISSING"
+  | "BUNDLES_MISSING"
   | "POLICY_FILE_UNREADABLE"
   // Of certificates.
   | "AUTHORITY_MALFORMED"

@@ -24,6 +24,12 @@ const CONCURRENT_APPRAISALS = 64;
 const REMEMBERED_RELEASES = 100_000;
 const DEFAULT_GRACE_MS = 1000;
 
+const LOG_ALARMS = {
+  LOG_UNAVAILABLE: "the release log takes no entries, so nothing is released; look at its disk",
+  LOG_BROKEN:
+    "the release log is not written to any more, so nothing is released; look at its disk and restart the broker",
+} as const;
+
 /**
  * Starts the secret provisioning service: Gramine's RA-TLS protocol, a policy in place of its callback, a log entry before
  * every secret. Resolves when it listens. Rejects with the error of the listener (port taken) or of the log.
@@ -32,7 +38,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const clock = options.clock ?? ((): Date => new Date());
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   let active = activate(options.policy);
-  const emit = alarmingOnLog(quietly(options.onEvent));
+  const emit = alarmingOnLog(quietly(options.onEvent), options.log);
   const context: SessionContext = {
     keys: options.keys,
     collateral: options.collateral,
@@ -108,14 +114,14 @@ function quietly(handler: BrokerOptions["onEvent"]): (event: BrokerEvent) => voi
 }
 
 /** An alarm when the log stops taking entries, and none again until it took one. */
-function alarmingOnLog(emit: (event: BrokerEvent) => void): (event: BrokerEvent) => void {
+function alarmingOnLog(emit: (event: BrokerEvent) => void, log: ReleaseLog): (event: BrokerEvent) => void {
   let wasWritable = true;
   return (event) => {
     emit(event);
     const isWritable = tellsLogWritable(event) ?? wasWritable;
     if (wasWritable && !isWritable) {
-      const reason = "the release log takes no entries, so nothing is released; look at its disk";
-      emit({ type: "alarm", time: event.time, code: "LOG_UNAVAILABLE", reason });
+      const code = log.isBroken === true ? "LOG_BROKEN" : "LOG_UNAVAILABLE";
+      emit({ type: "alarm", time: event.time, code, reason: LOG_ALARMS[code] });
     }
     wasWritable = isWritable;
   };

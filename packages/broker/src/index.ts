@@ -6,6 +6,7 @@ export {
   passphraseFromEnvironment,
   passphraseFromFile,
   readSecretFile,
+  writeSecretFile,
 } from "./keys/passphrase-source.ts";
 export { type KeyProtection, passphraseProtection } from "./keys/protection.ts";
 export { vaultTransitProtection, type VaultTransitOptions } from "./keys/vault-transit.ts";

@@ -30,6 +30,8 @@ export interface ReleaseLog {
   readonly size: number;
   /** The newest durable checkpoint. */
   readonly checkpoint: string;
+  /** True when the log takes nothing more until it is opened, and so checked, again. */
+  readonly isBroken?: boolean;
   /** Entries from `start` on, oldest first. */
   entries(start?: number): AsyncIterable<{ readonly index: number; readonly entry: LogEntry }>;
   close(): Promise<void>;

@@ -89,9 +89,21 @@ export function parseNote(note: string): SignedNote {
 export function checkSigner(note: SignedNote, rawPublicKey: Uint8Array, expectedOrigin: string | undefined): void {
   const { checkpoint, keyName, keyHash } = note;
   const origin = expectedOrigin ?? checkpoint.origin;
-  if (checkpoint.origin !== origin || keyName !== origin)
-    throw checkpointRefused("LOG_SIGNATURE_INVALID", "it is of another log");
+  if (checkpoint.origin !== origin || keyName !== origin) throw otherName(checkpoint.origin, origin);
   if (!equalBytes(keyHash, noteKeyHash(origin, rawPublicKey))) throw signatureInvalid();
+}
+
+/** Both names are made of the characters that a log's name may have. */
+function otherName(madeAs: string, expected: string): ReleaseLogError {
+  return new ReleaseLogError(
+    "LOG_SIGNATURE_INVALID",
+    {
+      what: "the checkpoint is not acceptable",
+      why: `it is of the log ${madeAs}, not of ${expected}`,
+      remedy: "give the name that the log was made with, or the log of that name",
+    },
+    { madeAs },
+  );
 }
 
 export function signatureInvalid(): ReleaseLogError {

@@ -1,4 +1,4 @@
-import { CodedError } from "@cloister/encoding";
+import { CodedError, type Explanation } from "@cloister/encoding";
 
 export type ReleaseLogErrorCode =
   /** A line before the newest checkpoint is damaged, or the tree does not have the signed root. */
@@ -28,4 +28,16 @@ export type ReleaseLogErrorCode =
   | "LOG_RANGE";
 
 /** The one error class of this package. */
-export class ReleaseLogError extends CodedError<ReleaseLogErrorCode> {}
+export class ReleaseLogError extends CodedError<ReleaseLogErrorCode> {
+  /** With LOG_SIGNATURE_INVALID: the name that the log was made with, where that is what differs. */
+  readonly madeAs: string | undefined;
+
+  constructor(
+    code: ReleaseLogErrorCode,
+    explanation: Explanation,
+    options: { readonly cause?: unknown; readonly madeAs?: string } = {},
+  ) {
+    super(code, explanation, options);
+    this.madeAs = options.madeAs;
+  }
+}

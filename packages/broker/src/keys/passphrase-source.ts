@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { access, readFile, stat } from "node:fs/promises";
+import { access, open, readFile, realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { Secret } from "@cloister/encoding";
 import { BrokerError } from "../broker-error.ts";
@@ -58,21 +58,43 @@ export async function readSecretFile(path: string): Promise<Uint8Array> {
   return new Uint8Array(await readFile(path));
 }
 
+/**
+ * Makes a file with mode 0600 for a secret. Throws KEY_IN_REPOSITORY, and EEXIST where there is one: it is not touched.
+ */
+export async function writeSecretFile(path: string, bytes: Uint8Array): Promise<void> {
+  await refuseRepository(path);
+  const file = await open(path, "wx", 0o600);
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
 /** Throws KEY_IN_REPOSITORY where a folder above the path is a git working tree: what is in there gets published one day. */
 async function refuseRepository(path: string): Promise<void> {
-  for (let folder = dirname(resolve(path)); ; folder = dirname(folder)) {
-    const isRepository = await access(join(folder, ".git")).then(
+  // A link into a repository is as bad as a file in one.
+  const real = await realpath(path)
+    .catch(() => realpath(dirname(path)))
+    .catch(() => path);
+  if (!(await isInRepository(path)) && !(await isInRepository(real))) return;
+  throw new BrokerError("KEY_IN_REPOSITORY", {
+    what: `${path} was refused`,
+    why: "it stands in a repository, where secrets get committed and published",
+    remedy: "keep it outside, and replace the secret if it was ever committed",
+  });
+}
+
+/** Whether the path, or a folder above it, is a working tree. */
+async function isInRepository(path: string): Promise<boolean> {
+  for (let folder = resolve(path); ; folder = dirname(folder)) {
+    const isWorkingTree = await access(join(folder, ".git")).then(
       () => true,
       () => false,
     );
-    if (isRepository) {
-      throw new BrokerError("KEY_IN_REPOSITORY", {
-        what: `${path} was refused`,
-        why: "it stands in a repository, where secrets get committed and published",
-        remedy: "keep it outside, and replace the secret if it was ever committed",
-      });
-    }
-    if (dirname(folder) === folder) return;
+    if (isWorkingTree) return true;
+    if (dirname(folder) === folder) return false;
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createCipheriv, createDecipheriv, generateKeyPairSync, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -10,7 +10,12 @@ import { type TestContext, test } from "node:test";
 import { Secret, utf8 } from "@cloister/encoding";
 import { createTestAuthority } from "../testing/authority.ts";
 import { KeyStore } from "./key-store.ts";
-import { passphraseFromCommand, passphraseFromEnvironment, passphraseFromFile } from "./passphrase-source.ts";
+import {
+  passphraseFromCommand,
+  passphraseFromEnvironment,
+  passphraseFromFile,
+  writeSecretFile,
+} from "./passphrase-source.ts";
 import { passphraseProtection } from "./protection.ts";
 import { vaultTransitProtection } from "./vault-transit.ts";
 
@@ -33,7 +38,7 @@ test("a passphrase comes from a file without its line end, from the environment,
 });
 
 test("a passphrase that others can read, that is in a repository, that is short or missing is refused", async (t) => {
-  const folder = await folderOf(t);
+  const [folder, linked] = [await folderOf(t), await folderOf(t)];
   const path = join(folder, "passphrase");
   await writeFile(path, "correct horse", { mode: 0o644 });
   await assert.rejects(passphraseFromFile(path), { code: "KEY_FILE_EXPOSED" });
@@ -41,6 +46,9 @@ test("a passphrase that others can read, that is in a repository, that is short 
   await mkdir(join(folder, "deep"));
   await writeFile(join(folder, "deep", "passphrase"), "correct horse", { mode: 0o600 });
   await assert.rejects(passphraseFromFile(join(folder, "deep", "passphrase")), { code: "KEY_IN_REPOSITORY" });
+  await symlink(join(folder, "deep"), join(linked, "link"));
+  await assert.rejects(passphraseFromFile(join(linked, "link", "passphrase")), { code: "KEY_IN_REPOSITORY" });
+  await assert.rejects(writeSecretFile(join(linked, "link", "new"), utf8("x")), { code: "KEY_IN_REPOSITORY" });
   assert.throws(() => passphraseProtection(new Secret(utf8("short"), "p")), { code: "KEY_FORM_MISMATCH" });
   assert.throws(() => passphraseFromEnvironment("NOT_SET", {}), { code: "KEY_PROTECTION_UNAVAILABLE" });
   await assert.rejects(passphraseFromCommand(["false"]), { code: "KEY_PROTECTION_UNAVAILABLE" });

@@ -56,7 +56,8 @@ export type ConnectionCode =
   | "REQUEST_MALFORMED"
   | "CLIENT_ABORTED";
 
-export type AlarmCode = "LOG_UNAVAILABLE" | "POLICY_REJECTED" | "COLLATERAL_ROLLED_BACK" | "INTERNAL_ERROR";
+export type AlarmCode =
+  "LOG_UNAVAILABLE" | "LOG_BROKEN" | "POLICY_REJECTED" | "COLLATERAL_ROLLED_BACK" | "INTERNAL_ERROR";
 
 /** Whether the release log took the entry of a decision; undefined for events that tell nothing about it. */
 export function tellsLogWritable(event: BrokerEvent): boolean | undefined {

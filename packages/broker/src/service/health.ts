@@ -9,6 +9,8 @@ export interface HealthOptions {
   readonly host: string;
   readonly port: number;
   readonly readiness: () => Readiness;
+  /** Why the process should be started again; undefined: it need not. Absent: it never need. */
+  readonly restartFor?: () => string | undefined;
   readonly metrics: () => string;
   /** What `/status` answers as JSON; absent: there is no such page. */
   readonly status?: () => object;
@@ -21,7 +23,7 @@ export interface HealthListener {
 
 /**
  * Liveness, readiness and metrics over plain HTTP, for the machine's own agents: nothing here is secret, and nothing can be
- * changed. `/livez` answers while the event loop turns, `/readyz` while releases can be made.
+ * changed. `/livez` answers while the event loop turns and no restart is needed, `/readyz` while releases can be made.
  */
 export async function startHealth(options: HealthOptions): Promise<HealthListener> {
   const server = createServer({ headersTimeout: HEADER_TIMEOUT_MS, requestTimeout: HEADER_TIMEOUT_MS });
@@ -47,8 +49,10 @@ interface Answer {
 function answer(method: string | undefined, url: string | undefined, options: HealthOptions): Answer {
   if (method !== "GET" && method !== "HEAD") return { status: 405, body: "" };
   switch (url) {
-    case "/livez":
-      return { status: 200, body: "ok\n" };
+    case "/livez": {
+      const reason = options.restartFor?.();
+      return reason === undefined ? { status: 200, body: "ok\n" } : { status: 503, body: `${reason}\n` };
+    }
     case "/readyz": {
       const { ready, reasons } = options.readiness();
       return { status: ready ? 200 : 503, body: ready ? "ok\n" : `${reasons.join("\n")}\n` };

@@ -2,10 +2,5 @@
 export { bundleFolder } from "./bundle-folder.ts";
 export type { CollateralSettings } from "./collateral.ts";
 export { type PolicyReader, readPolicyFile } from "./policy-file.ts";
-export {
-  type BrokerService,
-  type BrokerServiceOptions,
-  logOrigin,
-  startBrokerService,
-  STATE_FILES,
-} from "./service.ts";
+export { type IdentityOptions, makeIdentity, STATE_FILES } from "./identity.ts";
+export { type BrokerService, type BrokerServiceOptions, logOrigin, startBrokerService } from "./service.ts";

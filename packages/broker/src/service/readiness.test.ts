@@ -35,3 +35,11 @@ test("a broker that is busy says nothing about its log", () => {
   readiness.observe(refusal("BROKER_BUSY", null));
   assert.equal(readiness.now({ isCertified: true }).ready, true);
 });
+
+test("a log that has to be opened again makes the broker unready for good", () => {
+  let now = 0;
+  const readiness = createReadiness(() => new Date(now));
+  readiness.observe(refusal("LOG_UNAVAILABLE", null));
+  now += 3_600_000;
+  assert.deepEqual(readiness.now({ isCertified: true, isLogBroken: true }), { ready: false, reasons: ["LOG_BROKEN"] });
+});

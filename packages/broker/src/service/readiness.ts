@@ -9,7 +9,7 @@ export interface Readiness {
   readonly reasons: readonly string[];
 }
 
-/** Whether releases can be made, as far as events and the certificate tell. */
+/** Whether releases can be made, as far as events, the certificate and the log itself tell. */
 export function createReadiness(clock: () => Date) {
   let failedAt: number | undefined;
   return {
@@ -17,10 +17,12 @@ export function createReadiness(clock: () => Date) {
       const isWritable = tellsLogWritable(event);
       if (isWritable !== undefined) failedAt = isWritable ? undefined : clock().getTime();
     },
-    now({ isCertified }: { readonly isCertified: boolean }): Readiness {
+    now({ isCertified, isLogBroken = false }: { isCertified: boolean; isLogBroken?: boolean }): Readiness {
       const isLogRefusing = failedAt !== undefined && clock().getTime() - failedAt < RETRY_AFTER_MS;
       const reasons = [
-        ...(isLogRefusing ? ["LOG_UNAVAILABLE"] : []),
+        // No more tries: a broken log is only mended by opening it again.
+        ...(isLogBroken ? ["LOG_BROKEN"] : []),
+        ...(isLogRefusing && !isLogBroken ? ["LOG_UNAVAILABLE"] : []),
         ...(isCertified ? [] : ["BROKER_CERTIFICATE_EXPIRED"]),
       ];
       return { ready: reasons.length === 0, reasons };

@@ -12,9 +12,10 @@ import { verifyReleaseLogFile } from "@cloister/release-log/file";
 import type { BrokerEvent } from "../monitoring/events.ts";
 import { KeyStore } from "../keys/key-store.ts";
 import type { KeyProtection } from "../keys/protection.ts";
-import { testPolicyDocument } from "../testing/policy.ts";
+import { createTestAuthority } from "../testing/authority.ts";
+import { servingSecrets, testPolicyDocument } from "../testing/policy.ts";
 import { connectEnclave, createEnclave, stockProvision } from "../testing/stock-client.ts";
-import { type BrokerService, type BrokerServiceOptions, logOrigin, startBrokerService } from "./index.ts";
+import { type BrokerService, type BrokerServiceOptions, logOrigin, makeIdentity, startBrokerService } from "./index.ts";
 
 const DAY_MS = 86_400_000;
 const protection: KeyProtection = {
@@ -75,8 +76,13 @@ async function setUp(t: TestContext, platformMadeAt = Date.now()): Promise<Setup
   return { options, platform, events, writePolicy, start, provision };
 }
 
+const PATIENCE_MS = 60_000;
+
 async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
+  for (const end = performance.now() + PATIENCE_MS; !condition();) {
+    assert.ok(performance.now() < end, "what the test waits for did not happen within a minute");
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }
 
 const get = async (service: BrokerService, path: string): Promise<{ status: number; text: string }> => {
@@ -194,6 +200,45 @@ test("a policy that is bad at the start ends the start, and nothing listens", as
   await assert.rejects(start(), { code: "POLICY_MALFORMED" });
   await rm(options.policyFile);
   await assert.rejects(start(), { code: "POLICY_FILE_UNREADABLE" });
+});
+
+test("a policy that this broker can never serve is refused at the start and when it changes", async (t) => {
+  const { events, writePolicy, start } = await setUp(t);
+  const authority = createTestAuthority().certificatePem;
+  const bundles = { bundle: () => Promise.reject(new Error("not asked for")) };
+  await writePolicy({ secrets: servingSecrets(1) });
+  await assert.rejects(start({ clientCa: authority }), { code: "BUNDLES_MISSING" });
+  await assert.rejects(start({ bundles }), {
+    code: "CLIENT_CA_MISSING",
+    message: /workloads\.0.*--client-ca.*clientVerify: false/,
+  });
+  await (await start({ bundles, clientCa: authority })).close();
+  const oneWay = { ...servingSecrets(1), serving: { dnsNames: ["localhost"], clientVerify: false } };
+  await writePolicy({ secrets: oneWay });
+  const service = await start({ bundles });
+  await writePolicy({ secrets: servingSecrets(1) });
+  assert.equal(await service.reloadPolicy(), false);
+  assert.ok(events.some((event) => event.type === "alarm" && event.reason.includes("--client-ca")));
+  await writePolicy();
+  assert.equal(await service.reloadPolicy(), true);
+});
+
+test("a broker whose first name was changed says which name its log has, and opens it with both", async (t) => {
+  const { start } = await setUp(t);
+  await (await start()).close();
+  await assert.rejects(start({ serverNames: ["new.test"] }), {
+    code: "BROKER_NAME_CHANGED",
+    message: /broker\.test\/release-log.*new\.test\/release-log.*give broker\.test first/,
+  });
+  await start({ serverNames: ["broker.test", "new.test"] });
+});
+
+test("an identity made before there is a policy is the one that the broker has later", async (t) => {
+  const { options, start } = await setUp(t);
+  const made = await makeIdentity(options);
+  assert.deepEqual(await makeIdentity(options), made, "the second time makes nothing");
+  const service = await start();
+  assert.deepEqual({ authority: service.authority, logKey: service.logKey }, made);
 });
 
 test("liveness, readiness and metrics are on a listener of their own", async (t) => {

@@ -1,48 +1,38 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Collateral, TrustAnchor } from "@cloister/attestation";
-import { asBuffer, Secret, utf8 } from "@cloister/encoding";
 import { parsePolicy, type Policy, PolicyError } from "@cloister/policy";
+import { type ReleaseLog, ReleaseLogError } from "@cloister/release-log";
 import { openReleaseLog } from "@cloister/release-log/file";
 import { startBroker } from "../broker.ts";
 import { BrokerError } from "../broker-error.ts";
 import { createServingCa } from "../certificates/serving-ca.ts";
 import type { BrokerEvent } from "../monitoring/events.ts";
-import { KeyStore } from "../keys/key-store.ts";
-import type { KeyProtection } from "../keys/protection.ts";
 import { createMetrics } from "../monitoring/metrics.ts";
 import type { Broker, BrokerLimits, BundleSource } from "../options.ts";
 import { followPolicies, type StoredPolicy } from "../store/follow-policies.ts";
-import type { PostgresSettings } from "../store/postgres/connection.ts";
 import type { PostgresPolicies } from "../store/postgres/policy-store.ts";
-import { openPostgresStore } from "../store/postgres/store.ts";
+import type { SharedLog } from "../store/postgres/store.ts";
 import { type CollateralSettings, keepCollateral, type ServiceCollateral } from "./collateral.ts";
 import { startHealth } from "./health.ts";
-import { issueOwnTls, keepRenewed, openOwnAuthority } from "./own-certificates.ts";
+import { type BrokerIdentity, type IdentityOptions, openIdentity, STATE_FILES } from "./identity.ts";
+import { issueOwnTls, keepRenewed } from "./own-certificates.ts";
 import { type PolicyReader, readPolicyFile } from "./policy-file.ts";
 import { createReadiness } from "./readiness.ts";
+import { unservable } from "./servable.ts";
 import { watchFile } from "./watch-file.ts";
 
-/** Everything that `cloister broker` decides about the service. */
-export interface BrokerServiceOptions {
+/**
+ * Everything that `cloister broker` decides about the service. With a `store` the policy is the one active there; the policy file is
+ * taken at the first start, and for all brokers when it changes or on `reloadPolicy`.
+ */
+export interface BrokerServiceOptions extends IdentityOptions {
   readonly listen: { readonly host: string; readonly port: number };
   /** Liveness, readiness and metrics; none without it. */
   readonly health?: { readonly host: string; readonly port: number };
-  /** Folder for authority, release log and keys; made with mode 0700. */
-  readonly stateDir: string;
-  /** Default `keys.json` in the state folder. */
-  readonly keysFile?: string;
-  readonly protection: KeyProtection;
   readonly policyFile: string;
   readonly readPolicy?: PolicyReader;
   /** Default `release.log` in the state folder. */
   readonly logFile?: string;
-  /**
-   * A database that several brokers share, in place of both files. The policy is then the one active there; the policy file is
-   * taken at the first start, and for all brokers when it changes or on `reloadPolicy`.
-   */
-  readonly store?: PostgresSettings;
   /** Names that enclaves connect to, for the broker's certificate; the first one also names the log. */
   readonly serverNames: readonly [string, ...string[]];
   readonly serverAddresses?: readonly string[];
@@ -55,7 +45,6 @@ export interface BrokerServiceOptions {
   /** PEM of the authority that requesters' certificates are from. */
   readonly clientCa?: string;
   readonly limits?: Partial<BrokerLimits>;
-  readonly clock?: () => Date;
   readonly onEvent?: (event: BrokerEvent) => void;
   /** How often files, the certificate and collateral are looked at. Default 1 s, 1 h and 1 min. */
   readonly intervals?: { readonly filesMs: number; readonly certificateMs: number; readonly collateralMs?: number };
@@ -75,16 +64,6 @@ export interface BrokerService {
 }
 
 const CERTIFICATE_DAYS = 30;
-
-/** Where a state folder keeps what peers and auditors need. */
-export const STATE_FILES = {
-  keys: "keys.json",
-  log: "release.log",
-  authority: "ca.pem",
-  logKey: "log-key.pem",
-  /** A folder of sets. */
-  collateral: "collateral",
-} as const;
 
 /**
  * Brings the provisioning service up from its files: keys, authority and log key are made at the first start. Throws the
@@ -108,26 +87,18 @@ async function bringUp(
   cleanup: (() => Promise<void> | void)[],
   closeAll: () => Promise<void>,
 ): Promise<BrokerService> {
-  const { stateDir, serverNames, clock = () => new Date() } = options;
-  await mkdir(stateDir, { recursive: true, mode: 0o700 });
-  const readPolicy = async () => parsePolicy(await readPolicyFile(options.policyFile, options.readPolicy));
-  const store = options.store && (await openPostgresStore(options.store));
+  const { serverNames, clock = () => new Date() } = options;
+  const identity = await openIdentity(options);
+  const { keys, authority, logKey, store } = identity;
   if (store !== undefined) cleanup.push(() => store.close());
-  const path = options.keysFile ?? join(stateDir, STATE_FILES.keys);
-  const { protection } = options;
-  const keys = await KeyStore.open(
-    store === undefined ? { path, protection, clock } : { storage: store.keyStorage, protection, clock },
-  );
-  const authority = await openOwnAuthority(keys, { name: "Cloister broker CA", now: clock() });
-  const signingKey = await openLogKey(keys);
-  const logKey = publicPem(signingKey);
-  await writeFile(join(stateDir, STATE_FILES.authority), authority.certificate);
-  await writeFile(join(stateDir, STATE_FILES.logKey), logKey);
-  const origin = logOrigin(serverNames[0]);
-  const shared = await store?.openLog({ origin, signingKey });
-  const log =
-    shared?.log ??
-    (await openReleaseLog({ path: options.logFile ?? join(stateDir, STATE_FILES.log), origin, signingKey }));
+  const servable = (policy: Policy): Policy => {
+    const refusal = unservable(policy, options);
+    if (refusal !== undefined) throw refusal;
+    return policy;
+  };
+  const readPolicy = async (): Promise<Policy> =>
+    servable(parsePolicy(await readPolicyFile(options.policyFile, options.readPolicy)));
+  const { log, shared } = await openLog(identity, options);
   cleanup.push(() => log.close());
   const active = shared && (await startingPolicy(shared.policies, readPolicy));
   const metrics = createMetrics();
@@ -150,7 +121,7 @@ async function bringUp(
   const broker = await startBroker({
     ...options.listen,
     tls: { ...tls, allowTls13: options.allowTls13 ?? false },
-    policy: active?.policy ?? (await readPolicy()),
+    policy: active === undefined ? await readPolicy() : servable(active.policy),
     keys,
     collateral,
     anchors: options.anchors,
@@ -184,10 +155,11 @@ async function bringUp(
   };
   const reloadPolicy = async (): Promise<boolean> => {
     try {
-      const value = await readPolicyFile(options.policyFile, options.readPolicy);
+      const policy = await readPolicy();
       // The brokers put it in place when they hear of it, this one too.
-      if (shared !== undefined) await shared.policies.activate(parsePolicy(value));
-      return shared !== undefined || broker.reloadPolicy(value);
+      if (shared !== undefined) await shared.policies.activate(policy);
+      else broker.replacePolicy(policy);
+      return true;
     } catch (error) {
       rejectPolicy(error);
       return false;
@@ -197,7 +169,12 @@ async function bringUp(
     const ending = new AbortController();
     cleanup.push(() => ending.abort());
     void followPolicies(shared.policies, {
-      onPolicy: ({ policy }) => broker.replacePolicy(policy),
+      onPolicy({ policy }) {
+        // It counts for all brokers, also for one that cannot serve all of it.
+        broker.replacePolicy(policy);
+        const refusal = unservable(policy, options);
+        if (refusal !== undefined) rejectPolicy(refusal);
+      },
       onError: rejectPolicy,
       signal: ending.signal,
       sequence: active?.sequence ?? 0,
@@ -208,7 +185,8 @@ async function bringUp(
     options.health &&
     (await startHealth({
       ...options.health,
-      readiness: () => readiness.now({ isCertified: clock() < tls.notAfter }),
+      readiness: () => readiness.now({ isCertified: clock() < tls.notAfter, isLogBroken: log.isBroken === true }),
+      restartFor: () => (log.isBroken === true ? "LOG_BROKEN" : undefined),
       metrics: () => metrics.render() + gauges(log.size, tls.notAfter) + collateralGauges(),
     }));
   if (listener !== undefined) cleanup.push(() => listener.close());
@@ -243,20 +221,32 @@ async function startingPolicy(policies: PostgresPolicies, readPolicy: () => Prom
 /** The name under which a broker's log signs its checkpoints. */
 export const logOrigin = (serverName: string): string => `${serverName}/release-log`;
 
-async function openLogKey(keys: KeyStore): Promise<KeyObject> {
-  const kept = await keys.keep("log-key", () => {
-    const { privateKey } = generateKeyPairSync("ed25519");
-    return new Secret(utf8(privateKey.export({ type: "pkcs8", format: "pem" }) as string), "log key");
-  });
+/** The log in a file, or the one that several brokers share. It is named after the broker, and keeps its name. */
+async function openLog(
+  { store, signingKey }: BrokerIdentity,
+  { stateDir, logFile, serverNames }: BrokerServiceOptions,
+): Promise<{ log: ReleaseLog; shared?: SharedLog }> {
+  const origin = logOrigin(serverNames[0]);
   try {
-    return createPrivateKey(asBuffer(kept.reveal()));
-  } finally {
-    kept.wipe();
+    const shared = await store?.openLog({ origin, signingKey });
+    if (shared !== undefined) return { log: shared.log, shared };
+    return { log: await openReleaseLog({ path: logFile ?? join(stateDir, STATE_FILES.log), origin, signingKey }) };
+  } catch (error) {
+    throw error instanceof ReleaseLogError && error.madeAs !== undefined ? nameChanged(error, origin) : error;
   }
 }
 
-function publicPem(key: KeyObject): string {
-  return createPublicKey(key).export({ type: "spki", format: "pem" }) as string;
+function nameChanged(cause: ReleaseLogError, origin: string): BrokerError {
+  const first = cause.madeAs?.slice(0, -logOrigin("").length);
+  return new BrokerError(
+    "BROKER_NAME_CHANGED",
+    {
+      what: "the release log was not opened",
+      why: `it was made as ${cause.madeAs}, and the broker's first --name now makes it ${origin}`,
+      remedy: `give ${first} first and the new name after it (the certificate has both), or another --log for a log that starts anew`,
+    },
+    { cause },
+  );
 }
 
 function gauges(logSize: number, notAfter: Date): string {

@@ -165,7 +165,10 @@ test("the log of another key or another name is LOG_SIGNATURE_INVALID", async (t
   await assert.rejects(openReleaseLog({ path, origin, signingKey: other.privateKey }), {
     code: "LOG_SIGNATURE_INVALID",
   });
-  await assert.rejects(openReleaseLog({ path, origin: "test/other", signingKey }), { code: "LOG_SIGNATURE_INVALID" });
+  await assert.rejects(openReleaseLog({ path, origin: "test/other", signingKey }), {
+    code: "LOG_SIGNATURE_INVALID",
+    madeAs: origin,
+  });
 });
 
 test("a file that is not a log is refused and left as it is", async (t) => {
@@ -230,7 +233,9 @@ test("on a full disk the append fails, the log stays whole, and it goes on when 
 
 test("after a failed fsync nothing more is taken", async (t) => {
   const log = await onDisk(t, { sync: () => Promise.reject(new Error("I/O error")) });
+  assert.equal(log.isBroken, false);
   await assert.rejects(log.append(entry(0)), { code: "LOG_BROKEN" });
+  assert.equal(log.isBroken, true);
   await assert.rejects(log.append(entry(1)), { code: "LOG_BROKEN" });
   assert.equal(log.size, 0);
 });

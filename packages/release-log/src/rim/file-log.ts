@@ -95,6 +95,10 @@ export class FileReleaseLog implements ReleaseLog {
     return this.#checkpoint;
   }
 
+  get isBroken(): boolean {
+    return this.#refusal?.code === "LOG_BROKEN";
+  }
+
   /** Throws (rejects with) LOG_ENTRY_MALFORMED, LOG_WRITE_FAILED, LOG_BROKEN or LOG_CLOSED; the entry is then not in the log. */
   async append(entry: LogEntry): Promise<LogProof> {
     const leaf = encodeLogEntry(entry);
@@ -145,7 +149,7 @@ export class FileReleaseLog implements ReleaseLog {
   }
 
   async #commit(batch: readonly Pending<Uint8Array, LogProof>[]): Promise<void> {
-    if (this.#refusal?.code === "LOG_BROKEN") throw this.#refusal;
+    if (this.isBroken) throw this.#refusal;
     await this.#store(batch.map((pending) => pending.item));
     const first = this.#size - batch.length;
     for (const [i, { item, resolve }] of batch.entries()) {

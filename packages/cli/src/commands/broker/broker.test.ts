@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createHash, generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -209,4 +209,52 @@ test("a broker does not start without a policy, with a passphrase that others ca
   );
   assert.equal(await code("broker"), "QCNL_INSECURE_TLS");
   assert.equal(await code("broker", "--allow-insecure-tls"), "POLICY_MALFORMED");
+});
+
+test("init makes passphrase, keys, authority and policy once, and a broker starts with them", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "cli-broker-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const flags = ["--passphrase-file", "passphrase", "--policy", "policy.yaml"];
+  const first = await run(["broker", "init", ...flags], folder);
+  assert.equal(first.code, 0, first.stderr);
+  const names = [
+    "passphrase",
+    "policy.yaml",
+    "broker-state/keys.json",
+    "broker-state/ca.pem",
+    "broker-state/log-key.pem",
+  ];
+  const contents = (): Promise<string[]> => Promise.all(names.map((name) => readFile(join(folder, name), "utf8")));
+  const made = await contents();
+  assert.equal(statSync(join(folder, "passphrase")).mode & 0o777, 0o600);
+  assert.equal(`${first.stdout}${first.stderr}`.includes(made[0]?.trim() ?? ""), false, "the passphrase is not shown");
+  assert.equal((await run(["policy", "check", "policy.yaml"], folder)).code, 0);
+
+  const again = await run(["broker", "init", "--json", ...flags], folder);
+  const { files } = JSON.parse(again.stdout) as { files: { made: boolean }[] };
+  assert.deepEqual(
+    files.map(({ made }) => made),
+    [false, false, false, false, false],
+  );
+  assert.deepEqual(await contents(), made, "nothing is overwritten");
+
+  const missing = await run(["broker", "init", "--passphrase-file", "mistyped"], folder);
+  assert.deepEqual([missing.code, missing.stderr.split(":")[0]], [1, "FILE_UNUSABLE"]);
+  const broker = start(["broker", "--host", "127.0.0.1", "--port", "0", "--health-port", "0", ...flags], folder);
+  t.after(() => broker.kill("SIGKILL"));
+  const closed = once(broker, "close");
+  const [line] = (await once(broker.stdout as NodeJS.ReadableStream, "data")) as [Buffer];
+  assert.equal((JSON.parse(line.toString()) as { type: string }).type, "started");
+  broker.kill("SIGTERM");
+  assert.deepEqual(await closed, [0, null]);
+  assert.equal(await readFile(join(folder, "broker-state/ca.pem"), "utf8"), made[3]);
+});
+
+test("init in a repository makes no passphrase", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "cli-broker-"));
+  t.after(() => rm(folder, { recursive: true }));
+  await mkdir(join(folder, ".git"));
+  const { code, stderr } = await run(["broker", "init", "--passphrase-file", "passphrase"], folder);
+  assert.deepEqual([code, stderr.split(":")[0]], [1, "KEY_IN_REPOSITORY"]);
+  assert.deepEqual(readdirSync(folder), [".git"]);
 });

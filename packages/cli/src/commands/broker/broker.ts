@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { readSection } from "../../config.ts";
 import { wholeNumber } from "../../flags.ts";
 import { EXIT } from "../../output/exit-code.ts";
+import { initCommand } from "./init.ts";
 import { keysCommand } from "./keys.ts";
 import { BROKER_SECTION, type BrokerSettings, serviceOptions, withKeyOptions, withServiceOptions } from "./options.ts";
 
@@ -21,7 +22,7 @@ export function brokerCommand(setExit: (code: number) => void): Command {
     .option("--grace-seconds <n>", "how long a stop waits for open connections", wholeNumber(0, 600), 10)
     .option("--json", "has no effect: the output is JSON lines always")
     .action(async (flags: BrokerFlags) => setExit(await serve(flags)));
-  return broker.addCommand(keysCommand(setExit));
+  return broker.addCommand(initCommand(setExit)).addCommand(keysCommand(setExit));
 }
 
 /** One JSON object a line. Events hold no secret. */
@@ -36,10 +37,12 @@ async function serve(flags: BrokerFlags): Promise<number> {
   const time = (): string => new Date().toISOString();
   const simulated = options.anchors.some(({ kind }) => kind === "simulated");
   const { address, health = null } = service;
+  // Whoever reads that it has started may stop it.
+  const stopped = stopSignal();
   writeLine({ type: "started", time: time(), address, health, ...(simulated && { trusts: "SIMULATED" }) });
   const onHangUp = (): void => void service.reloadPolicy();
   process.on("SIGHUP", onHangUp);
-  const signal = await stopSignal();
+  const signal = await stopped;
   process.off("SIGHUP", onHangUp);
   writeLine({ type: "stopping", time: time(), signal });
   await stop(service, graceSeconds);

@@ -1,6 +1,6 @@
-import { mkdir, open } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type KeyListing, type KeyProtection, KeyStore, readSecretFile } from "@cloister/broker";
+import { type KeyListing, type KeyProtection, KeyStore, readSecretFile, writeSecretFile } from "@cloister/broker";
 import { STATE_FILES } from "@cloister/broker/service";
 import { openPostgresStore, type PostgresSettings, type PostgresStore } from "@cloister/broker/store";
 import { Secret } from "@cloister/encoding";
@@ -122,11 +122,9 @@ async function importKey(store: KeyStore, id: string, { from }: ActionFlags): Pr
 
 async function exportKey(store: KeyStore, id: string, { output }: ActionFlags): Promise<Result> {
   const secret = await store.secret(id);
-  const file = await open(output, "wx", 0o600);
   try {
-    await file.writeFile(secret.reveal());
+    await writeSecretFile(output, secret.reveal());
   } finally {
-    await file.close();
     secret.wipe();
   }
   return { text: `wrote ${id} to ${output}, mode 0600`, data: { id, output } };
