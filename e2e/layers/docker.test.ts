@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmod, chown, cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chown, cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -85,12 +85,8 @@ describe("container images", () => {
     const compose = (...args: readonly string[]): Promise<string> =>
       docker.compose(at("chain"), "-p", "chain", ...args);
     try {
-      await compose("up", "-d", "broker");
-      await waitFor(() => readFile(at("chain/owner/state/log-key.pem")));
       await prepareHost();
-      await compose("up", "-d", "replica-1", "replica-2", "gateway");
-      await cp(at("chain/owner/state/ca.pem"), at("chain/requester/ca.pem"));
-      await chmod(at("chain/requester/ca.pem"), 0o644);
+      await compose("up", "-d");
       const answer = JSON.parse(await waitFor(() => compose("run", "--rm", "client", ...inferWords()))) as Answer;
       assert.equal(answer.outputs["predict"]?.top[0]?.[0]?.index, 8);
       // The first answer comes as soon as one replica is ready; each is attested on its own.
@@ -113,8 +109,11 @@ describe("container images", () => {
 
   /** What the owner does on a machine of its own. */
   async function prepareOwner(): Promise<void> {
-    await writeFile(at("passphrase"), "four words of nonsense\n", { mode: 0o600 });
     await cloister("enclave", "simulate", "--output", "simulated");
+    await cloister(
+      ...["broker", "init", "--passphrase-file", "passphrase", "--policy", "policy.yaml"],
+      ...["--simulated-anchor", "simulated/anchor.pem"],
+    );
     await cloister("certs", "mutual", SERVING_NAME, "--client", "alice");
     await cloister("seal", "bundle", join(ROOT, "examples/digits/saved_model"), "--name", "digits");
     await cloister(
@@ -123,12 +122,14 @@ describe("container images", () => {
     );
     const copies: readonly (readonly [string, string])[] = [
       ["passphrase", "owner/broker/passphrase"],
+      ["policy.yaml", "owner/broker/policy.yaml"],
       ["sealed/bundles", "owner/broker/bundles"],
       ["keys/owner.pub.pem", "owner/broker/owner.pub.pem"],
       ["ssl_configure/ca_cert.pem", "owner/broker/client-ca.pem"],
       ["ssl_configure/client/alice/cert.pem", "requester/cert.pem"],
       ["ssl_configure/client/alice/key.pem", "requester/key.pem"],
       ["broker-state", "owner/state"],
+      ["broker-state/ca.pem", "requester/ca.pem"],
       ["simulated/anchor.pem", "simulated/trust/anchor.pem"],
       ["simulated/collateral.json", "simulated/trust/collateral.json"],
       ["simulated/platform.json", "simulated/platform/platform.json"],
@@ -137,11 +138,10 @@ describe("container images", () => {
     ];
     for (const [from, to] of copies)
       await cp(from.startsWith("/") ? from : at(from), at("chain", to), { recursive: true });
-    await writeFile(at("chain/owner/broker/policy.yaml"), "schema: cloister-policy/1\nproduction: false\n");
     await promisify(execFile)("chown", ["-R", `${USER}:${USER}`, at("chain")]);
   }
 
-  /** What runs on the host is fixed, and its measurement goes into the policy of the broker that runs already. */
+  /** What runs on the host is fixed, and its measurement goes into the broker's policy. */
   async function prepareHost(): Promise<void> {
     const state = at("chain/owner/state");
     await cloister(

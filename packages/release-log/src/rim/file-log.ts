@@ -149,7 +149,7 @@ export class FileReleaseLog implements ReleaseLog {
   }
 
   async #commit(batch: readonly Pending<Uint8Array, LogProof>[]): Promise<void> {
-    if (this.isBroken) throw this.#refusal;
+    if (this.#refusal?.code === "LOG_BROKEN") throw this.#refusal;
     await this.#store(batch.map((pending) => pending.item));
     const first = this.#size - batch.length;
     for (const [i, { item, resolve }] of batch.entries()) {
