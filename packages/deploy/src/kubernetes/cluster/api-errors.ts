@@ -1,5 +1,4 @@
 import { DeployError } from "../../errors.ts";
-import type { ApiCall } from "./api.ts";
 
 const MAX_REASON_LENGTH = 600;
 
@@ -16,7 +15,11 @@ export function unreachable(why: string, cause?: unknown): DeployError {
 }
 
 /** What the API server said. Its reason names fields and objects, never the content of a Secret. */
-export function answeredWith({ method, path }: ApiCall, status: number, body: string): DeployError {
+export function answeredWith(
+  { method, path }: { readonly method: string; readonly path: string },
+  status: number,
+  body: string,
+): DeployError {
   const why = `${method} ${path} was answered with ${status}: ${reasonOf(body)}`;
   if (status === 404) {
     return new DeployError("CLUSTER_OBJECT_MISSING", {
