@@ -20,7 +20,9 @@ export type DeployErrorCode =
   | "ROLLOUT_TIMEOUT"
   | "DELETE_TIMEOUT"
   | "IMPOSTOR_FOUND"
-  | "REPLICA_NOT_SEEN";
+  | "REPLICA_NOT_SEEN"
+  | "BOOTSTRAP_SETTINGS_INVALID"
+  | "BOOTSTRAP_STEP_FAILED";
 
 /** The one error class of this package. */
 export class DeployError extends CodedError<DeployErrorCode> {}

@@ -2,6 +2,7 @@ import { checkCollateral, checkServices, checkTcb } from "./collateral-checks.ts
 import type { HostFacts, Purpose } from "./facts.ts";
 import type { Finding } from "./finding.ts";
 import { checkAesm, checkCpu, checkKernel, checkSgxDevices, checkTdx } from "./hardware-checks.ts";
+import { checkKubernetesNode } from "./kubernetes-checks.ts";
 import { checkClock, checkNginx, checkNode } from "./runtime-checks.ts";
 
 /** Every check over the facts of a machine. Pure: the same facts give the same findings. */
@@ -10,6 +11,7 @@ export function diagnose(facts: HostFacts, purpose: Purpose): readonly Finding[]
     checkNode(facts),
     checkClock(facts, purpose),
     checkNginx(facts),
+    ...checkKubernetesNode(facts, purpose),
     ...checkKernel(facts, purpose),
     ...checkCpu(facts, purpose),
     ...checkSgxDevices(facts, purpose),

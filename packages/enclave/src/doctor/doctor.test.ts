@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { diagnose } from "./diagnose.ts";
 import { ERROR_NUMBERS } from "./error-numbers.ts";
 import { explainError } from "./explain.ts";
-import type { HostFacts, Purpose } from "./facts.ts";
+import { type HostFacts, type Purpose, PURPOSES } from "./facts.ts";
 import { gatherFacts } from "./gather.ts";
 
 const NOW = new Date("2026-12-01T00:00:00Z");
@@ -17,6 +17,18 @@ const item = (days: number) => ({
 });
 const platform = { tee: "sgx", fmspc: "00606a000000", pckCa: "platform" } as const;
 const set = { path: "set.json", platform, update: "standard", items: [item(20)], code: null } as const;
+
+const NODE = {
+  swaps: [],
+  cgroup: 2,
+  settings: new Map([
+    ["net.ipv4.ip_forward", "1"],
+    ["net.bridge.bridge-nf-call-iptables", "1"],
+  ]),
+  containerd: { version: "2.2.1", config: "disabled_plugins = []\n  SystemdCgroup = true\n" },
+  kubelet: "1.36.3",
+  apiServer: "1.36.3",
+} as const;
 
 /** A machine on which every check passes. */
 const HEALTHY: HostFacts = {
@@ -37,8 +49,8 @@ const HEALTHY: HostFacts = {
   services: [{ url: "https://localhost:8081/", code: null, ms: 3, date: NOW }],
   collateral: [set],
   tcb: { status: "UpToDate", advisoryIds: [], tcbDate: NOW, simulated: false, code: null },
+  node: NODE,
 };
-const PURPOSES: readonly Purpose[] = ["simulated", "sgx", "tdx", "verifier"];
 
 /** Checks that are not ok, with their severity. */
 function complaints(changes: Partial<HostFacts>, purpose: Purpose): Record<string, string> {
@@ -98,6 +110,36 @@ const faults: readonly [string, Partial<HostFacts>, Purpose, Record<string, stri
     "sgx",
     { tcb: "warning" },
   ],
+  ["swap", { node: { ...NODE, swaps: ["/swapfile"] } }, "kubernetes-node", { swap: "error" }],
+  ["swap on no node", { node: { ...NODE, swaps: ["/swapfile"] } }, "sgx", {}],
+  ["old control groups", { node: { ...NODE, cgroup: 1 } }, "kubernetes-node", { cgroup: "error" }],
+  [
+    "no br_netfilter, and no forwarding",
+    { node: { ...NODE, settings: new Map([["net.ipv4.ip_forward", "0"]]) } },
+    "kubernetes-node",
+    { "ip-forward": "error", "bridge-netfilter": "error" },
+  ],
+  [
+    "containerd as its package leaves it",
+    { node: { ...NODE, containerd: { version: "2.2.1", config: 'disabled_plugins = ["cri"]\n' } } },
+    "kubernetes-node",
+    { "containerd-cgroups": "error" },
+  ],
+  [
+    "containerd 1 below a kubelet for 2",
+    { node: { ...NODE, containerd: { ...NODE.containerd, version: "1.7.24" } } },
+    "kubernetes-node",
+    { containerd: "error" },
+  ],
+  ["a kubelet three minors behind", { node: { ...NODE, kubelet: "1.33.9" } }, "kubernetes-node", {}],
+  ["a kubelet four minors behind", { node: { ...NODE, kubelet: "1.32.9" } }, "kubernetes-node", { kubelet: "error" }],
+  ["a kubelet ahead", { node: { ...NODE, kubelet: "1.37.0" } }, "kubernetes-node", { kubelet: "error" }],
+  [
+    "a machine that is no node yet",
+    { node: { swaps: [], cgroup: 2, settings: NODE.settings } },
+    "kubernetes-node",
+    { containerd: "error", kubelet: "error" },
+  ],
   [
     "evidence that is refused",
     { tcb: { status: null, advisoryIds: [], simulated: false, code: "PCK_CERTIFICATE_REVOKED" } },
@@ -116,6 +158,13 @@ test("this machine's facts can be gathered, and give findings", async () => {
   const facts = await gatherFacts({ now: NOW, services: [], anchors: [] });
   assert.equal(facts.nodeVersion, process.version);
   assert.ok(diagnose(facts, "simulated").length > 8);
+  const asNode = diagnose(await gatherFacts({ now: NOW, services: [], anchors: [], asNode: true }), "kubernetes-node");
+  for (const check of ["swap", "cgroup", "ip-forward", "containerd", "kubelet"]) {
+    assert.ok(
+      asNode.some((finding) => finding.check === check),
+      check,
+    );
+  }
 });
 
 test("a service that does not answer is a fact, not a failure", async () => {

@@ -1,7 +1,12 @@
 import type { StoredSet } from "@cloister/attestation/collateral-folder";
+import type { NodeFacts } from "./kubernetes-facts.ts";
 
-/** What a machine is to do. Simulated: run everything here without a TEE; verifier: appraise evidence of others. */
-export type Purpose = "simulated" | "sgx" | "tdx" | "verifier";
+/**
+ * What a machine is to do. Simulated: run everything here without a TEE; verifier: appraise evidence of others;
+ * kubernetes-node: run pods.
+ */
+export const PURPOSES = ["simulated", "sgx", "tdx", "verifier", "kubernetes-node"] as const;
+export type Purpose = (typeof PURPOSES)[number];
 
 export interface DeviceFact {
   readonly path: string;
@@ -60,4 +65,6 @@ export interface HostFacts {
   readonly services: readonly ServiceFact[];
   readonly collateral: readonly StoredSet[];
   readonly tcb?: TcbFact;
+  /** Where it was asked for. */
+  readonly node?: NodeFacts;
 }

@@ -15,6 +15,7 @@ import {
 import { probeService } from "@cloister/attestation/collateral-client";
 import { readSets, type StoredSet } from "@cloister/attestation/collateral-folder";
 import type { DeviceFact, HostFacts, NginxFact, ServiceFact, TcbFact } from "./facts.ts";
+import { gatherNodeFacts } from "./kubernetes-facts.ts";
 import { AESM_SOCKET, SGX_ENCLAVE_DEVICES, SGX_PROVISION_DEVICES, TDX_DEVICES, TSM_FOLDER } from "./hardware-checks.ts";
 
 export interface GatherOptions {
@@ -25,6 +26,8 @@ export interface GatherOptions {
   readonly anchors: readonly TrustAnchor[];
   /** A quote of this machine. */
   readonly quote?: Uint8Array;
+  /** Look at what a Kubernetes node needs too. */
+  readonly asNode?: boolean;
 }
 
 const CONNECT_MS = 1000;
@@ -37,16 +40,18 @@ const execute = promisify(execFile);
 export async function gatherFacts(options: GatherOptions): Promise<HostFacts> {
   const kernelRelease = release();
   const devices = [...SGX_ENCLAVE_DEVICES, ...SGX_PROVISION_DEVICES, ...TDX_DEVICES];
-  const [kernelConfig, cpuFlags, deviceFacts, aesmSocket, tsmReports, nginx, services, collateral] = await Promise.all([
-    readKernelConfig(kernelRelease),
-    readCpuFlags(),
-    Promise.all(devices.map(lookAtDevice)),
-    lookAtSocket(AESM_SOCKET),
-    exists(TSM_FOLDER),
-    lookAtNginx(),
-    Promise.all(options.services.map(askService)),
-    options.collateral === undefined ? [] : readSets(options.collateral, options.anchors, options.now),
-  ]);
+  const [kernelConfig, cpuFlags, deviceFacts, aesmSocket, tsmReports, nginx, services, collateral, node] =
+    await Promise.all([
+      readKernelConfig(kernelRelease),
+      readCpuFlags(),
+      Promise.all(devices.map(lookAtDevice)),
+      lookAtSocket(AESM_SOCKET),
+      exists(TSM_FOLDER),
+      lookAtNginx(),
+      Promise.all(options.services.map(askService)),
+      options.collateral === undefined ? [] : readSets(options.collateral, options.anchors, options.now),
+      options.asNode === true ? gatherNodeFacts() : undefined,
+    ]);
   const tcb = options.quote && judgeTcb(options.quote, collateral, options);
   return {
     now: options.now,
@@ -63,6 +68,7 @@ export async function gatherFacts(options: GatherOptions): Promise<HostFacts> {
     services,
     collateral,
     ...(tcb && { tcb }),
+    ...(node && { node }),
   };
 }
 

@@ -71,3 +71,17 @@ test("a command without what it needs says so, with a code", async () => {
   assert.equal(unreachable.code, 1);
   assert.match(unreachable.stdout, /CLUSTER_UNREACHABLE/);
 });
+
+test("bootstrap prints a script or the steps, and refuses settings that no script can hold", async () => {
+  const script = await deploy("bootstrap", "--role", "worker");
+  assert.equal(script.code, 0, script.stderr);
+  assert.match(script.stdout, /^#!\/bin\/sh\n[\s\S]*kubeadm join --config/);
+  const { stdout } = await deploy("bootstrap", "--kubernetes", "1.35", "--json");
+  const { role, steps } = JSON.parse(stdout) as { role: string; steps: { id: string; check: string; run: string }[] };
+  assert.equal(role, "control-plane");
+  assert.ok(steps.some(({ id, run }) => id === "kubernetes-repository" && run.includes("/v1.35/deb/")));
+  const refused = await deploy("bootstrap", "--node-name", "$(reboot)", "--json");
+  assert.equal(refused.code, 1);
+  assert.match(refused.stdout, /BOOTSTRAP_SETTINGS_INVALID/);
+  assert.equal((await deploy("bootstrap", "--role", "broker")).code, 2);
+});

@@ -8,6 +8,7 @@ import {
   gatherFacts,
   type Finding,
   type Purpose,
+  PURPOSES,
 } from "@cloister/enclave/doctor";
 import { quotedPlatform } from "@cloister/attestation";
 import { inspectItem } from "@cloister/attestation/inspect";
@@ -34,11 +35,7 @@ class DoctorError extends CodedError<DoctorErrorCode> {}
 export function doctorCommand(setExit: (code: number) => void): Command {
   const doctor = new Command("doctor")
     .description("Check what this machine lacks for its purpose, with cause and remedy for each.")
-    .addOption(
-      new Option("--for <purpose>", "what the machine is to do")
-        .choices(["simulated", "sgx", "tdx", "verifier"])
-        .default("simulated"),
-    )
+    .addOption(new Option("--for <purpose>", "what the machine is to do").choices(PURPOSES).default("simulated"))
     .addOption(
       new Option("--cloud <name>", "whose machine it is: its collateral service is asked").choices(CLOUD_NAMES),
     )
@@ -67,6 +64,7 @@ async function examine(flags: DoctorFlags): Promise<number> {
     now: flags.at ?? new Date(),
     services: named === undefined ? [] : [named.service],
     anchors,
+    asNode: flags.for === "kubernetes-node",
     ...(flags.collateral !== undefined && { collateral: flags.collateral }),
     ...(quote && { quote }),
   });
