@@ -18,6 +18,7 @@ export { assembleSigstruct, mrsigner, signedBytes, signEnclave } from "./sgx/sig
 export { replicaManifest } from "./manifest/replica-manifest.ts";
 export { PLATFORMS, type PlatformName } from "./platform/driver.ts";
 export { type HardwareName, openPlatform } from "./platform/open-platform.ts";
+export { withPatience } from "./replica/patience.ts";
 export { serveUntilStopped } from "./replica/until-stopped.ts";
 export { makeSimulatedPlatform, openSimulatedPlatform, SIMULATED_FILES } from "./simulated/keep-platform.ts";
 export { runSimulated } from "./simulated/run.ts";

@@ -46,9 +46,13 @@ export async function openListeners(
     budget,
     mayCall,
     evidence,
-    onCallStart: () => running.add(1),
+    onCallStart: () => {
+      running.add(1);
+      metrics.callSeconds.add(1);
+    },
     onCallEnd: (call) => {
       running.add(-1);
+      metrics.callSeconds.add(-1);
       onCallEnd?.(call);
     },
     onConnection: (event) => {

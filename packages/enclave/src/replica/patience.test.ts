@@ -29,6 +29,11 @@ test("what passes on its own is tried again, with growing pauses", async () => {
   ]);
 });
 
+test("collateral that the broker let expire is the broker's matter: it is waited for", async () => {
+  const work = failing(broker("PROVISIONING_REFUSED", "COLLATERAL_EXPIRED"));
+  assert.equal(await withPatience(work, { waitMs: 60_000, onRetry: () => undefined, random: () => 0 }), "done");
+});
+
 for (const error of [
   broker("BROKER_NOT_TRUSTED"),
   broker("PROVISIONING_REFUSED", "MEASUREMENT_NOT_ALLOWED"),

@@ -17,6 +17,7 @@ const PASSING: ReadonlySet<string> = new Set([
 const PASSING_REFUSALS: ReadonlySet<string> = new Set([
   "BROKER_BUSY",
   "COLLATERAL_UNAVAILABLE",
+  "COLLATERAL_EXPIRED",
   "KEY_UNAVAILABLE",
   "BUNDLE_UNAVAILABLE",
   "LOG_UNAVAILABLE",

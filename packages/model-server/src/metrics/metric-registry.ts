@@ -105,8 +105,15 @@ export class Family {
   }
 }
 
+/** What the registry needs of a metric. */
+interface Metric {
+  readonly name: string;
+  readonly total: number;
+  render(): string;
+}
+
 export class MetricRegistry {
-  readonly #families = new Map<string, Family>();
+  readonly #families = new Map<string, Metric>();
 
   counter(name: string, ...labels: readonly string[]): Family {
     return this.#add(new Family(name, "counter", labels, []));
@@ -114,6 +121,17 @@ export class MetricRegistry {
 
   gauge(name: string, ...labels: readonly string[]): Family {
     return this.#add(new Family(name, "gauge", labels, []));
+  }
+
+  /** A counter without labels whose value is asked for when somebody looks. */
+  computed(name: string, read: () => number): void {
+    this.#add({
+      name,
+      get total() {
+        return read();
+      },
+      render: () => `# TYPE ${prometheusName(name)} counter\n${prometheusName(name)} ${read()}\n`,
+    });
   }
 
   histogram(name: string, bounds: readonly number[], ...labels: readonly string[]): Family {
@@ -130,7 +148,7 @@ export class MetricRegistry {
     return [...this.#families.values()].map((family) => family.render()).join("");
   }
 
-  #add(family: Family): Family {
+  #add<T extends Metric>(family: T): T {
     this.#families.set(family.name, family);
     return family;
   }

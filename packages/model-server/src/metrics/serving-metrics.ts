@@ -1,3 +1,4 @@
+import { CallSeconds } from "./call-seconds.ts";
 import { MetricRegistry } from "./metric-registry.ts";
 
 /** Microseconds, as TensorFlow Serving's buckets: 10 * 1.8^k. */
@@ -43,9 +44,15 @@ export class ServingMetrics {
   readonly loads = this.registry.counter("/tensorflow/cc/saved_model/load_attempt_count", "model_path", "status");
   readonly loadLatency = this.registry.counter("/tensorflow/cc/saved_model/load_latency", "model_path");
   readonly batchSize = this.registry.histogram("/cloister/batch_size", COUNT_BOUNDS, "model_name");
-  /** Calls that are being worked on: what an autoscaler goes by. */
+  /** Calls that are being worked on. */
   readonly runningCalls = this.registry.gauge("/cloister/running_calls");
+  /** How long calls were worked on: what an autoscaler goes by. */
+  readonly callSeconds = new CallSeconds();
   readonly connections = this.registry.gauge("/cloister/connections");
   readonly handshakes = this.registry.counter("/cloister/tls_handshakes", "result");
   readonly heldBytes = this.registry.gauge("/cloister/held_bytes");
+
+  constructor() {
+    this.registry.computed("/cloister/call_seconds", () => this.callSeconds.total);
+  }
 }

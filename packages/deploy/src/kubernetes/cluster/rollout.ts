@@ -15,21 +15,32 @@ export interface RolloutOptions {
 }
 
 /**
- * Waits until every replica that is wanted is of the present version and READY, and those before are gone. Throws
- * `ROLLOUT_TIMEOUT` with the reason of a replica that is not READY.
+ * Waits until every replica that is wanted is of the present version and READY, and those before are gone. An API server that
+ * is away for a while is waited for too. Throws `ROLLOUT_TIMEOUT` with the reason of a replica that is not READY, or
+ * `CLUSTER_UNREACHABLE`.
  */
 export async function waitForRollout(options: RolloutOptions): Promise<ReplicaPod[]> {
   const endsAt = Date.now() + options.timeoutMs;
   const known = new Map<string, string>();
-  for (;;) {
+  const look = async (): Promise<{ pods: ReplicaPod[]; isDone: boolean }> => {
     const pods = await listPods(options.api, options.deployment);
     for (const pod of pods) {
       const state = `${pod.state} ${pod.reason}`;
       if (known.get(pod.name) !== state) options.onPod(pod);
       known.set(pod.name, state);
     }
-    if (await isRolledOut(options.api, options.deployment)) return pods;
-    if (Date.now() > endsAt || options.signal?.aborted === true) throw timedOut(options.timeoutMs, pods);
+    return { pods, isDone: await isRolledOut(options.api, options.deployment) };
+  };
+  for (;;) {
+    const isLast = (): boolean => Date.now() > endsAt || options.signal?.aborted === true;
+    try {
+      const { pods, isDone } = await look();
+      if (isDone) return pods;
+      if (isLast()) throw timedOut(options.timeoutMs, pods);
+    } catch (error) {
+      const isAway = error instanceof DeployError && error.code === "CLUSTER_UNREACHABLE";
+      if (!isAway || isLast()) throw error;
+    }
     await sleep(PERIOD_MS);
   }
 }

@@ -1,4 +1,4 @@
-import { ClientError, createChannel, type ChannelOptions, type VerifiedReplica } from "@cloister/client";
+import { type Channel, ClientError, createChannel, type ChannelOptions, type VerifiedReplica } from "@cloister/client";
 import { frameGrpcMessage } from "@cloister/encoding/grpc";
 import { DeployError } from "../../errors.ts";
 
@@ -6,6 +6,8 @@ const HEALTH = "/grpc.health.v1.Health/Check";
 const CALL_DEADLINE_MS = 10_000;
 /** Connections for each replica that was not seen yet: a gateway chooses, so some lead to a replica that was. */
 const TRIES_PER_REPLICA = 25;
+/** Held open for each replica: a gateway that balances by open connections leads the next one elsewhere. */
+const OPEN_PER_REPLICA = 3;
 
 export interface AttestedReplica {
   readonly replica: string;
@@ -36,19 +38,26 @@ export async function verifyReplicas(options: VerifyOptions): Promise<VerifyRepo
   const attested = new Map<string, AttestedReplica>();
   const refused: string[] = [];
   const unseen = new Set(options.replicas);
-  let triesLeft = Math.max(1, options.replicas.length) * TRIES_PER_REPLICA;
+  const count = Math.max(1, options.replicas.length);
+  const open: Channel[] = [];
+  let triesLeft = count * TRIES_PER_REPLICA;
   // Every replica is met, and then a whole round more: an impostor beside them gets its turn as well.
-  for (let extra = options.replicas.length; triesLeft > 0 && (unseen.size > 0 || extra > 0); triesLeft--) {
-    if (unseen.size === 0) extra -= 1;
-    try {
-      const met = await meet(options);
-      if (!attested.has(met.replica)) options.onAttested(met);
-      attested.set(met.replica, met);
-      unseen.delete(met.replica);
-    } catch (error) {
-      if (!(error instanceof ClientError)) throw error;
-      refused.push(error.code);
+  try {
+    for (let extra = options.replicas.length; triesLeft > 0 && (unseen.size > 0 || extra > 0); triesLeft--) {
+      if (unseen.size === 0) extra -= 1;
+      if (open.length >= count * OPEN_PER_REPLICA) await open.shift()?.close();
+      try {
+        const met = await meet(options, open);
+        if (!attested.has(met.replica)) options.onAttested(met);
+        attested.set(met.replica, met);
+        unseen.delete(met.replica);
+      } catch (error) {
+        if (!(error instanceof ClientError)) throw error;
+        refused.push(error.code);
+      }
     }
+  } finally {
+    await Promise.all(open.map((channel) => channel.close()));
   }
   return { attested: [...attested.values()], refused, unseen: [...unseen] };
 }
@@ -71,18 +80,16 @@ export function checkReport({ refused, unseen, attested }: VerifyReport): void {
   }
 }
 
-async function meet({ channel: channelOptions }: VerifyOptions): Promise<AttestedReplica> {
+/** Leaves its connection in `open`. */
+async function meet({ channel: channelOptions }: VerifyOptions, open: Channel[]): Promise<AttestedReplica> {
   let evidence: VerifiedReplica | undefined;
   const channel = createChannel(await channelOptions((replica) => (evidence = replica)));
-  try {
-    const { replica } = await channel.call({
-      path: HEALTH,
-      frame: frameGrpcMessage(new Uint8Array()),
-      deadlineMs: CALL_DEADLINE_MS,
-    });
-    if (evidence === undefined) throw new TypeError("the channel has no attestor");
-    return { replica: replica ?? "", evidence };
-  } finally {
-    await channel.close();
-  }
+  open.push(channel);
+  const { replica } = await channel.call({
+    path: HEALTH,
+    frame: frameGrpcMessage(new Uint8Array()),
+    deadlineMs: CALL_DEADLINE_MS,
+  });
+  if (evidence === undefined) throw new TypeError("the channel has no attestor");
+  return { replica: replica ?? "", evidence };
 }

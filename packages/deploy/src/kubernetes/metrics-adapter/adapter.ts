@@ -7,12 +7,11 @@ import type { V1Pod } from "@kubernetes/client-node";
 import { encodePem } from "@cloister/encoding/pem";
 import { buildCertificate, type DistinguishedName } from "@cloister/encoding/x509-builder";
 import type { ClusterApi } from "../cluster/api.ts";
-import { sumOf } from "../cluster/status.ts";
+import { RunningCalls } from "./running-calls.ts";
 
 const GROUP = "custom.metrics.k8s.io";
 const VERSION = "v1beta2";
 const CALLS_METRIC = "cloister_running_calls";
-const COUNTER = ":cloister:running_calls";
 const HEALTH_PORT = 8502;
 const SCRAPE_TIMEOUT_MS = 2000;
 const CERTIFICATE_DAYS = 365;
@@ -28,10 +27,11 @@ export interface AdapterOptions {
 }
 
 /**
- * The custom metrics API with one metric: the calls that a replica works on. The autoscaler asks the API server, which asks
- * here; the numbers are asked of the replicas at that moment. Where one cannot be asked it is left out, as the API wants.
+ * The custom metrics API with one metric: the calls that a replica works on, on average since the autoscaler asked before. It
+ * asks the API server, which asks here; the counters are asked of the replicas at that moment. Where one cannot be asked it is left out, as the API wants.
  */
 export async function startMetricsAdapter(options: AdapterOptions): Promise<Server> {
+  const running = new RunningCalls();
   const server = createServer(
     { ...selfSigned(options.serviceName), requestCert: true, rejectUnauthorized: false, ca: options.requestHeaderCa },
     (request, response) => {
@@ -41,7 +41,7 @@ export async function startMetricsAdapter(options: AdapterOptions): Promise<Serv
         response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
       };
       if (!isKnown) return reply(401, { kind: "Status", apiVersion: "v1", status: "Failure", code: 401 });
-      answer(options.api, url).then(
+      answer(options.api, running, url).then(
         (body) => (body === undefined ? reply(404, notFound()) : reply(200, body)),
         () => reply(503, { kind: "Status", apiVersion: "v1", status: "Failure", code: 503 }),
       );
@@ -51,16 +51,21 @@ export async function startMetricsAdapter(options: AdapterOptions): Promise<Serv
   return server;
 }
 
-async function answer(api: ClusterApi, url: URL): Promise<object | undefined> {
+async function answer(api: ClusterApi, running: RunningCalls, url: URL): Promise<object | undefined> {
   if (url.pathname === "/readyz") return { ok: true };
   if (url.pathname === `/apis/${GROUP}/${VERSION}`) return resourceList();
   if (url.pathname === "/apis" || url.pathname === `/apis/${GROUP}`) return group();
   const [, namespace] = ROUTE.exec(decodeURIComponent(url.pathname)) ?? [];
   if (namespace === undefined) return undefined;
-  return metricValues(api, namespace, url.searchParams.get("labelSelector") ?? "");
+  return metricValues(api, running, namespace, url.searchParams.get("labelSelector") ?? "");
 }
 
-async function metricValues(api: ClusterApi, namespace: string, labelSelector: string): Promise<object> {
+async function metricValues(
+  api: ClusterApi,
+  running: RunningCalls,
+  namespace: string,
+  labelSelector: string,
+): Promise<object> {
   const { items } = await api.call<{ items: V1Pod[] }>({
     method: "GET",
     path: `/api/v1/namespaces/${namespace}/pods`,
@@ -69,13 +74,15 @@ async function metricValues(api: ClusterApi, namespace: string, labelSelector: s
   const timestamp = new Date().toISOString();
   const values = await Promise.all(
     items.map(async ({ metadata, status }) => {
-      const calls = await runningCalls(status?.podIP);
-      if (calls === undefined) return undefined;
+      const counters = await readCounters(status?.podIP);
+      if (counters === undefined) return undefined;
+      const calls = running.observe(metadata?.uid ?? "", counters);
       return {
         describedObject: { kind: "Pod", namespace, name: metadata?.name, apiVersion: "/v1" },
         metric: { name: CALLS_METRIC },
         timestamp,
-        value: String(calls),
+        // A quantity of the API: thousandths.
+        value: `${Math.round(calls * 1000)}m`,
       };
     }),
   );
@@ -87,18 +94,17 @@ async function metricValues(api: ClusterApi, namespace: string, labelSelector: s
   };
 }
 
-async function runningCalls(address: string | undefined): Promise<number | undefined> {
+async function readCounters(address: string | undefined): Promise<string | undefined> {
   if (address === undefined) return undefined;
+  const url = `http://${address.includes(":") ? `[${address}]` : address}:${HEALTH_PORT}/metrics`;
   try {
-    const body = await new Promise<string>((resolve, reject) => {
-      const url = `http://${address.includes(":") ? `[${address}]` : address}:${HEALTH_PORT}/metrics`;
+    return await new Promise<string>((resolve, reject) => {
       get(
         url,
         { signal: AbortSignal.timeout(SCRAPE_TIMEOUT_MS) },
         (response) => void text(response).then(resolve, reject),
       ).once("error", reject);
     });
-    return sumOf(body, COUNTER);
   } catch {
     return undefined;
   }

@@ -2,8 +2,10 @@ import type { V2HorizontalPodAutoscaler, V2MetricSpec } from "@kubernetes/client
 import { type ApiObject, metadataOf, selectorLabels } from "../api-object.ts";
 import type { Source } from "../source.ts";
 
-/** Calls that a replica works on now, as its counters and our metrics adapter name it. */
+/** Calls that a replica works on, as our metrics adapter names it. */
 const CALLS_METRIC = "cloister_running_calls";
+/** The replicas' counter behind it: its rate is how many calls ran on average. */
+const CALL_SECONDS = ":cloister:call_seconds";
 
 /**
  * Scales by the calls that replicas work on, and by processor time beside it: the higher answer counts. Where one metric
@@ -65,7 +67,7 @@ export function scaledObject(source: Source): ApiObject & { spec: object } {
           type: "prometheus",
           metadata: {
             serverAddress: source.text("autoscaling.prometheus"),
-            query: `sum(${CALLS_METRIC}{namespace="${source.text("namespace")}",pod=~"${instance}-.*"})`,
+            query: `sum(rate(${CALL_SECONDS}{namespace="${source.text("namespace")}",pod=~"${instance}-.*"}[1m]))`,
             threshold: source.text("autoscaling.callsPerReplica"),
           },
         },
