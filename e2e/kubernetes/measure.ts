@@ -7,6 +7,7 @@ import { decodeManifest, launchSimulated, openSimulatedPlatform } from "@cloiste
 import { connectRig } from "./rig/connected.ts";
 import { ROOT } from "./rig/images.ts";
 import { waitFor } from "./rig/process.ts";
+import { SLOW_MS, WHICH } from "./rig/steps.ts";
 import { NAMESPACE, startWorld } from "./rig/world.ts";
 
 /** When what happened to a pod, as the cluster tells. */
@@ -27,13 +28,12 @@ interface Row {
 }
 
 const LOAD_MS = 8000;
-const WHICH = { namespace: NAMESPACE, name: "serving" };
 const rig = await connectRig();
 const world = await startWorld(rig);
 const rows: Row[] = [];
 const cluster = ["--config", world.configFile, "--kubeconfig", rig.kubeconfig, "--json"];
 world.configure({ gateway: { kind: "none" } });
-const files = ["--enclave-manifest", world.manifestFile, "--simulated-platform", world.platformFile];
+const files = ["--enclave-manifest", world.owner.manifestFile, "--simulated-platform", world.platformFile];
 await world.cli("deploy", "apply", ...cluster, ...files);
 
 /** One replica as plain processes on this machine: what a pod adds is the difference. */
@@ -43,7 +43,7 @@ async function startPlainReplica(): Promise<number> {
   const replica = await launchSimulated({
     platform: await openSimulatedPlatform(world.platformFile),
     installation: { root: ROOT, nodeExecutable: process.execPath },
-    manifest: decodeManifest(new Uint8Array(await readFile(world.manifestFile))),
+    manifest: decodeManifest(new Uint8Array(await readFile(world.owner.manifestFile))),
     hostOptions: {
       replicaId: "plain",
       brokerAddresses: [{ host: "127.0.0.1", port: 4433 }],
@@ -61,16 +61,16 @@ async function startPlainReplica(): Promise<number> {
 /** From the wish for one more replica to its first answer, with the times that the cluster and the replica tell. */
 async function waterfall(): Promise<void> {
   const known = new Set((await listPods(rig.api, WHICH)).map(({ name }) => name));
-  const wishedAt = Date.now();
-  await rig.kubectl("-n", NAMESPACE, "scale", "deployment", "serving", "--replicas=2");
-  const name = await waitFor("a new replica", async () => {
-    const pods = await listPods(rig.api, WHICH);
-    return pods.find((pod) => !known.has(pod.name) && pod.state === "READY")?.name;
+  let [wishedAt, servedAt, name] = [0, 0, ""];
+  await world.underLoad(4, async (firstAnswers) => {
+    wishedAt = Date.now();
+    await rig.kubectl("-n", NAMESPACE, "scale", "deployment", "serving", "--replicas=2");
+    [name, servedAt] = await waitFor(
+      "an answer of a new replica",
+      async () => [...firstAnswers].find(([replica]) => !known.has(replica)),
+      SLOW_MS,
+    );
   });
-  const load = await world.underLoad(4, async () => {
-    await new Promise((resolve) => setTimeout(resolve, 4000));
-  });
-  const servedAt = load.firstAnswers.get(name) ?? Number.NaN;
   const pod = await rig.api.call<PodTimes>({ method: "GET", path: `/api/v1/namespaces/${NAMESPACE}/pods/${name}` });
   const conditionAt = (type: string): number =>
     Date.parse(pod.status.conditions.find((condition) => condition.type === type)?.lastTransitionTime ?? "");
@@ -90,18 +90,14 @@ async function waterfall(): Promise<void> {
     ["open", phase("open")],
     ["load", phase("load")],
     ["ready to first answer", servedAt - at("ready")],
-    ["scale-up to first answer", servedAt - wishedAt],
   ];
+  const whole = servedAt - wishedAt;
   for (const [part, ms] of parts) {
-    rows.push({
-      case: `scale-up: ${part}`,
-      unit: "ms",
-      ours: ms,
-      peer: plain,
-      peerName: "replica as a process",
-      ratio: plain / ms,
-    });
+    const share = { peer: whole, peerName: "the whole way", ratio: whole / Math.max(ms, 1) };
+    rows.push({ case: `scale-up: ${part}`, unit: "ms", ours: ms, ...share });
   }
+  const peer = { peer: plain, peerName: "replica as a process, until ready", ratio: plain / whole };
+  rows.push({ case: "scale-up to first answer", unit: "ms", ours: whole, ...peer });
 }
 
 async function throughput(replicas: number): Promise<void> {

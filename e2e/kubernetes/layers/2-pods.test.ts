@@ -5,22 +5,18 @@ import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createAuthority, generatePrivateKey, issueServerCertificate } from "@cloister/broker/certificates";
 import { listPods } from "@cloister/deploy/cluster";
-import { connectRig, type ConnectedRig, installGatewayApi } from "../rig/connected.ts";
 import { NETWORK } from "../rig/layout.ts";
 import { waitFor } from "../rig/process.ts";
-import { SLOW_MS, storySteps, WHICH } from "../rig/steps.ts";
-import { NAMESPACE, SERVING_NAME, startWorld, type World } from "../rig/world.ts";
+import { setStage, SLOW_MS, type Stage, WHICH } from "../rig/steps.ts";
+import { NAMESPACE, SERVING_NAME } from "../rig/world.ts";
 
-let rig: ConnectedRig;
-let world: World;
-let steps: ReturnType<typeof storySteps>;
+let rig: Stage["rig"];
+let world: Stage["world"];
+let steps: Stage["steps"];
 let intruder: Server | undefined;
 
 before(async () => {
-  rig = await connectRig();
-  await installGatewayApi(rig);
-  world = await startWorld(rig);
-  steps = storySteps(rig, world);
+  ({ rig, world, steps } = await setStage());
 });
 after(async () => {
   intruder?.close();
@@ -31,7 +27,7 @@ test("apply brings a replica to READY, admitted by the broker with a log entry o
   const { replicas } = await steps.apply();
   assert.equal(replicas.length, 1);
   assert.equal(replicas[0]?.state, "READY");
-  assert.equal(await world.releases(), 1);
+  assert.equal(await steps.countReleases(), 1);
   const again = await steps.apply();
   assert.deepEqual(
     again.changes.filter(({ change }) => change !== "unchanged"),
@@ -40,7 +36,7 @@ test("apply brings a replica to READY, admitted by the broker with a log entry o
 });
 
 test("readiness waits for the broker: without it a replica takes no requests, and becomes ready when it is back", async () => {
-  await world.stopBroker();
+  await world.owner.stopBroker();
   await rig.kubectl("-n", NAMESPACE, "scale", "deployment", "serving", "--replicas=2");
   await waitFor("a replica that waits", async () => {
     const pods = await listPods(rig.api, WHICH);
@@ -51,7 +47,7 @@ test("readiness waits for the broker: without it a replica takes no requests, an
   const load = await world.underLoad(4, () => sleep(2000));
   assert.equal(load.failed, 0, "who was admitted before goes on serving");
   assert.equal(load.replicas.size, 1);
-  await world.startBroker();
+  await world.owner.startBroker();
   await waitFor("the second replica", async () => ((await steps.readyPods()).length === 2 ? true : undefined), SLOW_MS);
   await steps.scale(1);
 });
@@ -59,7 +55,7 @@ test("readiness waits for the broker: without it a replica takes no requests, an
 {
   const most = 4;
   test(`1 -> ${most} -> 1 replicas under load: no request fails, new replicas take load, each was released a key on its own`, async () => {
-    const before = await world.releases();
+    const before = await steps.countReleases();
     const load = await world.underLoad(8, async (firstAnswers) => {
       await steps.scale(most);
       assert.equal((await steps.readyPods()).length, most);
@@ -69,24 +65,17 @@ test("readiness waits for the broker: without it a replica takes no requests, an
       await sleep(1000);
     });
     assert.equal(load.failed, 0, JSON.stringify([...load.errors]));
-    assert.equal((await world.releases()) - before, most - 1);
+    assert.equal((await steps.countReleases()) - before, most - 1);
   });
 }
 
 test("verify attests every replica through the passthrough gateway, and status shows them", async () => {
   await steps.scale(3);
   await steps.settle();
-  const report = JSON.parse(await world.cli("deploy", "verify", ...steps.cluster(), ...steps.trust())) as {
-    replicas: { replica: string; simulated: boolean; publicKeySha256: string }[];
-  };
+  const verified = await steps.verify();
   const names = (await steps.readyPods()).map(({ name }) => name);
-  assert.deepEqual(report.replicas.map(({ replica }) => replica).sort(), names);
-  assert.ok(report.replicas.every(({ simulated }) => simulated));
-  assert.equal(
-    new Set(report.replicas.map(({ publicKeySha256 }) => publicKeySha256)).size,
-    3,
-    "each has a key of its own",
-  );
+  assert.deepEqual(verified.map(({ replica }) => replica).sort(), names);
+  assert.ok(verified.every(({ simulated }) => simulated));
   const status = JSON.parse(await world.cli("deploy", "status", ...steps.cluster(), ...steps.trust())) as {
     replicas: {
       state: string;

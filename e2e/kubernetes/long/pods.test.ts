@@ -4,21 +4,17 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { listPods } from "@cloister/deploy/cluster";
-import { connectRig, type ConnectedRig, installGatewayApi } from "../rig/connected.ts";
 import { programPath } from "../rig/layout.ts";
 import { run, waitFor } from "../rig/process.ts";
-import { SLOW_MS, storySteps } from "../rig/steps.ts";
-import { NAMESPACE, startWorld, type World } from "../rig/world.ts";
+import { setStage, SLOW_MS, type Stage, WHICH } from "../rig/steps.ts";
+import { NAMESPACE } from "../rig/world.ts";
 
-let rig: ConnectedRig;
-let world: World;
-let steps: ReturnType<typeof storySteps>;
+let rig: Stage["rig"];
+let world: Stage["world"];
+let steps: Stage["steps"];
 
 before(async () => {
-  rig = await connectRig();
-  await installGatewayApi(rig);
-  world = await startWorld(rig);
-  steps = storySteps(rig, world);
+  ({ rig, world, steps } = await setStage());
   await steps.apply();
 });
 after(() => world.close());
@@ -26,24 +22,46 @@ after(() => world.close());
 {
   const most = 10;
   test(`1 -> ${most} -> 1 replicas under load: no request fails, new replicas take load, each was released a key on its own`, async () => {
-    const before = await world.releases();
+    const before = await steps.countReleases();
     const load = await world.underLoad(8, async (firstAnswers) => {
       await steps.scale(most);
       assert.equal((await steps.readyPods()).length, most);
+      await steps.settle();
+      assert.equal((await steps.verify()).length, most);
       // Connections are ended after 3 s and made anew: balanced by connection, every replica gets its turn.
       await waitFor("requests on every replica", async () => (firstAnswers.size >= most ? true : undefined), SLOW_MS);
       await steps.scale(1);
       await sleep(1000);
     });
     assert.equal(load.failed, 0, JSON.stringify([...load.errors]));
-    assert.equal((await world.releases()) - before, most - 1);
+    assert.equal((await steps.countReleases()) - before, most - 1);
   });
 }
+
+test("a broker killed during a scale-up: no request fails, every replica gets its key later, none without an entry in the log", async () => {
+  const most = 5;
+  await steps.scale(1);
+  const before = await steps.countReleases();
+  const load = await world.underLoad(8, async () => {
+    await rig.kubectl("-n", NAMESPACE, "scale", "deployment", "serving", `--replicas=${most}`);
+    // In the middle: somebody has a key, and others are on their way.
+    await waitFor("a release", async () => ((await steps.countReleases()) > before ? true : undefined), SLOW_MS);
+    await world.owner.stopBroker("SIGKILL");
+    const waits = async () => (await listPods(rig.api, WHICH)).find(({ state }) => state === "Attesting");
+    await waitFor("a replica that waits for the broker", waits, SLOW_MS);
+    await world.owner.startBroker();
+    const all = async () => ((await steps.readyPods()).length === most ? true : undefined);
+    await waitFor("all replicas", all, SLOW_MS);
+  });
+  assert.equal(load.failed, 0, JSON.stringify([...load.errors]));
+  await steps.settle();
+  assert.equal((await steps.verify()).length, most);
+});
 
 test("a node that is lost loses no request: its replicas come back on the other one, each attested anew", async () => {
   world.configure({ replicas: { minimum: 4, maximum: 4 }, autoscaling: { kind: "none" } });
   await steps.scale(4);
-  const before = await world.releases();
+  const before = await steps.countReleases();
   const onSecond = (await steps.readyPods()).filter(({ node }) => node === "node-2").length;
   assert.ok(onSecond > 0, "replicas are spread over the nodes");
   const load = await world.underLoad(8, async () => {
@@ -58,7 +76,7 @@ test("a node that is lost loses no request: its replicas come back on the other 
     );
   });
   assert.equal(load.failed, 0, JSON.stringify([...load.errors]));
-  assert.equal((await world.releases()) - before, onSecond);
+  assert.equal((await steps.countReleases()) - before, onSecond);
 });
 
 test("delete leaves nothing behind", async () => {
@@ -86,7 +104,7 @@ for (const helm of ["helm3", "helm4"] as const) {
       "--config",
       world.configFile,
       "--enclave-manifest",
-      world.manifestFile,
+      world.owner.manifestFile,
       "--format",
       "helm",
       "--output",

@@ -7,11 +7,17 @@ const execute = promisify(execFile);
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 /** Runs a program to its end and gives what it printed. Throws with its own last words. */
-export async function run(program: string, args: readonly string[], env?: Record<string, string>): Promise<string> {
+export async function run(
+  program: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+  cwd?: string,
+): Promise<string> {
   try {
     const { stdout } = await execute(program, args, {
       maxBuffer: MAX_OUTPUT_BYTES,
       env: { ...process.env, ...env },
+      ...(cwd !== undefined && { cwd }),
     });
     return stdout;
   } catch (error) {

@@ -12,29 +12,17 @@ import {
   PredictClient,
   predictFrame,
 } from "@cloister/client";
-import {
-  brokerStep,
-  certificatesStep,
-  importStep,
-  loadSamples,
-  type OwnedModel,
-  type OwnerBroker,
-  prepareFolders,
-  sealStep,
-  writeManifest,
-  writeRequesterTrust,
-} from "@cloister/deploy/chain-parts";
+import { importStep, loadSamples } from "@cloister/deploy/chain-parts";
 import { listPods } from "@cloister/deploy/cluster";
 import { type Backend, openGateway } from "@cloister/deploy/gateway";
 import { OnnxEngine } from "@cloister/model-server/engine";
 import type { ConnectedRig } from "./connected.ts";
 import { ROOT } from "./images.ts";
 import { NETWORK } from "./layout.ts";
-import { run } from "./process.ts";
+import { BROKER_PORT, cli, type OwnerMachine, setUpOwner } from "./owner.ts";
 
 export const SERVING_NAME = "grpc.tf-serving.service.com";
 export const NAMESPACE = "cloister";
-const BROKER_PORT = 4433;
 const SERVING_PORT = 8500;
 const SHARED_MODELS = "shared-models";
 const GATEWAY_PERIOD_MS = 250;
@@ -49,17 +37,12 @@ type Work = (firstAnswers: ReadonlyMap<string, number>) => Promise<void>;
 
 /** Owner, host and requester around the cluster: the broker and the gateway are in the control plane's network, outside of the nodes. */
 export interface World {
+  readonly owner: OwnerMachine;
   readonly configFile: string;
-  readonly manifestFile: string;
   readonly platformFile: string;
-  readonly requesterFolder: string;
   /** Folder with the sealed models, as nodes see it. */
   readonly modelsFolder: string;
   readonly gateway: { readonly host: string; readonly port: number };
-  /** Releases so far: each a line of the release log. */
-  readonly releases: () => Promise<number>;
-  readonly stopBroker: () => Promise<void>;
-  readonly startBroker: () => Promise<void>;
   /** Backends beside the replicas: an impostor. */
   readonly setIntruders: (backends: readonly Backend[]) => void;
   /** Requests until `work` is done, over attested connections through the gateway, or to these addresses. */
@@ -73,39 +56,13 @@ export interface World {
 export async function startWorld(rig: ConnectedRig): Promise<World> {
   const folder = join(rig.folder, "world");
   mkdirSync(folder);
-  const folders = await prepareFolders(join(folder, "work"));
-  const example = join(ROOT, "examples/digits/saved_model");
-  const { result: model } = await importStep({
-    path: example,
-    name: "digits",
-    version: 1,
-    modelsDir: join(folder, "models"),
-  });
-  const { owner } = (await certificatesStep(folders, "one-way")).result;
-  const { result: sealed } = await sealStep({ model, owner, folders });
   const platform = createSimulatedPlatform({ now: new Date() });
   const platformFile = join(folder, "platform.json");
   const state = platform.save();
   writeFileSync(platformFile, state.reveal(), { mode: 0o600 });
-  const installation = { root: ROOT, nodeExecutable: process.execPath };
-  const manifest = await writeManifest({ installation, engineThreads: 1, model, owner, folders });
-  const start = () =>
-    brokerStep({
-      brokerHost: "0.0.0.0",
-      brokerPort: BROKER_PORT,
-      tls: "one-way",
-      folders,
-      owner,
-      model,
-      sealed,
-      platform,
-      manifest,
-      observe: () => undefined,
-    });
-  let broker: OwnerBroker = (await start()).result;
-  await writeRequesterTrust(folders, platform, broker.policy, owner.logKey.publicKey);
+  const owner = await setUpOwner(join(folder, "owner"), platform);
   await rig.kubectl("create", "namespace", NAMESPACE);
-  await provideModels(rig, join(folders.host, "models"));
+  await provideModels(rig, owner.sealedFolder);
 
   const gateway = await openGateway("nginx", { host: NETWORK.controlPlane, port: 0, runDir: join(folder, "gateway") });
   let intruders: readonly Backend[] = [];
@@ -139,43 +96,39 @@ export async function startWorld(rig: ConnectedRig): Promise<World> {
   const channel = ([address = gateway.address, ...moreAddresses]: readonly Address[] = []): ChannelOptions => ({
     address,
     moreAddresses,
-    tls: { ca: owner.servingAuthority.certificate, serverName: SERVING_NAME },
+    tls: { ca: owner.authority, serverName: SERVING_NAME },
     connections: 8,
     maxConnectionAgeMs: 3000,
     attestation: createAttestor({
       anchors: [platform.trustAnchor],
-      policy: broker.policy,
+      policy: owner.policy,
       collateral: () => Promise.resolve(platform.collateral()),
     }),
   });
-  const samples = await prepareFrames(model);
+  const samples = await prepareFrames(folder);
   return {
+    owner,
     configFile,
-    manifestFile: join(folders.host, "enclave-manifest.json"),
     platformFile,
-    requesterFolder: folders.requester,
     modelsFolder: join(rig.folder, SHARED_MODELS),
     gateway: gateway.address,
-    releases: async () => (await broker.describeReleases()).length,
-    stopBroker: () => broker.close(),
-    startBroker: async () => {
-      broker = (await start()).result;
-    },
     setIntruders: (backends) => (intruders = backends),
     underLoad: (concurrency, work, addresses) => runUnderLoad(channel(addresses), samples, concurrency, work),
     configure,
-    cli: (...args) => run(process.execPath, [join(ROOT, "packages/cli/src/main.ts"), ...args]),
+    cli,
     close: async () => {
       following.abort();
       await followed;
       await gateway.close();
-      await broker.close();
-      owner.wrapKey.wipe();
+      await owner.stopBroker();
     },
   };
 }
 
-async function prepareFrames(model: OwnedModel) {
+/** Requests with the answers that TensorFlow gave. */
+async function prepareFrames(folder: string) {
+  const path = join(ROOT, "examples/digits/saved_model");
+  const { result: model } = await importStep({ path, name: "digits", version: 1, modelsDir: join(folder, "models") });
   const servable = await new OnnxEngine({ threads: 1 }).load(model.files);
   const signature = servable.signatures.get("serving_default");
   if (signature === undefined) throw new Error("the example has no signature");
@@ -231,16 +184,14 @@ async function followPods(
   signal: AbortSignal,
   publish: (backends: Backend[]) => Promise<void>,
 ): Promise<void> {
-  let known = "";
   while (!signal.aborted) {
     const pods = await listPods(rig.api, { namespace: NAMESPACE, name: "serving" }).catch(() => undefined);
     if (pods !== undefined) {
       const ready = pods.filter(({ state }) => state === "READY");
       const backends = ready.map(({ name, address }) => ({ id: name, host: address, port: SERVING_PORT }));
       await publish(backends);
-      known = backends.map(({ id }) => id).join();
     }
-    await sleep(GATEWAY_PERIOD_MS, undefined, { signal }).catch(() => known);
+    await sleep(GATEWAY_PERIOD_MS, undefined, { signal }).catch(() => undefined);
   }
 }
 

@@ -52,7 +52,9 @@ export async function startNginx(options: NginxOptions): Promise<Gateway> {
   const listen = { host: options.host, port: await freePort(options) };
   const configFile = join(options.runDir, "nginx.conf");
   const { runDir, nginx, limits = DEFAULT_LIMITS, accessLog } = options;
-  const write = async (routes: readonly Route[]): Promise<void> => {
+  let inUse = "";
+  /** False where nothing is new: a reload would make nginx forget which backend has how many connections. */
+  const write = async (routes: readonly Route[]): Promise<boolean> => {
     const { streamModule } = nginx;
     const config = renderNginxConfig({
       listen,
@@ -62,9 +64,12 @@ export async function startNginx(options: NginxOptions): Promise<Gateway> {
       ...(accessLog !== undefined && { accessLog }),
       ...(streamModule !== undefined && { streamModule }),
     });
+    if (config === inUse) return false;
     await writeFile(`${configFile}.new`, config);
     await checkConfig(nginx, runDir, `${configFile}.new`);
     await rename(`${configFile}.new`, configFile);
+    inUse = config;
+    return true;
   };
   await write([{ serverName: ANY_NAME, backends: [] }]);
   const child = spawn(options.nginx.executable, ["-p", options.runDir, "-c", configFile], {
@@ -83,8 +88,7 @@ export async function startNginx(options: NginxOptions): Promise<Gateway> {
     address: listen,
     setRoutes: (routes) => {
       const change = lastChange.then(async () => {
-        await write(routes);
-        child.kill("SIGHUP");
+        if (await write(routes)) child.kill("SIGHUP");
       });
       lastChange = change.catch(() => undefined);
       return change;
