@@ -36,6 +36,7 @@ export type BrokerErrorCode =
   // Of starting.
   | "BROKER_OPTIONS_INVALID"
   | "BROKER_NAME_CHANGED"
+  | "LISTEN_FAILED"
   | "CLIENT_CA_MISSING"
   | "BUNDLES_MISSING"
   | "POLICY_FILE_UNREADABLE"

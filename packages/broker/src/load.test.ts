@@ -106,6 +106,6 @@ test("a port that is taken is an error of the start", async (t) => {
   const { server } = await startHarness(t);
   await assert.rejects(
     startHarness(t, () => ({ port: server.port })),
-    { code: "EADDRINUSE" },
+    { code: "LISTEN_FAILED" },
   );
 });

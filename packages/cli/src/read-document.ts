@@ -1,10 +1,11 @@
-import { readFile } from "node:fs/promises";
+import { X509Certificate } from "node:crypto";
+import { access, readFile } from "node:fs/promises";
 import { CodedError } from "@cloister/encoding";
 import { parse } from "yaml";
 
 const MAX_ALIASES = 10;
 
-export type InputErrorCode = "FILE_UNREADABLE" | "FILE_MALFORMED" | "OPTION_MISSING";
+export type InputErrorCode = "FILE_UNREADABLE" | "FILE_MALFORMED" | "OPTION_MISSING" | "OPTION_REFUSED";
 
 /** An input of a command that the command itself reads. */
 export class InputError extends CodedError<InputErrorCode> {}
@@ -33,12 +34,37 @@ export async function readText(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+function unreadable(path: string, cause: unknown): InputError {
+  return new InputError(
+    "FILE_UNREADABLE",
+    { what: `${path} was not read`, why: "the file cannot be opened", remedy: "check the path" },
+    { cause },
+  );
+}
+
+/** Reads a file that starts with a certificate in PEM. Throws FILE_UNREADABLE or FILE_MALFORMED. */
+export async function readCertificate(path: string): Promise<{ pem: string; der: Uint8Array }> {
+  const pem = await readText(path);
+  try {
+    return { pem, der: new Uint8Array(new X509Certificate(pem).raw) };
+  } catch (cause) {
     throw new InputError(
-      "FILE_UNREADABLE",
-      { what: `${path} was not read`, why: "the file cannot be opened", remedy: "check the path" },
+      "FILE_MALFORMED",
+      { what: `${path} was not read`, why: "it holds no PEM certificate", remedy: "name the certificate's file" },
       { cause },
     );
   }
+}
+
+/** Whether a file or folder can be read at all. Throws FILE_UNREADABLE. */
+export async function needReadable(path: string): Promise<void> {
+  await access(path).catch((cause: unknown) => {
+    throw unreadable(path, cause);
+  });
 }
 
 /** The value of an option that a command cannot do without and that may also come from the configuration. */

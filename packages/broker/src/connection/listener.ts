@@ -1,7 +1,7 @@
 import { constants } from "node:crypto";
-import { once } from "node:events";
 import type { Socket } from "node:net";
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from "node:tls";
+import { type Address, listenAt } from "../listen.ts";
 import { type Connection, ConnectionTable, end } from "./connection-table.ts";
 import type { BrokerLimits, BrokerOptions } from "../options.ts";
 
@@ -17,7 +17,7 @@ export interface ListenerOptions {
 }
 
 export interface Listener {
-  readonly address: { readonly host: string; readonly port: number };
+  readonly address: Address;
   /** For handshakes to come. */
   replaceTls(tls: { readonly key: string; readonly cert: string }): void;
   close(graceMs: number): Promise<void>;
@@ -25,7 +25,7 @@ export interface Listener {
 
 /**
  * Listens for enclaves. Any client certificate passes the handshake, which proves only that the client has its key; the
- * appraisal decides about it later. There is no resumption of any kind, so each connection has its own handshake.
+ * appraisal decides about it later. There is no resumption of any kind, so each connection has its own handshake. Throws LISTEN_FAILED.
  */
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { host, port, limits } = options;
@@ -38,14 +38,10 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   });
   server.on("connection", (socket: Socket) => accept(socket, table, options));
   server.on("secureConnection", (socket) => secure(socket, table, options));
+  const address = await listenAt(server, { host, port });
   server.on("error", options.onError);
-  server.listen({ host, port });
-  await Promise.race([
-    once(server, "listening"),
-    once(server, "error").then(([error]) => Promise.reject(error as Error)),
-  ]);
   return {
-    address: addressOf(server, host),
+    address,
     replaceTls: (tls) => server.setSecureContext(secureContext({ ...options.tls, ...tls })),
     close: (graceMs) => close(server, table, graceMs),
   };
@@ -96,11 +92,6 @@ function secure(socket: TLSSocket, table: ConnectionTable, options: ListenerOpti
     options.onError(error);
     socket.destroy();
   });
-}
-
-function addressOf(server: Server, host: string): Listener["address"] {
-  const address = server.address();
-  return { host, port: typeof address === "object" && address !== null ? address.port : 0 };
 }
 
 async function close(server: Server, table: ConnectionTable, graceMs: number): Promise<void> {

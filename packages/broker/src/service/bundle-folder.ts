@@ -1,4 +1,4 @@
-import { createPublicKey } from "node:crypto";
+import { createPublicKey, type KeyObject } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { BrokerError } from "../broker-error.ts";
@@ -6,11 +6,11 @@ import type { BundleSource } from "../options.ts";
 
 /**
  * Bundle manifests in a folder, `<model>/<version>.json` each, as sealing writes them. They are read at every release: what
- * is there now is what replicas have to serve. `ownerKey` is the PEM of the owner's Ed25519 public key.
+ * is there now is what replicas have to serve. `ownerKey` is the PEM of the owner's Ed25519 public key. Throws BROKER_OPTIONS_INVALID.
  */
 export function bundleFolder(folder: string, ownerKey: string): BundleSource {
-  const key = createPublicKey(ownerKey);
-  if (key.asymmetricKeyType !== "ed25519") {
+  const key = readPublicKey(ownerKey);
+  if (key?.asymmetricKeyType !== "ed25519") {
     throw new BrokerError("BROKER_OPTIONS_INVALID", {
       what: "the owner's key was refused",
       why: "it is not an Ed25519 public key",
@@ -25,4 +25,12 @@ export function bundleFolder(folder: string, ownerKey: string): BundleSource {
       ownerKey: spki,
     }),
   };
+}
+
+function readPublicKey(pem: string): KeyObject | undefined {
+  try {
+    return createPublicKey(pem);
+  } catch {
+    return undefined;
+  }
 }

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
+import { type Address, listenAt } from "../listen.ts";
 import type { Readiness } from "./readiness.ts";
 
 const HEADER_TIMEOUT_MS = 5000;
@@ -17,13 +18,14 @@ export interface HealthOptions {
 }
 
 export interface HealthListener {
-  readonly address: { readonly host: string; readonly port: number };
+  readonly address: Address;
   close(): Promise<void>;
 }
 
 /**
  * Liveness, readiness and metrics over plain HTTP, for the machine's own agents: nothing here is secret, and nothing can be
  * changed. `/livez` answers while the event loop turns and no restart is needed, `/readyz` while releases can be made.
+ * Throws LISTEN_FAILED.
  */
 export async function startHealth(options: HealthOptions): Promise<HealthListener> {
   const server = createServer({ headersTimeout: HEADER_TIMEOUT_MS, requestTimeout: HEADER_TIMEOUT_MS });
@@ -32,12 +34,7 @@ export async function startHealth(options: HealthOptions): Promise<HealthListene
     const { status, body, type = "text/plain; charset=utf-8" } = answer(request.method, request.url, options);
     response.writeHead(status, { "content-type": type, "cache-control": "no-store", connection: "close" }).end(body);
   });
-  server.listen({ host: options.host, port: options.port });
-  await Promise.race([
-    once(server, "listening"),
-    once(server, "error").then(([error]) => Promise.reject(error as Error)),
-  ]);
-  return { address: addressOf(server, options.host), close: () => close(server) };
+  return { address: await listenAt(server, options), close: () => close(server) };
 }
 
 interface Answer {
@@ -65,11 +62,6 @@ function answer(method: string | undefined, url: string | undefined, options: He
     default:
       return { status: 404, body: "" };
   }
-}
-
-function addressOf(server: Server, host: string): HealthListener["address"] {
-  const address = server.address();
-  return { host, port: typeof address === "object" && address !== null ? address.port : 0 };
 }
 
 async function close(server: Server): Promise<void> {

@@ -231,6 +231,18 @@ test("a broker whose first name was changed says which name its log has, and ope
     message: /broker\.test\/release-log.*new\.test\/release-log.*give broker\.test first/,
   });
   await start({ serverNames: ["broker.test", "new.test"] });
+  await assert.rejects(start({ serverNames: ["no name"] }), { code: "BROKER_OPTIONS_INVALID" });
+});
+
+test("a port that is taken is a refusal with a code, and no alarm", async (t) => {
+  const { events, start } = await setUp(t);
+  const { address, health } = await start();
+  assert.ok(health !== undefined);
+  const stateDir = await mkdtemp(join(tmpdir(), "service-"));
+  t.after(() => rm(stateDir, { recursive: true }));
+  await assert.rejects(start({ stateDir, listen: address }), { code: "LISTEN_FAILED", message: /EADDRINUSE/ });
+  await assert.rejects(start({ stateDir, health }), { code: "LISTEN_FAILED", message: /EADDRINUSE/ });
+  assert.deepEqual(events, []);
 });
 
 test("an identity made before there is a policy is the one that the broker has later", async (t) => {

@@ -64,6 +64,8 @@ export interface BrokerService {
 }
 
 const CERTIFICATE_DAYS = 30;
+/** What a DNS name and the name of a log may both be. */
+const DNS_NAME = /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,113}[A-Za-z0-9])?$/;
 
 /**
  * Brings the provisioning service up from its files: keys, authority and log key are made at the first start. Throws the
@@ -227,6 +229,7 @@ async function openLog(
   { stateDir, logFile, serverNames }: BrokerServiceOptions,
 ): Promise<{ log: ReleaseLog; shared?: SharedLog }> {
   const origin = logOrigin(serverNames[0]);
+  if (!DNS_NAME.test(serverNames[0])) throw notAName();
   try {
     const shared = await store?.openLog({ origin, signingKey });
     if (shared !== undefined) return { log: shared.log, shared };
@@ -234,6 +237,14 @@ async function openLog(
   } catch (error) {
     throw error instanceof ReleaseLogError && error.madeAs !== undefined ? nameChanged(error, origin) : error;
   }
+}
+
+function notAName(): BrokerError {
+  return new BrokerError("BROKER_OPTIONS_INVALID", {
+    what: "the broker did not start",
+    why: "its first --name is no DNS name of at most 115 characters",
+    remedy: "give the name that enclaves connect to",
+  });
 }
 
 function nameChanged(cause: ReleaseLogError, origin: string): BrokerError {

@@ -198,6 +198,14 @@ test("a broker does not start without a policy, with a passphrase that others ca
   assert.equal(await code("broker", "--passphrase-file", "open"), "KEY_FILE_EXPOSED");
   await write("policy.yaml", "schema: cloister-policy/1\nworkloads: yes\n");
   assert.equal(await code("broker"), "POLICY_MALFORMED");
+  await write(
+    "http.yaml",
+    "broker: { passphraseFile: passphrase, policy: policy.yaml, pccs: 'http://pccs.service.com' }\n",
+  );
+  assert.equal(await code("broker", "--client-ca", "passphrase"), "FILE_MALFORMED");
+  assert.equal(await code("broker", "--bundles", ".", "--owner-key", "passphrase"), "BROKER_OPTIONS_INVALID");
+  assert.equal(await code("broker", "--collateral", "nowhere"), "FILE_UNREADABLE");
+  assert.equal(await code("broker", "--config", "http.yaml"), "OPTION_REFUSED");
   // As the original's file has it.
   await write(
     "qcnl.conf",

@@ -1,8 +1,7 @@
-import { X509Certificate } from "node:crypto";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { INTEL_PCS, INTEL_ROOT, type TrustAnchor } from "@cloister/attestation";
-import { qcnlService } from "@cloister/attestation/qcnl";
+import { isProtected, qcnlService } from "@cloister/attestation/qcnl";
 import { readQcnl } from "@cloister/attestation/read-qcnl";
 import {
   type KeyProtection,
@@ -16,11 +15,11 @@ import {
 import { type BrokerServiceOptions, bundleFolder, type CollateralSettings } from "@cloister/broker/service";
 import { type PostgresSettings, readStoreSettings } from "@cloister/broker/store";
 import { Secret } from "@cloister/encoding";
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { z } from "zod";
 import type { Section } from "../../config.ts";
 import { wholeNumber } from "../../flags.ts";
-import { need, parseDocument, readText } from "../../read-document.ts";
+import { InputError, need, needReadable, parseDocument, readCertificate, readText } from "../../read-document.ts";
 
 const PORT = z.int().min(0).max(65_535);
 /** Files that an operator replaces take effect within this time. */
@@ -101,7 +100,7 @@ export function withServiceOptions(command: Command): Command {
     .option("--name <dns...>", "names that enclaves connect to (default: attestation.service.com)")
     .option("--certificate-days <n>", "life of the broker's own certificate (default: 30)", wholeNumber(1, 825))
     .option("--allow-tls13", "also speak TLS 1.3, which breaks clients of Gramine 1.8")
-    .option("--pccs <url>", "collateral from that PCCS (default: Intel's service)")
+    .option("--pccs <url>", "collateral from that PCCS (default: Intel's service)", url)
     .option("--pccs-ca <file>", "authority of its certificate, PEM")
     .option("--qcnl <file>", "collateral as that sgx_default_qcnl.conf says")
     .option(
@@ -129,6 +128,12 @@ export async function storeOf({
     ...(storePasswordFile !== undefined && { passwordFile: storePasswordFile }),
     ...(storeCa !== undefined && { caFile: storeCa }),
   });
+}
+
+/** A flag's address. Commander reports what is none as wrong usage. */
+function url(text: string): string {
+  if (!URL.canParse(text)) throw new InvalidArgumentError("It is not a URL.");
+  return text;
 }
 
 /** What the key store is kept under: exactly one of a passphrase's sources or a vault. */
@@ -173,7 +178,7 @@ export async function serviceOptions(settings: BrokerSettings): Promise<BrokerSe
     ...(log !== undefined && { logFile: log }),
     ...(certificateDays !== undefined && { certificateDays }),
     ...(allowTls13 !== undefined && { allowTls13 }),
-    ...(clientCa !== undefined && { clientCa: await readText(clientCa) }),
+    ...(clientCa !== undefined && { clientCa: (await readCertificate(clientCa)).pem }),
     ...(bundles !== undefined && {
       bundles: bundleFolder(resolve(bundles), await readText(need(settings.ownerKey, "--owner-key"))),
     }),
@@ -183,19 +188,28 @@ export async function serviceOptions(settings: BrokerSettings): Promise<BrokerSe
 /** Intel's root always; a simulated one beside it only where it is named. */
 async function anchorsOf({ simulatedAnchor }: BrokerSettings): Promise<TrustAnchor[]> {
   if (simulatedAnchor === undefined) return [INTEL_ROOT];
-  const { raw } = new X509Certificate(await readText(simulatedAnchor));
-  return [INTEL_ROOT, { name: "SIMULATED", kind: "simulated", certificate: new Uint8Array(raw) }];
+  const { der } = await readCertificate(simulatedAnchor);
+  return [INTEL_ROOT, { name: "SIMULATED", kind: "simulated", certificate: der }];
 }
 
 async function collateralOf(settings: BrokerSettings): Promise<CollateralSettings> {
   const { collateral, qcnl, pccs, pccsCa, allowInsecureTls = false } = settings;
-  const authority = pccsCa !== undefined && { tlsAuthority: await readText(pccsCa) };
+  const authority = pccsCa !== undefined && { tlsAuthority: (await readCertificate(pccsCa)).pem };
   if (collateral !== undefined) {
+    await needReadable(collateral);
     return { service: { kind: "file", url: pathToFileURL(resolve(collateral)).href }, maxAgeMs: FILES_MAX_AGE_MS };
   }
   if (qcnl !== undefined) {
     const named = qcnlService(await readQcnl(qcnl), { allowInsecureTls });
     return { ...named, service: { ...named.service, ...authority } };
   }
-  return { service: pccs === undefined ? INTEL_PCS : { kind: "pccs", url: pccs, ...authority } };
+  if (pccs === undefined) return { service: INTEL_PCS };
+  if (!isProtected(new URL(pccs))) {
+    throw new InputError("OPTION_REFUSED", {
+      what: "the command did not start",
+      why: "--pccs is neither HTTPS nor on this machine: whoever sits between could hold newer revocations back",
+      remedy: "give an https:// address, and --pccs-ca where its certificate is from your own authority",
+    });
+  }
+  return { service: { kind: "pccs", url: pccs, ...authority } };
 }

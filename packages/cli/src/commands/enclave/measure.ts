@@ -1,4 +1,4 @@
-import { createHash, X509Certificate } from "node:crypto";
+import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { type MeasuredManifest, measureManifest, policyEntry } from "@cloister/enclave";
 import { toHex } from "@cloister/encoding";
@@ -6,7 +6,7 @@ import { Command } from "commander";
 import { wholeNumber } from "../../flags.ts";
 import { EXIT } from "../../output/exit-code.ts";
 import { openTerminal } from "../../output/terminal.ts";
-import { need, readText } from "../../read-document.ts";
+import { need, readCertificate } from "../../read-document.ts";
 import { updatePolicyFile } from "./policy-file.ts";
 
 interface MeasureFlags {
@@ -89,6 +89,6 @@ async function writePolicy(file: string, measured: MeasuredManifest, flags: Meas
 }
 
 async function anchorDigest(path: string): Promise<string> {
-  const { raw } = new X509Certificate(await readText(path));
-  return createHash("sha256").update(raw).digest("hex");
+  const { der } = await readCertificate(path);
+  return createHash("sha256").update(der).digest("hex");
 }
