@@ -6,8 +6,10 @@ export type { MissingOp } from "./lower/missing-op.ts";
 export type { ModelFiles } from "./model-files.ts";
 export { describeMissing, initializationProgram, type ShapeTrust, SignatureProgram } from "./program.ts";
 export {
+  borderName,
   type ControlStep,
   type HostStep,
+  isShortFloat,
   type OnnxStep,
   operandName,
   type Program,

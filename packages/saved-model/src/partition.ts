@@ -2,6 +2,7 @@
 
 import type { DType, Tensor } from "@cloister/encoding/tensor";
 import { encodeOnnxModel } from "./onnx/encode.ts";
+import { DTYPES } from "./tensor/dtype.ts";
 import { resultDType } from "./onnx/result-dtype.ts";
 import {
   givesOf,
@@ -9,11 +10,19 @@ import {
   type HostNode,
   type MixedGraph,
   needsOf,
+  type OnnxGraph,
   type OnnxNode,
   type OnnxValueInfo,
 } from "./onnx/model.ts";
 import type { Shape } from "./lower/value.ts";
-import type { ControlStep, HostStep, OnnxStep, Step } from "./program-steps.ts";
+import {
+  borderName,
+  isShortFloat,
+  type ControlStep,
+  type HostStep,
+  type OnnxStep,
+  type Step,
+} from "./program-steps.ts";
 
 export interface Partition {
   readonly steps: readonly Step[];
@@ -21,7 +30,7 @@ export interface Partition {
   readonly constants: ReadonlyMap<string, Tensor>;
 }
 
-type Types = ReadonlyMap<string, { readonly dtype: DType; readonly shape: Shape }>;
+type Types = ReadonlyMap<string, { readonly dtype: DType; readonly shape: Shape; readonly isSequence?: boolean }>;
 
 /**
  * Cuts a graph into steps. Each node goes into the earliest step that its operands allow: host calls into even phases, ONNX
@@ -31,7 +40,11 @@ export function partition(graph: MixedGraph, outputs: ReadonlySet<string>, known
   const phases = phasesOf(graph.nodes);
   const types = typesOf(graph, known);
   const usedIn = new Map<string, Set<number>>();
+  const sequences = sequencesOf(graph.nodes, known);
   const groups = Map.groupBy(graph.nodes, (node) => phases.get(node) ?? 0);
+  for (const [phase, nodes] of groups) {
+    if (phase % 2 === 1) groups.set(phase, [...makersOf(nodes as OnnxNode[], sequences), ...nodes]);
+  }
   for (const [phase, nodes] of groups) {
     for (const name of nodes.flatMap(needsOf)) usedIn.set(name, (usedIn.get(name) ?? new Set()).add(phase));
   }
@@ -40,7 +53,7 @@ export function partition(graph: MixedGraph, outputs: ReadonlySet<string>, known
     .flatMap(([phase, nodes]): Step[] => {
       if (phase % 2 === 0) return (nodes as HostNode[]).map(hostStep);
       const isWanted = (name: string): boolean =>
-        outputs.has(name) || [...(usedIn.get(name) ?? [])].some((other) => other !== phase);
+        !sequences.has(name) && (outputs.has(name) || [...(usedIn.get(name) ?? [])].some((other) => other !== phase));
       return [onnxStep(graph, nodes as OnnxNode[], isWanted, types)];
     });
   const constants = new Map<string, Tensor>();
@@ -66,6 +79,41 @@ function phasesOf(nodes: readonly GraphNode[]): ReadonlyMap<GraphNode, number> {
   return byNode;
 }
 
+const SEQUENCE_OPS: ReadonlySet<string> = new Set([
+  "SequenceEmpty",
+  "SequenceErase",
+  "SequenceInsert",
+  "SplitToSequence",
+]);
+
+/** The sequences of tensors among the values, with the nodes that make them. */
+function sequencesOf(nodes: readonly GraphNode[], known: Types): ReadonlyMap<string, OnnxNode> {
+  const sequences = new Map<string, OnnxNode>();
+  for (const node of nodes) {
+    if ("host" in node) continue;
+    for (const name of node.outputs) {
+      if (SEQUENCE_OPS.has(node.op) || known.get(name)?.isSequence === true) sequences.set(name, node);
+    }
+  }
+  return sequences;
+}
+
+/** A sequence cannot leave its island: an island that takes one of an earlier island makes it again. */
+function makersOf(nodes: readonly OnnxNode[], sequences: ReadonlyMap<string, OnnxNode>): readonly OnnxNode[] {
+  const here = new Set(nodes);
+  const makers = new Set<OnnxNode>();
+  const add = (node: OnnxNode): void => {
+    for (const name of needsOf(node)) {
+      const maker = sequences.get(name);
+      if (!maker || here.has(maker) || makers.has(maker)) continue;
+      add(maker);
+      makers.add(maker);
+    }
+  };
+  for (const node of nodes) add(node);
+  return [...makers];
+}
+
 function hostStep({ host, inputs, outputs }: HostNode): HostStep | ControlStep {
   return "bodies" in host ? { ...host, inputs, outputs } : { kind: "host", call: host, inputs, outputs };
 }
@@ -87,10 +135,31 @@ function onnxStep(
   const outputs = [...made].filter(isWanted).map(info);
   return {
     kind: "onnx",
-    onnx: encodeOnnxModel({ nodes, initializers, inputs, outputs }),
+    onnx: encodeOnnxModel(withBorders({ nodes, initializers, inputs, outputs })),
     inputs: inputs.map(({ name }) => name),
     outputs,
     nodeCount: nodes.length,
+  };
+}
+
+/** ONNX Runtime's JavaScript interface takes no 16-bit floats: they cross as floats, which hold them exactly, by `borderName`. */
+function withBorders({ nodes, initializers, inputs, outputs }: OnnxGraph): OnnxGraph {
+  const isShort = ({ dtype }: OnnxValueInfo): boolean => isShortFloat(dtype);
+  const border = (info: OnnxValueInfo): OnnxValueInfo =>
+    isShort(info) ? { ...info, name: borderName(info.name, info.dtype), dtype: "float" } : info;
+  const cast = (from: string, to: string, dtype: DType): OnnxNode => ({
+    op: "Cast",
+    inputs: [from],
+    outputs: [to],
+    attributes: { to: DTYPES[dtype].onnx },
+  });
+  const entries = inputs.filter(isShort).map(({ name, dtype }) => cast(borderName(name, dtype), name, dtype));
+  const exits = outputs.filter(isShort).map(({ name, dtype }) => cast(name, borderName(name, dtype), "float"));
+  return {
+    nodes: [...entries, ...nodes, ...exits],
+    initializers,
+    inputs: inputs.map(border),
+    outputs: outputs.map(border),
   };
 }
 

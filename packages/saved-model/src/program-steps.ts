@@ -1,7 +1,7 @@
 import type { DType, Tensor } from "@cloister/encoding/tensor";
 import type { HostCall } from "./host/call.ts";
 
-/** An ONNX model; its inputs and outputs go by the names of the program's values. */
+/** An ONNX model; its inputs and outputs go by the names of the program's values, 16-bit floats as floats by their `borderName`. */
 export interface OnnxStep {
   readonly kind: "onnx";
   readonly onnx: Uint8Array;
@@ -46,6 +46,15 @@ export interface Program {
   /** Name of the value of each output. */
   readonly outputs: ReadonlyMap<string, { readonly name: string; readonly dtype: DType }>;
   readonly nodeCount: number;
+}
+
+/** Name by which a value of the program enters and leaves an ONNX model. */
+export function borderName(name: string, dtype: DType): string {
+  return isShortFloat(dtype) ? `${name}:float` : name;
+}
+
+export function isShortFloat(dtype: DType): dtype is "half" | "bfloat16" {
+  return dtype === "half" || dtype === "bfloat16";
 }
 
 /** Name of an operand of a body in control flow. */

@@ -30,6 +30,11 @@ export class Attributes {
     return value === undefined ? absent : Number(value);
   }
 
+  /** An integer that may need all of its 64 bits. */
+  bigint(name: string, absent: bigint): bigint {
+    return this.#get(name, "i") ?? absent;
+  }
+
   float(name: string, absent: number): number {
     return this.#get(name, "f") ?? absent;
   }
@@ -45,6 +50,11 @@ export class Attributes {
 
   ints(name: string): number[] {
     return (this.#get(name, "list")?.i ?? []).map(Number);
+  }
+
+  /** Integers that may need all of their 64 bits. */
+  bigints(name: string): bigint[] {
+    return [...(this.#get(name, "list")?.i ?? [])];
   }
 
   floats(name: string): number[] {

@@ -30,6 +30,10 @@ import { COLOR } from "./ops/color.ts";
 import { PICTURE } from "./ops/picture.ts";
 import { UNICODE } from "./ops/unicode.ts";
 import { MATRIX } from "./ops/matrix.ts";
+import { CROP } from "./ops/crop.ts";
+import { CROSSING } from "./ops/crossing.ts";
+import { RANDOM } from "./ops/random.ts";
+import { SELECTION } from "./ops/selection.ts";
 import { STATE } from "./state-ops.ts";
 
 function tableOf(tables: readonly LoweringTable[]): ReadonlyMap<string, LoweringTable[string]> {
@@ -59,6 +63,10 @@ export const LOWERINGS = tableOf([
 
 /** All ops that become host calls; where both tables have one, this is for strings. */
 export const HOST_LOWERINGS = tableOf([
+  CROP,
+  CROSSING,
+  RANDOM,
+  SELECTION,
   MATRIX,
   UNICODE,
   PICTURE,

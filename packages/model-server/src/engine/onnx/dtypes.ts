@@ -1,7 +1,7 @@
 import type { DType, NumericArray } from "@cloister/encoding/tensor";
 import type { Tensor as OrtTensor } from "onnxruntime-node";
 
-/** ONNX Runtime's names. bfloat16 and strings do not cross its JavaScript interface. */
+/** ONNX Runtime's names. Strings do not cross its JavaScript interface, 16-bit floats as floats. */
 const ORT_TYPES: Readonly<Partial<Record<DType, OrtTensor.Type>>> = {
   float: "float32",
   double: "float64",
@@ -14,7 +14,6 @@ const ORT_TYPES: Readonly<Partial<Record<DType, OrtTensor.Type>>> = {
   uint32: "uint32",
   uint64: "uint64",
   bool: "bool",
-  half: "float16",
 };
 
 export function ortType(dtype: DType): OrtTensor.Type | undefined {

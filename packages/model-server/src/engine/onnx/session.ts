@@ -1,6 +1,6 @@
 import "./no-telemetry.ts";
 import { elementCount, type Tensor } from "@cloister/encoding/tensor";
-import type { HostValue, OnnxStep } from "@cloister/saved-model";
+import { borderName, type HostValue, isShortFloat, type OnnxStep } from "@cloister/saved-model";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { asTensorData, holds, ortType } from "./dtypes.ts";
 import { engineError } from "../failure.ts";
@@ -71,13 +71,14 @@ export class OnnxSession {
     const feeds: Record<string, OrtTensor> = {};
     for (const name of this.#step.inputs) {
       const tensor = values.get(name);
-      if (tensor && "data" in tensor) feeds[name] = toOrt(name, tensor);
+      if (tensor && "data" in tensor) feeds[borderName(name, tensor.dtype)] = toOrt(name, tensor);
     }
+    const { outputs } = this.#step;
     const results = await this.#run(
       feeds,
-      this.#step.outputs.map(({ name }) => name),
+      outputs.map(({ name, dtype }) => borderName(name, dtype)),
     );
-    return new Map(this.#step.outputs.map(({ name, dtype }) => [name, fromOrt(results[name], dtype)]));
+    return new Map(outputs.map(({ name, dtype }) => [name, fromOrt(results[borderName(name, dtype)], dtype)]));
   }
 
   async #run(feeds: Record<string, OrtTensor>, fetches: readonly string[]): Promise<InferenceSession.OnnxValueMapType> {
@@ -100,7 +101,7 @@ export class OnnxSession {
 }
 
 function toOrt(alias: string, { dtype, shape, data }: Tensor): OrtTensor {
-  const type = ortType(dtype);
+  const type = isShortFloat(dtype) ? "float32" : ortType(dtype);
   if (!type || !holds(dtype, data) || data.length !== elementCount(shape)) {
     throw engineError(
       "INPUT_INVALID",
@@ -109,18 +110,29 @@ function toOrt(alias: string, { dtype, shape, data }: Tensor): OrtTensor {
       "send a tensor as the signature describes it",
     );
   }
-  // Where the runtime has Float16Array, ONNX Runtime takes half precision only in it.
-  if (dtype === "half" && typeof Float16Array !== "undefined") {
-    return new OrtTensor(
-      type,
-      new Float16Array(data.buffer as ArrayBuffer, data.byteOffset, data.length) as never,
-      shape,
-    );
-  }
+  if (isShortFloat(dtype)) return new OrtTensor("float32", widened(dtype, data as Uint16Array), shape);
   return new OrtTensor(type, data as never, shape);
 }
 
 function fromOrt(value: OrtTensor | undefined, dtype: Tensor["dtype"]): Tensor {
   if (!value || dtype === "string") throw new Error("ONNX Runtime left an output out");
-  return { dtype, shape: [...value.dims], data: asTensorData(dtype, value.data as unknown as ArrayBufferView) };
+  const data = value.data as unknown as ArrayBufferView;
+  return {
+    dtype,
+    shape: [...value.dims],
+    data: isShortFloat(dtype) ? narrowed(dtype, data as Float32Array) : asTensorData(dtype, data),
+  };
+}
+
+/** The floats with the same values; a bfloat16 is the upper half of its float. */
+function widened(dtype: "half" | "bfloat16", halves: Uint16Array): Float32Array {
+  if (dtype === "half")
+    return Float32Array.from(new Float16Array(halves.buffer as ArrayBuffer, halves.byteOffset, halves.length));
+  return new Float32Array(Uint32Array.from(halves, (half) => half << 16).buffer);
+}
+
+/** The floats hold values of the shorter type: nothing is rounded. */
+function narrowed(dtype: "half" | "bfloat16", floats: Float32Array): Uint16Array {
+  if (dtype === "half") return new Uint16Array(Float16Array.from(floats).buffer);
+  return Uint16Array.from(new Uint32Array(floats.buffer, floats.byteOffset, floats.length), (bits) => bits >>> 16);
 }

@@ -36,6 +36,8 @@ const ARRAYS: Readonly<Partial<Record<Numeric, { from(values: never): NumericArr
   int8: Int8Array,
   uint8: Uint8Array,
   uint16: Uint16Array,
+  uint32: Uint32Array,
+  uint64: BigUint64Array,
   bool: Uint8Array,
 };
 
@@ -69,6 +71,11 @@ function toTensor({ dtype: name, shape, values }: RecordedTensor): Tensor {
     const data = Float16Array.from(values, Number);
     return { dtype, shape, data: new Uint16Array(data.buffer) };
   }
+  if (dtype === "bfloat16") {
+    // The upper half of a float, rounded: the decimals are as short as they can be.
+    const bits = new Uint32Array(Float32Array.from(values, Number).buffer);
+    return { dtype, shape, data: Uint16Array.from(bits, (each) => (each + 0x8000) >>> 16) };
+  }
   const convert = dtype === "int64" || dtype === "uint64" ? BigInt : Number;
   const array = ARRAYS[dtype];
   if (!array) throw new Error(`the case holds ${name}`);
@@ -83,7 +90,7 @@ export function disagreement(actual: Tensor | undefined, expected: Tensor): stri
     return `shape [${actual.shape.join()}] instead of [${expected.shape.join()}]`;
   if (expected.dtype === "string") return stringDisagreement(actual, expected);
   const [got, want] = [numbers(actual), numbers(expected)];
-  const tolerance = { half: 1e-3, float: 1e-5, double: 1e-5 }[expected.dtype as string] ?? 0;
+  const tolerance = { half: 1e-3, bfloat16: 1e-2, float: 1e-5, double: 1e-5 }[expected.dtype as string] ?? 0;
   const index = want.findIndex((value, i) => !agrees(got[i] ?? 0, value, tolerance));
   return index === -1 ? undefined : `element ${index} is ${got[index]} instead of ${want[index]}`;
 }
@@ -106,6 +113,8 @@ function agrees(got: number | bigint, want: number | bigint, tolerance: number):
 
 function numbers({ dtype, data }: Tensor): readonly (number | bigint)[] {
   const array = data as NumericArray;
+  if (dtype === "bfloat16")
+    return [...new Float32Array(Uint32Array.from(array as Uint16Array, (each) => each << 16).buffer)];
   if (dtype === "half")
     return Array.from(new Float16Array(array.buffer as ArrayBuffer, array.byteOffset, array.length));
   return Array.from(array as Float32Array);

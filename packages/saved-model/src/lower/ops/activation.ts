@@ -1,4 +1,4 @@
-import { computeType, elementwise } from "../elementwise.ts";
+import { elementwise, fromCompute, toCompute } from "../elementwise.ts";
 import type { Emitter } from "../emitter.ts";
 import type { Lowering, LoweringTable, Op } from "../op.ts";
 import type { OnnxAttribute } from "../../onnx/model.ts";
@@ -31,8 +31,8 @@ function softmax(onnxOp: string): Lowering {
   return (op) => {
     const value = op.input(0);
     const { dtype, shape } = value;
-    computeType(dtype);
-    return op.emit.plainNode(onnxOp, [op.emit.plain(value)], { dtype, shape }, { axis: -1 });
+    const [name] = op.emit.node(onnxOp, [toCompute(op.emit, op.emit.plain(value), dtype)], { axis: -1 });
+    return { kind: "tensor", dtype, shape, plain: fromCompute(op.emit, name, dtype) };
   };
 }
 

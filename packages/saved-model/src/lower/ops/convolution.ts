@@ -105,14 +105,14 @@ function groups(op: Op, kernel: Kernel, channels: number): number {
 }
 
 /** How much of the full result a transposed convolution cuts off at both ends, or adds at the end, along one axis. */
-interface Fit {
+export interface Fit {
   readonly size: number;
   readonly pads: readonly [number, number];
   readonly extra: number;
 }
 
 /** `wanted` is -1 where it is computed: then it is what TensorFlow's layers ask for. The surplus is cut off more at the end. */
-function fitTransposed(input: number, wanted: number, reach: number, stride: number, isSame: boolean): Fit {
+export function fitTransposed(input: number, wanted: number, reach: number, stride: number, isSame: boolean): Fit {
   if (input < 0 || wanted < 0) {
     const surplus = isSame ? reach - stride : 0;
     const size = input < 0 ? wanted : isSame ? input * stride : (input - 1) * stride + reach;

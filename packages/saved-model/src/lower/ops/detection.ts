@@ -1,6 +1,6 @@
-import { unlowerable } from "../emitter.ts";
 import type { Lowering, LoweringTable, Op } from "../op.ts";
 import { knownInts, type TensorValue } from "../value.ts";
+import { scoredSelection } from "./selection.ts";
 
 /** Numbers of the boxes that are kept. Operands: boxes [n, 4], scores [n], most boxes, overlap, least score. */
 function selected(op: Op): string {
@@ -39,11 +39,12 @@ const padded: Lowering = (op) => {
   return [emit.plainNode("Pad", [kept, pads], { dtype: "int32", shape }), valid];
 };
 
-/** With scores; a soft selection (sigma above zero) changes them, which ONNX cannot. */
+/** With scores; ONNX knows no soft selection (sigma above zero), which changes them. */
 const scored: Lowering = (op) => {
   const sigma = op.input(5).constant?.data[0];
-  if (sigma === undefined || Number(sigma) !== 0) unlowerable("soft selection");
-  if (op.attributes.bool("pad_to_max_output_size", false)) unlowerable("with padding");
+  if (sigma === undefined || Number(sigma) !== 0 || op.attributes.bool("pad_to_max_output_size", false)) {
+    return scoredSelection(op);
+  }
   const kept = selected(op);
   const scores = op.emit.node("Gather", [op.emit.plain(op.input(1)), kept], { axis: 0 })[0];
   return [

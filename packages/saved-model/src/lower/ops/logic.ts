@@ -1,11 +1,16 @@
+import type { DType, Tensor } from "@cloister/encoding/tensor";
 import { elementwise, inOneLayout } from "../elementwise.ts";
 import type { Lowering, LoweringTable } from "../op.ts";
 import { DTYPES } from "../../tensor/dtype.ts";
-import { knownElements, type TensorValue } from "../value.ts";
+import { knownElements, knownInts, type TensorValue } from "../value.ts";
 
-function comparison(onnxOp: string, negated = false): Lowering {
+type Compare = (a: number, b: number) => boolean;
+
+function comparison(onnxOp: string, compare: Compare, negated = false): Lowering {
   return (op) => {
     const [a, b] = [op.input(0), op.input(1)];
+    const known = foldComparison(compare, a, b);
+    if (known) return op.emit.constant(known);
     const build = (names: readonly [string, ...string[]]): string => {
       const [result] = op.emit.node(onnxOp, names);
       return negated ? op.emit.node("Not", [result])[0] : result;
@@ -26,9 +31,31 @@ function logical(onnxOp: string): Lowering {
     );
 }
 
+/** Where both are integer scalars that are known; it decides computed axes and the branches of shape checks. */
+function foldComparison(compare: Compare, a: TensorValue, b: TensorValue): Tensor | undefined {
+  if (a.shape?.length !== 0 || b.shape?.length !== 0) return undefined;
+  const [x] = isInteger(a.dtype) ? (knownInts(a) ?? []) : [];
+  const [y] = isInteger(b.dtype) ? (knownInts(b) ?? []) : [];
+  if (x === undefined || y === undefined) return undefined;
+  return { dtype: "bool", shape: [], data: Uint8Array.of(compare(x, y) ? 1 : 0) };
+}
+
+function isInteger(dtype: DType): boolean {
+  return dtype === "int32" || dtype === "int64";
+}
+
+/** The operand that a known condition takes, where it has the shape of the result. */
+function chosen(condition: TensorValue, a: TensorValue, b: TensorValue): TensorValue | undefined {
+  if (condition.shape?.length !== 0 || !condition.constant) return undefined;
+  if (!a.shape || a.shape.includes(-1) || a.shape.join() !== b.shape?.join()) return undefined;
+  return condition.constant.data[0] === 0 ? b : a;
+}
+
 /** SelectV2 broadcasts; the older Select takes a condition of rank 1 that chooses rows. */
 const select: Lowering = (op) => {
   const [condition, a, b] = [op.input(0), op.input(1), op.input(2)];
+  const known = chosen(condition, a, b);
+  if (known) return known;
   const rank = a.shape?.length;
   if (op.node.op === "Select" && condition.shape?.length === 1 && rank !== undefined && rank > 1) {
     const axes = Array.from({ length: rank - 1 }, (_, axis) => axis + 1);
@@ -49,7 +76,6 @@ const cast: Lowering = (op) => {
     dtype,
     ([x]) => op.emit.node("Cast", [x], { to: DTYPES[dtype].onnx })[0],
   );
-  const isInteger = (name: string): boolean => name === "int32" || name === "int64";
   const elements = isInteger(dtype) && isInteger(value.dtype) ? knownElements(value) : undefined;
   return elements ? { ...result, elements } : result;
 };
@@ -67,19 +93,19 @@ const isFinite: Lowering = (op) =>
 
 export const LOGIC: LoweringTable = {
   Cast: cast,
-  Equal: comparison("Equal"),
-  Greater: comparison("Greater"),
-  GreaterEqual: comparison("GreaterOrEqual"),
+  Equal: comparison("Equal", (a, b) => a === b),
+  Greater: comparison("Greater", (a, b) => a > b),
+  GreaterEqual: comparison("GreaterOrEqual", (a, b) => a >= b),
   IsFinite: isFinite,
   IsInf: (op) => elementwise(op.emit, [op.input(0)], (names) => op.emit.node("IsInf", names)[0], "bool"),
   IsNan: (op) => elementwise(op.emit, [op.input(0)], (names) => op.emit.node("IsNaN", names)[0], "bool"),
-  Less: comparison("Less"),
-  LessEqual: comparison("LessOrEqual"),
+  Less: comparison("Less", (a, b) => a < b),
+  LessEqual: comparison("LessOrEqual", (a, b) => a <= b),
   LogicalAnd: logical("And"),
   LogicalNot: logical("Not"),
   LogicalOr: logical("Or"),
   LogicalXor: logical("Xor"),
-  NotEqual: comparison("Equal", true),
+  NotEqual: comparison("Equal", (a, b) => a !== b, true),
   Select: select,
   SelectV2: select,
 };

@@ -1,4 +1,4 @@
-import { elementwise } from "../elementwise.ts";
+import { computeType, elementwise, fromCompute, toCompute } from "../elementwise.ts";
 import { unlowerable } from "../emitter.ts";
 import type { Lowering, LoweringTable, Op } from "../op.ts";
 import { dataFormat, imageName, imageValue } from "../spatial.ts";
@@ -36,11 +36,12 @@ const fusedBatchNorm: Lowering = (op) => {
   if (op.attributes.bool("is_training", true)) return batchStatistics(op);
   const format = dataFormat(op);
   const [image, scale, offset, mean, variance] = [op.input(0), op.input(1), op.input(2), op.input(3), op.input(4)];
-  if (image.dtype !== "float") unlowerable(`on ${image.dtype}`);
+  if (computeType(image.dtype) !== "float") unlowerable(`on ${image.dtype}`);
   const parameters = [scale, offset, mean, variance].map((value) => op.emit.plain(value));
   const epsilon = { float: op.attributes.float("epsilon", 0.0001) };
-  const [name] = op.emit.node("BatchNormalization", [imageName(op.emit, image, format), ...parameters], { epsilon });
-  return [imageValue(name, image.dtype, image.shape, format), mean, variance];
+  const x = toCompute(op.emit, imageName(op.emit, image, format), image.dtype);
+  const [name] = op.emit.node("BatchNormalization", [x, ...parameters], { epsilon });
+  return [imageValue(fromCompute(op.emit, name, image.dtype), image.dtype, image.shape, format), mean, variance];
 };
 
 /** Adds a vector over the channels. */

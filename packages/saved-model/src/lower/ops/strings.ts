@@ -7,7 +7,9 @@ import { elementsOf, fromElements, int64Tensor, integers, latin1, strings, strin
 import { fingerprint64 } from "../../host/farmhash.ts";
 import { compilePattern, replacement } from "../../host/pattern.ts";
 import { formatter, parseNumber } from "../../host/number-text.ts";
+import { legacyHash64 } from "../../host/murmur.ts";
 import { sipHash } from "../../host/siphash.ts";
+import { u64 } from "../../host/words.ts";
 import { DTYPES, viewOf } from "../../tensor/dtype.ts";
 import { unlowerable } from "../emitter.ts";
 import { hostOp, results, sameShape } from "../host-op.ts";
@@ -69,29 +71,30 @@ const stringJoin: Lowering = hostOp(
   },
 );
 
-const bucket: Lowering = hostOp(sameShape("int64"), (op) => {
-  const count = BigInt(op.attributes.int("num_buckets", 1));
-  if (count <= 0n) unlowerable("no buckets");
-  return ([value]) => [
-    int64Tensor(
-      (value as Tensor).shape,
-      strings(value as Tensor).map((text) => fingerprint64(text) % count),
-    ),
-  ];
-});
+function bucketBy(hashOf: (op: Op) => (text: Uint8Array) => bigint): Lowering {
+  return hostOp(sameShape("int64"), (op) => {
+    const count = op.attributes.bigint("num_buckets", 1n);
+    if (count <= 0n) unlowerable("no buckets");
+    const hash = hashOf(op);
+    return ([value]) => [
+      int64Tensor(
+        (value as Tensor).shape,
+        strings(value as Tensor).map((text) => hash(text) % count),
+      ),
+    ];
+  });
+}
 
 /** Under a key, so that nobody who does not know it can choose strings for one bucket. */
-const strongBucket: Lowering = hostOp(sameShape("int64"), (op) => {
-  const count = BigInt(op.attributes.int("num_buckets", 1));
-  const [first = 0, second = 0] = op.attributes.ints("key");
-  if (count <= 0n) unlowerable("no buckets");
-  const key = [BigInt.asUintN(64, BigInt(first)), BigInt.asUintN(64, BigInt(second))] as const;
-  return ([value]) => [
-    int64Tensor(
-      (value as Tensor).shape,
-      strings(value as Tensor).map((text) => sipHash(text, key) % count),
-    ),
-  ];
+const strongBucket = bucketBy((op) => {
+  const [first = 0n, second = 0n] = op.attributes.bigints("key");
+  return (text) => sipHash(text, [u64(first), u64(second)]);
+});
+
+/** As the strings are, empty. */
+const emptyStrings: Lowering = hostOp(sameShape("string"), () => ([value]) => {
+  const empty = strings(value as Tensor).map(() => new Uint8Array());
+  return [stringTensor((value as Tensor).shape, empty)];
 });
 
 const asString: Lowering = hostOp(sameShape("string"), (op) => {
@@ -316,9 +319,11 @@ export const STRINGS: LoweringTable = {
   StringSplit: split,
   StringSplitV2: split,
   StringStrip: mapped(() => strip),
-  StringToHashBucketFast: bucket,
+  StringToHashBucket: bucketBy(() => legacyHash64),
+  StringToHashBucketFast: bucketBy(() => fingerprint64),
   StringToHashBucketStrong: strongBucket,
   StringToNumber: toNumber,
   StringUpper: cased((text) => text.toUpperCase()),
+  ZerosLike: emptyStrings,
   Substr: (op) => (op.attributes.string("unit", "BYTE") === "BYTE" ? substr(op) : substrByCharacter(op)),
 };
