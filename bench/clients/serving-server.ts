@@ -1,18 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { DataType } from "@cloister/encoding/gen/tensorflow/core/framework/types_pb";
-import {
-  type PredictRequest,
-  PredictRequestSchema,
-  type PredictResponse,
-  PredictResponseSchema,
-} from "@cloister/encoding/gen/tensorflow_serving/apis/predict_pb";
+import { type PredictResponse, PredictResponseSchema } from "@cloister/encoding/gen/tensorflow_serving/apis/predict_pb";
 import { GRPC_PREFIX_LENGTH, writeGrpcPrefix } from "@cloister/encoding/grpc";
 import { writePredictResponse } from "@cloister/encoding/tensor-proto";
 import { startModelServer } from "@cloister/model-server";
 import { type Engine, OnnxEngine } from "@cloister/model-server/engine";
-import { testCertificates } from "@cloister/model-server/testing";
+import { GRPC_JS_PREDICT, testCertificates } from "@cloister/model-server/testing";
 import { importFrozenGraph, type ModelFiles } from "@cloister/saved-model";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { startFloor } from "./serving-floor.ts";
@@ -58,21 +53,12 @@ async function startModel(): Promise<number> {
 function startGrpcJs(): Promise<number> {
   const server = new Server({ "grpc.max_receive_message_length": -1 });
   const floatVal = [...scores];
-  const definition = {
-    path: "/tensorflow.serving.PredictionService/Predict",
-    requestStream: false,
-    responseStream: false,
-    requestSerialize: (message: PredictRequest) => Buffer.from(toBinary(PredictRequestSchema, message)),
-    requestDeserialize: (bytes: Buffer) => fromBinary(PredictRequestSchema, bytes),
-    responseSerialize: (message: PredictResponse) => Buffer.from(toBinary(PredictResponseSchema, message)),
-    responseDeserialize: (bytes: Buffer) => fromBinary(PredictResponseSchema, bytes),
-  } as const;
   const predict = (_call: unknown, callback: (error: null, response: PredictResponse) => void): void => {
     const tensorShape = { dim: [{ size: 1n }, { size: 1001n }] };
     const outputs = { predict: { dtype: DataType.DT_FLOAT, tensorShape, floatVal } };
     callback(null, create(PredictResponseSchema, { outputs, modelSpec: { name: "resnet" } }));
   };
-  server.addService({ Predict: definition }, { Predict: predict });
+  server.addService({ Predict: GRPC_JS_PREDICT }, { Predict: predict });
   const { key, cert } = certificates.server;
   const pair = { private_key: Buffer.from(key), cert_chain: Buffer.from(cert) };
   return new Promise((resolve, reject) => {

@@ -1,15 +1,14 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { DataType } from "@cloister/encoding/gen/tensorflow/core/framework/types_pb";
 import {
   type PredictRequest,
-  PredictRequestSchema,
   type PredictResponse,
   PredictResponseSchema,
 } from "@cloister/encoding/gen/tensorflow_serving/apis/predict_pb";
 import { type handleUnaryCall, Server, ServerCredentials, status } from "@grpc/grpc-js";
-import { testCertificates } from "@cloister/model-server/testing";
+import { GRPC_JS_PREDICT, testCertificates } from "@cloister/model-server/testing";
 import { ClientError, createChannel, PredictClient } from "./index.ts";
 
 // Our client against the official implementation of a server, whose handlers use the generated code.
@@ -38,20 +37,7 @@ const predict: handleUnaryCall<PredictRequest, PredictResponse> = (call, callbac
 };
 
 before(async () => {
-  server.addService(
-    {
-      Predict: {
-        path: "/tensorflow.serving.PredictionService/Predict",
-        requestStream: false,
-        responseStream: false,
-        requestSerialize: (message: PredictRequest) => Buffer.from(toBinary(PredictRequestSchema, message)),
-        requestDeserialize: (bytes: Buffer) => fromBinary(PredictRequestSchema, bytes),
-        responseSerialize: (message: PredictResponse) => Buffer.from(toBinary(PredictResponseSchema, message)),
-        responseDeserialize: (bytes: Buffer) => fromBinary(PredictResponseSchema, bytes),
-      },
-    },
-    { Predict: predict },
-  );
+  server.addService({ Predict: GRPC_JS_PREDICT }, { Predict: predict });
   const { key, cert } = certificates.server;
   const credentials = ServerCredentials.createSsl(
     Buffer.from(certificates.ca),

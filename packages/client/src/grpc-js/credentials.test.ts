@@ -1,14 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { DataType } from "@cloister/encoding/gen/tensorflow/core/framework/types_pb";
-import {
-  type PredictRequest,
-  PredictRequestSchema,
-  type PredictResponse,
-  PredictResponseSchema,
-} from "@cloister/encoding/gen/tensorflow_serving/apis/predict_pb";
-import { testCertificates } from "@cloister/model-server/testing";
+import { PredictRequestSchema, type PredictResponse } from "@cloister/encoding/gen/tensorflow_serving/apis/predict_pb";
+import { GRPC_JS_PREDICT, testCertificates } from "@cloister/model-server/testing";
 import { type ChannelCredentials, makeClientConstructor, type ServiceError } from "@grpc/grpc-js";
 import { pinnedPolicy } from "../attested/pinned-policy.ts";
 import { answerFor, MRENCLAVE, startGoodReplica, startRogueReplica, testPlatform } from "../testing/replicas.ts";
@@ -17,17 +12,7 @@ import { attestedCredentials } from "./credentials.ts";
 // A stub as generators make it for grpc-js, with nothing but other credentials.
 
 const PredictionServiceClient = makeClientConstructor(
-  {
-    predict: {
-      path: "/tensorflow.serving.PredictionService/Predict",
-      requestStream: false,
-      responseStream: false,
-      requestSerialize: (message: PredictRequest) => Buffer.from(toBinary(PredictRequestSchema, message)),
-      requestDeserialize: (bytes: Buffer) => fromBinary(PredictRequestSchema, bytes),
-      responseSerialize: (message: PredictResponse) => Buffer.from(toBinary(PredictResponseSchema, message)),
-      responseDeserialize: (bytes: Buffer) => fromBinary(PredictResponseSchema, bytes),
-    },
-  },
+  { predict: GRPC_JS_PREDICT },
   "tensorflow.serving.PredictionService",
 );
 

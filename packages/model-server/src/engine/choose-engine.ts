@@ -21,6 +21,8 @@ export interface EngineOptions {
   readonly cacheBytes?: number;
   /** Estimated memory that all models together may take; more is refused with MEMORY_EXCEEDED. Default: no limit. */
   readonly maxMemoryBytes?: number;
+  /** Tags of the graph to load, default `serve` alone. */
+  readonly tags?: readonly string[];
   readonly onFallback?: (fallback: EngineFallback) => void;
 }
 
@@ -39,9 +41,17 @@ export function chooseEngine(name: EngineName, options: EngineOptions = {}): Eng
 
 function bareEngine(
   name: EngineName,
-  { onFallback, allowSpinning = false, cacheBytes = 0, threads = 0, lanes = 1, maxQueue = 256 }: EngineOptions,
+  {
+    onFallback,
+    allowSpinning = false,
+    cacheBytes = 0,
+    threads = 0,
+    lanes = 1,
+    maxQueue = 256,
+    tags = ["serve"],
+  }: EngineOptions,
 ): Engine {
-  const common = { threads, lanes, maxQueue };
+  const common = { threads, lanes, maxQueue, tags };
   const onnx = (): Engine => new OnnxEngine({ ...common, allowSpinning, cacheBytes });
   const tensorflow = (): Engine => new TensorFlowEngine(common);
   if (name === "onnx") return onnx();

@@ -24,6 +24,8 @@ export interface OnnxEngineOptions {
    * very small models inline, since the hop to a thread costs more than they do.
    */
   readonly execution?: "auto" | "inline" | "worker";
+  /** Tags of the graph to load, default `serve` alone. */
+  readonly tags?: readonly string[];
 }
 
 /** Models up to this size run inline under `auto`: with so few weights a request takes microseconds. */
@@ -37,15 +39,16 @@ export class OnnxEngine implements Engine {
 
   constructor({ cacheBytes = 0, ...options }: OnnxEngineOptions = {}) {
     this.#cache = new PreparedModels(cacheBytes);
-    this.#options = { threads: 0, allowSpinning: false, lanes: 1, maxQueue: 256, execution: "auto", ...options };
+    const defaults = { threads: 0, allowSpinning: false, lanes: 1, maxQueue: 256, tags: ["serve"] };
+    this.#options = { ...defaults, execution: "auto", ...options };
   }
 
   async load(files: ModelFiles): Promise<Servable> {
-    const { execution, lanes, maxQueue, threads, allowSpinning } = this.#options;
+    const { execution, lanes, maxQueue, threads, allowSpinning, tags } = this.#options;
     const bytes = [...files.values()].reduce((sum, file) => sum + file.length, 0);
     const isInline = execution === "inline" || (execution === "auto" && bytes <= MAX_INLINE_BYTES);
     return isInline
-      ? LocalServable.load(files, { threads: 1, allowSpinning })
-      : WorkerServable.load(files, { threads, allowSpinning, lanes, maxQueue }, this.#cache);
+      ? LocalServable.load(files, { threads: 1, allowSpinning, tags })
+      : WorkerServable.load(files, { threads, allowSpinning, tags, lanes, maxQueue }, this.#cache);
   }
 }

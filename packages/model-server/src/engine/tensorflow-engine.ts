@@ -20,7 +20,7 @@ export class TensorFlowEngine implements Engine {
 
   constructor({ library, ...options }: TensorFlowEngineOptions = {}) {
     this.#library = library;
-    this.#options = { threads: 0, lanes: 1, maxQueue: 256, ...options };
+    this.#options = { threads: 0, lanes: 1, maxQueue: 256, tags: ["serve"], ...options };
   }
 
   /** @throws EngineError ENGINE_MISSING, LOAD_FAILED; SavedModelError */

@@ -34,7 +34,7 @@ export interface ServeFlags {
   readonly grpc_socket_path: string;
   readonly grpc_channel_arguments: string;
   readonly batching_parameters_file: string;
-  readonly saved_model_tags: string;
+  readonly saved_model_tags: readonly string[];
   readonly monitoring_config_file: string;
   readonly enable_signature_method_name_check: boolean;
   readonly enable_grpc_healthcheck_service: boolean;
@@ -115,7 +115,7 @@ export function serveOptions(): Command {
     .option("--engine-cache-mib <n>", "memory for optimised graphs: a model loads again quickly", count, 0)
     .option("--engine-memory-mib <n>", "memory that all models may take, by estimate; 0: no limit", count, 0)
     .option("--engine-spinning", "engine threads wait busily: faster alone on a machine, slower on a shared one")
-    .option("--saved_model_tags <tags>", "tags of the graph to load", onlyServe, "serve")
+    .option("--saved_model_tags <tags>", "comma-separated tags of the graph to load", tags, ["serve"])
     .option("--batching_parameters_file <file>", "BatchingParameters in protobuf text; needs --enable_batching", "")
     .option("--monitoring_config_file <file>", "MonitoringConfig in protobuf text: metrics on the REST port", "")
     .option("--insecure", "gRPC without TLS, which tensorflow_model_server does unasked")
@@ -171,7 +171,8 @@ function part(text: string): number {
   throw new InvalidArgumentError("a number from 0 to 1 is needed");
 }
 
-function onlyServe(text: string): string {
-  if (text === "serve") return text;
-  throw new InvalidArgumentError("the engine loads the tag serve only");
+function tags(text: string): readonly string[] {
+  const found = text.split(",");
+  if (found.includes("")) throw new InvalidArgumentError("TAG or TAG,TAG,... is needed");
+  return found;
 }

@@ -141,6 +141,7 @@ function engineOf(flags: ServeFlags, log: ServeLog): Engine {
     lanes: flags.engineLanes,
     maxQueue: flags.engineQueue,
     allowSpinning: flags.engineSpinning === true,
+    tags: flags.saved_model_tags,
     cacheBytes: flags.engineCacheMib * 2 ** 20,
     ...(flags.engineMemoryMib > 0 && { maxMemoryBytes: flags.engineMemoryMib * 2 ** 20 }),
     onFallback: log.fallback,

@@ -22,6 +22,11 @@ import type { SessionOptions } from "./session.ts";
 /** Compiled programs that are kept: one for each set of outputs that was asked for, and for shapes off the signature. */
 const MAX_SESSIONS = 16;
 
+export interface LoadOptions extends SessionOptions {
+  /** Tags of the graph to load, all of them and no others. */
+  readonly tags: readonly string[];
+}
+
 /**
  * A model in the thread that calls it: `run` blocks that thread. The signature `serving_default` (or the first that can run) is
  * compiled at load, others when they are first asked for.
@@ -31,7 +36,7 @@ export class LocalServable implements Servable {
   readonly unsupported: ReadonlyMap<string, string>;
   readonly #read: () => SavedModel;
   readonly #state: ModelState;
-  readonly #options: SessionOptions;
+  readonly #options: LoadOptions;
   readonly #programs = new Map<string, Promise<CompiledProgram>>();
   #prepared: PreparedModel | undefined;
   #isClosed = false;
@@ -40,7 +45,7 @@ export class LocalServable implements Servable {
     { signatures, unsupported }: Pick<PreparedModel, "signatures" | "unsupported">,
     read: () => SavedModel,
     state: ModelState,
-    options: SessionOptions,
+    options: LoadOptions,
   ) {
     this.#read = read;
     this.#state = state;
@@ -53,8 +58,8 @@ export class LocalServable implements Servable {
    * @param keeps whether `prepared` is wanted
    * @throws SavedModelError (UNSUPPORTED_OPS where no signature can run), EngineError LOAD_FAILED
    */
-  static async load(files: ModelFiles, options: SessionOptions, keeps = false): Promise<LocalServable> {
-    const model = readSavedModel(files);
+  static async load(files: ModelFiles, options: LoadOptions, keeps = false): Promise<LocalServable> {
+    const model = readSavedModel(files, options.tags);
     const lowered = new Map(
       [...model.signatures.keys()].map((key) => [key, new SignatureProgram(model, key, "declared")]),
     );
@@ -72,9 +77,9 @@ export class LocalServable implements Servable {
   }
 
   /** Loads what `load` has prepared before. The files are read when another program is asked for. @throws EngineError LOAD_FAILED */
-  static async restore(files: ModelFiles, prepared: PreparedModel, options: SessionOptions): Promise<LocalServable> {
+  static async restore(files: ModelFiles, prepared: PreparedModel, options: LoadOptions): Promise<LocalServable> {
     let model: SavedModel | undefined;
-    const read = (): SavedModel => (model ??= readSavedModel(files));
+    const read = (): SavedModel => (model ??= readSavedModel(files, options.tags));
     // Only a model without state is ever prepared.
     const servable = new LocalServable(prepared, read, new ModelState(new Map(), files), options);
     const program = await CompiledProgram.restore(prepared.program, servable.#state, options);

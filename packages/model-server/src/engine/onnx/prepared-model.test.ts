@@ -15,7 +15,7 @@ const DIGITS = readModelDir(join(import.meta.dirname, "../../../../../examples/d
 const COUNTER = readModelDir(
   join(import.meta.dirname, "../../../../saved-model/test-models/tfserving/saved_model_counter/00000123"),
 );
-const OPTIONS = { threads: 1, allowSpinning: false };
+const OPTIONS = { threads: 1, allowSpinning: false, tags: ["serve"] };
 
 async function predict(servable: Servable, shape: readonly number[] = [2, 8, 8, 1]): Promise<Tensor | undefined> {
   const data = Float32Array.from({ length: 128 }, (_, i) => (i % 17) / 17);

@@ -4,12 +4,12 @@ import { copyTensor } from "../copy-tensor.ts";
 import type { SignatureInfo } from "../engine.ts";
 import type { Failure } from "../failure.ts";
 import type { PreparedModel } from "./prepared-model.ts";
-import type { SessionOptions } from "./session.ts";
+import type { LoadOptions } from "./local-servable.ts";
 
 /** What the worker thread starts with. */
 export interface WorkerStart {
   readonly files: ModelFiles;
-  readonly options: SessionOptions;
+  readonly options: LoadOptions;
   /** Loads this instead of lowering the files. */
   readonly prepared?: PreparedModel;
   /** Whether the answer is to hold what loading has made. */

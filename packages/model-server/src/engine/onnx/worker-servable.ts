@@ -3,13 +3,13 @@ import type { ModelFiles } from "@cloister/saved-model";
 import type { RunRequest, Servable, SignatureInfo } from "../engine.ts";
 import { RequestQueue } from "../request-queue.ts";
 import { copyPrepared, digestOf, type PreparedModels } from "./prepared-model.ts";
-import type { SessionOptions } from "./session.ts";
+import type { LoadOptions } from "./local-servable.ts";
 import { WorkerLane } from "./worker-lane.ts";
 
 /** Requests in a lane at a time: one that runs, and the next, so that the thread never waits for the event loop. */
 const IN_LANE = 2;
 
-export interface WorkerOptions extends SessionOptions {
+export interface WorkerOptions extends LoadOptions {
   /** Threads that each hold the model. A model that requests change gets one: its state cannot be in two places. */
   readonly lanes: number;
   readonly maxQueue: number;

@@ -17,6 +17,8 @@ export interface TensorFlowOptions {
   /** Requests of a model that run at a time. */
   readonly lanes: number;
   readonly maxQueue: number;
+  /** Tags of the graph to load, all of them and no others. */
+  readonly tags: readonly string[];
 }
 
 /** An output of an operation (TF_Output of c_api.h): an address and an index, as they lie in memory. */
@@ -48,7 +50,7 @@ export class TensorFlowServable implements Servable {
 
   /** @throws SavedModelError, EngineError LOAD_FAILED */
   static async load(api: CApi, files: ModelFiles, options: TensorFlowOptions): Promise<TensorFlowServable> {
-    const signatures = readSignatures(files);
+    const signatures = readSignatures(files, options.tags);
     const graph = api.newGraph();
     try {
       const session = await loadSession(api, graph, files, options);
@@ -153,7 +155,7 @@ async function loadSession(
   api: CApi,
   graph: Address,
   files: ModelFiles,
-  { threads, lanes }: TensorFlowOptions,
+  { threads, lanes, tags }: TensorFlowOptions,
 ): Promise<Address> {
   const options = api.newSessionOptions();
   try {
@@ -162,7 +164,7 @@ async function loadSession(
     const model = writeMemoryModel(api, files);
     try {
       return await withStatusAsync<Address>(api, (status, done) => {
-        api.loadSessionFromSavedModel.async(options, 0, model.path, ["serve"], 1, graph, 0, status, done);
+        api.loadSessionFromSavedModel.async(options, 0, model.path, [...tags], tags.length, graph, 0, status, done);
       });
     } finally {
       model.remove();
