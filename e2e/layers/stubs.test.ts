@@ -146,7 +146,7 @@ async function requesterTrust(folder: string): Promise<AttestationOptions> {
 
 async function readTls({ ca, cert, key }: Chain["requester"]): Promise<ChannelTls> {
   const [caPem, certPem, keyPem] = await Promise.all(
-    [ca, cert, key].map((path) => (path === undefined ? undefined : readFile(path, "utf8"))),
+    [ca, cert, key].map(async (path) => (path === undefined ? undefined : readFile(path, "utf8"))),
   );
   return {
     ...(caPem !== undefined && { ca: caPem }),
