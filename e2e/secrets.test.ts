@@ -1,19 +1,14 @@
 import assert from "node:assert/strict";
 import { createPrivateKey, type KeyObject } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { startTestChain } from "./support/chain.ts";
+import { filesBelow, type Needle, processesOf, spellings } from "./support/secret-search.ts";
 
 // Everything that the untrusted side holds: its folder (sealed files, manifests, logs, what attacks left) and what the system
 // shows of its processes. None of it may hold a plaintext model byte sequence, the wrap key or a private key in any spelling.
 
 const WINDOW_BYTES = 32;
-
-interface Haystack {
-  readonly where: string;
-  readonly bytes: Buffer;
-}
 
 /** How a PKCS#8 private key over P-256 and over Ed25519 begins in DER. */
 const PKCS8_P256 = Buffer.from("308187020100301306072a8648ce3d0201", "hex");
@@ -58,22 +53,6 @@ test("the untrusted side holds no plaintext model, no wrap key and no private ke
   }
 });
 
-interface Needle {
-  readonly what: string;
-  readonly bytes: Buffer;
-}
-
-/** A secret as raw bytes, hex and base64. */
-function spellings(what: string, secret: Buffer): Needle[] {
-  const base64 = secret.toString("base64").replace(/=+$/, "");
-  return [
-    { what, bytes: secret },
-    { what: `${what} in hex`, bytes: Buffer.from(secret.toString("hex")) },
-    // The last characters depend on what follows.
-    { what: `${what} in base64`, bytes: Buffer.from(base64.slice(0, -2)) },
-  ];
-}
-
 /** The private number itself, without the container around it. */
 function secretPart(key: KeyObject): Buffer {
   const { d } = key.export({ format: "jwk" });
@@ -89,16 +68,4 @@ function windows(what: string, file: Buffer): Needle[] {
     if (new Set(bytes).size > WINDOW_BYTES / 2) needles.push({ what: `${what} at ${offset}`, bytes });
   }
   return needles;
-}
-
-async function filesBelow(folder: string): Promise<Haystack[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-  return Promise.all(files.map(async (where) => ({ where, bytes: await readFile(where) })));
-}
-
-/** Arguments and environment of processes, as everybody on the machine can read them. */
-async function processesOf(pids: readonly number[]): Promise<Haystack[]> {
-  const paths = pids.flatMap((pid) => [`/proc/${pid}/cmdline`, `/proc/${pid}/environ`]);
-  return Promise.all(paths.map(async (where) => ({ where, bytes: await readFile(where) })));
 }

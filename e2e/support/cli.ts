@@ -20,15 +20,20 @@ export function spawnCli(args: readonly string[], cwd: string): ChildProcess {
   });
 }
 
+/** Runs `cloister` to its end in the folder `cwd`. */
+export async function runCliIn(cwd: string, args: readonly string[]): Promise<CliResult> {
+  const child = spawnCli(args, cwd);
+  if (child.stdout === null || child.stderr === null) throw new Error("the output is piped");
+  const ended = once(child, "close") as Promise<[number | null]>;
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+  return { code, stdout, stderr };
+}
+
 /** Runs `cloister` to its end in an empty folder. */
 export async function runCli(...args: readonly string[]): Promise<CliResult> {
   const cwd = await mkdtemp(join(tmpdir(), "cloister-cli-"));
   try {
-    const child = spawnCli(args, cwd);
-    if (child.stdout === null || child.stderr === null) throw new Error("the output is piped");
-    const ended = once(child, "close") as Promise<[number | null]>;
-    const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
-    return { code, stdout, stderr };
+    return await runCliIn(cwd, args);
   } finally {
     await rm(cwd, { recursive: true });
   }

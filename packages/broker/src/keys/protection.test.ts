@@ -1,14 +1,11 @@
 import assert from "node:assert/strict";
-import { createCipheriv, createDecipheriv, generateKeyPairSync, randomBytes } from "node:crypto";
-import { once } from "node:events";
+import { generateKeyPairSync } from "node:crypto";
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { createServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { Secret, utf8 } from "@cloister/encoding";
-import { createTestAuthority } from "../testing/authority.ts";
+import { startVault, VAULT_TOKEN } from "../testing/vault.ts";
 import { KeyStore } from "./key-store.ts";
 import {
   passphraseFromCommand,
@@ -58,57 +55,17 @@ test("a passphrase that others can read, that is in a repository, that is short 
   });
 });
 
-const TOKEN = "hvs.test-token";
-
-/** Vault's transit engine as far as it is used: a key of its own, `datakey/plaintext` and `decrypt`. */
-async function startVault(t: TestContext): Promise<{ url: string; ca: string; calls: string[] }> {
-  const authority = createTestAuthority();
-  const key = randomBytes(32);
-  const calls: string[] = [];
-  const wrap = (bytes: Buffer): string => {
-    const cipher = createCipheriv("aes-256-gcm", key, Buffer.alloc(12));
-    return `vault:v1:${Buffer.concat([cipher.update(bytes), cipher.final(), cipher.getAuthTag()]).toString("base64")}`;
-  };
-  const unwrap = (wrapped: string): Buffer => {
-    const sealed = Buffer.from(wrapped.slice("vault:v1:".length), "base64");
-    const decipher = createDecipheriv("aes-256-gcm", key, Buffer.alloc(12)).setAuthTag(sealed.subarray(-16));
-    return Buffer.concat([decipher.update(sealed.subarray(0, -16)), decipher.final()]);
-  };
-  const server = createServer(authority.server("localhost"), (request, response) => {
-    const parts: Buffer[] = [];
-    request.on("data", (part: Buffer) => parts.push(part));
-    request.on("end", () => {
-      calls.push(`${request.method} ${request.url}`);
-      const body = JSON.parse(Buffer.concat(parts).toString()) as { bits?: number; ciphertext?: string };
-      if (request.headers["x-vault-token"] !== TOKEN) {
-        response.writeHead(403).end(JSON.stringify({ errors: ["permission denied"] }));
-        return;
-      }
-      const plaintext = body.ciphertext === undefined ? randomBytes((body.bits ?? 0) / 8) : unwrap(body.ciphertext);
-      const data = { plaintext: plaintext.toString("base64"), ciphertext: wrap(plaintext) };
-      response.end(JSON.stringify({ data }));
-    });
-  });
-  server.listen(0);
-  await once(server, "listening");
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { url: `https://localhost:${(server.address() as AddressInfo).port}`, ca: authority.certificatePem, calls };
-}
-
 test("a store under Vault transit opens again with the vault, and not without it", async (t) => {
   const vault = await startVault(t);
   const path = join(await folderOf(t), "keys.json");
-  const options = { ...vault, key: "cloister", token: new Secret(utf8(`${TOKEN}\n`), "token") };
+  const options = { ...vault, key: "cloister", token: new Secret(utf8(`${VAULT_TOKEN}\n`), "token") };
   const store = await KeyStore.open({ path, protection: vaultTransitProtection(options) });
   await store.generate("k");
   const again = await KeyStore.open({ path, protection: vaultTransitProtection(options) });
   assert.deepEqual((await again.secret("k")).reveal(), (await store.secret("k")).reveal());
   assert.deepEqual(vault.calls, ["POST /v1/transit/datakey/plaintext/cloister", "POST /v1/transit/decrypt/cloister"]);
   const file = await readFile(path, "utf8");
-  assert.ok(!file.includes(TOKEN) && file.includes("vault:v1:"));
+  assert.ok(!file.includes(VAULT_TOKEN) && file.includes("vault:v1:"));
 
   const wrongToken = { ...options, token: new Secret(utf8("hvs.other"), "token") };
   const open = (protection: ReturnType<typeof vaultTransitProtection>): Promise<KeyStore> =>

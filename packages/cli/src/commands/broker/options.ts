@@ -79,7 +79,10 @@ export function withKeyOptions(command: Command): Command {
     .option("--store-ca <file>", "authority of its certificate, PEM; needed unless it is on this machine")
     .option("--passphrase-file <file>", "passphrase of the key store, mode 0600")
     .option("--passphrase-env <name>", "environment variable with the passphrase; taken out of the environment")
-    .option("--passphrase-command <word...>", "command that prints the passphrase; runs without a shell")
+    .option(
+      "--passphrase-command <word...>",
+      "command that prints the passphrase; runs without a shell (repeat as --passphrase-command=-x for a word with a dash)",
+    )
     .option("--vault-url <url>", "HashiCorp Vault whose transit engine keeps the master key")
     .option("--vault-key <name>", "name of the transit key")
     .option("--vault-mount <path>", "path of the transit engine (default: transit)")
