@@ -27,7 +27,7 @@ const KINDS = new Set([
   ...["Namespace", "ServiceAccount", "ConfigMap", "Service", "PersistentVolume", "PersistentVolumeClaim"].map(
     (kind) => `v1/${kind}`,
   ),
-  ...["Deployment", "DaemonSet"].map((kind) => `apps/v1/${kind}`),
+  ...["Deployment", "DaemonSet", "StatefulSet"].map((kind) => `apps/v1/${kind}`),
   "autoscaling/v2/HorizontalPodAutoscaler",
   "policy/v1/PodDisruptionBudget",
   "networking.k8s.io/v1/NetworkPolicy",

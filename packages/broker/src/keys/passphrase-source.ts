@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import type { Stats } from "node:fs";
 import { access, open, readFile, realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { Secret } from "@cloister/encoding";
@@ -47,8 +48,7 @@ export async function passphraseFromCommand([program, ...args]: readonly [string
 /** The bytes of a file that holds a secret: for its owner only, outside of any repository. Errors as above. */
 export async function readSecretFile(path: string): Promise<Uint8Array> {
   await refuseRepository(path);
-  const { mode } = await stat(path);
-  if ((mode & 0o077) !== 0) {
+  if (isExposed(await stat(path), process.getgid?.())) {
     throw new BrokerError("KEY_FILE_EXPOSED", {
       what: `${path} was not read`,
       why: "others on this machine may read or change it",
@@ -70,6 +70,17 @@ export async function writeSecretFile(path: string, bytes: Uint8Array): Promise<
   } finally {
     await file.close();
   }
+}
+
+const [OTHERS, OTHERS_OR_GROUP_WRITES, ROOT] = [0o077, 0o037, 0];
+
+/**
+ * Whether more than one account may read or change a file. One of root's that this process's own group may read counts as for
+ * its owner only: Kubernetes gives a pod's Secrets that way to a user that is not root.
+ */
+export function isExposed({ mode, uid, gid }: Pick<Stats, "mode" | "uid" | "gid">, ownGroup?: number): boolean {
+  const isFromRoot = uid === ROOT && gid === ownGroup && gid !== ROOT;
+  return (mode & (isFromRoot ? OTHERS_OR_GROUP_WRITES : OTHERS)) !== 0;
 }
 
 /** Throws KEY_IN_REPOSITORY where a folder above the path is a git working tree: what is in there gets published one day. */

@@ -8,6 +8,7 @@ import { Secret, utf8 } from "@cloister/encoding";
 import { startVault, VAULT_TOKEN } from "../testing/vault.ts";
 import { KeyStore } from "./key-store.ts";
 import {
+  isExposed,
   passphraseFromCommand,
   passphraseFromEnvironment,
   passphraseFromFile,
@@ -85,4 +86,15 @@ test("private keys of other forms than a wrap key can be kept in the store", asy
   const pem = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }) as string;
   const store = await KeyStore.open({ path, protection });
   assert.equal(text(await store.keep("log", () => new Secret(utf8(pem), "log key"))), pem);
+});
+
+test("a file of root's for this group alone counts as its owner's; any other that a group may read does not", () => {
+  const [root, us] = [0, 65_532];
+  assert.equal(isExposed({ mode: 0o100440, uid: root, gid: us }, us), false);
+  assert.equal(isExposed({ mode: 0o100600, uid: us, gid: us }, us), false);
+  assert.equal(isExposed({ mode: 0o100460, uid: root, gid: us }, us), true);
+  assert.equal(isExposed({ mode: 0o100444, uid: root, gid: us }, us), true);
+  assert.equal(isExposed({ mode: 0o100440, uid: us, gid: us }, us), true);
+  assert.equal(isExposed({ mode: 0o100440, uid: root, gid: 1000 }, us), true);
+  assert.equal(isExposed({ mode: 0o100440, uid: root, gid: root }, root), true);
 });

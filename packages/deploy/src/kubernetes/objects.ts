@@ -1,6 +1,15 @@
 import type { ApiObject, ObjectFactory } from "./api-object.ts";
 import { admissionPolicy, admissionPolicyBinding } from "./objects/admission-policy.ts";
 import { autoscaler, scaledObject } from "./objects/autoscaler.ts";
+import {
+  brokerAccount,
+  brokerBudget,
+  brokerClaim,
+  brokerDeployment,
+  brokerInside,
+  brokerNetworkPolicy,
+  brokerStatefulSet,
+} from "./objects/broker.ts";
 import { modelConfig, quoteConfig, replicaConfig } from "./objects/config-maps.ts";
 import { deployment, disruptionBudget } from "./objects/deployment.ts";
 import { gateway, legacyIngress, tlsRoute } from "./objects/gateway.ts";
@@ -33,17 +42,20 @@ export interface Entry {
   /** Name of its file. */
   readonly file: string;
   readonly condition?: Condition;
+  /** Needed for the broker in the cluster alone too. */
+  readonly part?: "broker";
   readonly make: ObjectFactory;
 }
 
 const on = (path: string): Condition => ({ path, is: true });
 const one = (path: string, ...is: string[]): Condition => ({ path, is });
 const SIMULATED = one("preset", "simulation");
+const IN_CLUSTER = one("broker.workload", "file", "postgresql");
 const ADAPTER = on("autoscaling.adapter");
 
 /** Every object that there can be, in the order in which they are applied. */
 export const ENTRIES: readonly Entry[] = [
-  { file: "namespace", condition: on("createNamespace"), make: namespace },
+  { file: "namespace", condition: on("createNamespace"), part: "broker", make: namespace },
   { file: "service-account", make: serviceAccount },
   { file: "replica-config", make: replicaConfig },
   { file: "model-config", make: modelConfig },
@@ -54,6 +66,23 @@ export const ENTRIES: readonly Entry[] = [
   { file: "broker-name", condition: one("broker.kind", "external-name"), make: brokerByName },
   { file: "broker-service", condition: one("broker.kind", "endpoint"), make: brokerService },
   { file: "broker-endpoint", condition: one("broker.kind", "endpoint"), make: brokerEndpoint },
+  { file: "broker-account", condition: IN_CLUSTER, part: "broker", make: brokerAccount },
+  {
+    file: "broker-network-policy",
+    condition: on("broker.hasNetworkPolicy"),
+    part: "broker",
+    make: brokerNetworkPolicy,
+  },
+  { file: "broker-claim", condition: one("broker.workload", "file"), part: "broker", make: brokerClaim },
+  { file: "broker-inside", condition: IN_CLUSTER, part: "broker", make: brokerInside },
+  { file: "broker-stateful-set", condition: one("broker.workload", "file"), part: "broker", make: brokerStatefulSet },
+  {
+    file: "broker-deployment",
+    condition: one("broker.workload", "postgresql"),
+    part: "broker",
+    make: brokerDeployment,
+  },
+  { file: "broker-budget", condition: one("broker.workload", "postgresql"), part: "broker", make: brokerBudget },
   { file: "model-volume", condition: one("modelDelivery.kind", "azure-files"), make: azureVolume },
   { file: "model-claim", condition: one("modelDelivery.kind", "azure-files"), make: azureClaim },
   { file: "simulated-sgx-namespace", condition: SIMULATED, make: simulatedNamespace },
@@ -85,10 +114,14 @@ export interface RenderedObject {
   readonly object: ApiObject;
 }
 
+/** Everything, or only the broker in the cluster and the namespace that it is in. */
+export type DeploymentPart = "all" | "broker";
+
 /** The objects that values ask for, in the order in which they are applied. */
-export function renderObjects(values: Values): RenderedObject[] {
+export function renderObjects(values: Values, part: DeploymentPart = "all"): RenderedObject[] {
   const source: Source = valueSource(values);
-  return ENTRIES.flatMap(({ file, condition, make }) => {
+  const entries = part === "all" ? ENTRIES : ENTRIES.filter((entry) => entry.part === part);
+  return entries.flatMap(({ file, condition, make }) => {
     const object = condition === undefined ? make(source) : source.when<ApiObject | undefined>(condition, make(source));
     return object === undefined ? [] : [{ file, object: withoutGaps(object) }];
   });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DeployError } from "../errors.ts";
+import { renderObjects } from "./objects.ts";
 import { type KubernetesInput, readSettings, valuesOf } from "./settings.ts";
 import { TEST_MANIFEST, testSettings } from "./testing.ts";
 import { PRESETS } from "./values.ts";
@@ -34,6 +35,13 @@ test("the cluster's enclave memory caps the replicas", () => {
 test("settings that contradict each other are refused", () => {
   assertRefused({ replicas: { minimum: 3, maximum: 2 } }, /above/);
   assertRefused({ broker: { kind: "host-alias" } }, /broker\.ip/);
+  assertRefused({ broker: { kind: "in-cluster" } }, /broker\.image/);
+  const inside = { kind: "in-cluster", image: "broker@sha256", store: "postgresql" };
+  assertRefused({ broker: inside }, /storeUrl/);
+  assertRefused(
+    { broker: { ...inside, storeUrl: "postgresql://u:password@db/cloister" } },
+    /storeUrl: a database without a password/,
+  );
   assertRefused({ autoscaling: { kind: "keda" } }, /prometheus/);
   assertRefused({ modelDelivery: { kind: "host-path" } }, /modelDelivery\.path/);
   assertRefused({ modelDelivery: { kind: "azure-files", share: "models" } }, /modelDelivery\.secret/);
@@ -49,6 +57,16 @@ test("what could break out of a quoted text, and what nobody knows, is refused",
 test("a host path needs a namespace that allows it, everything else is restricted", () => {
   assert.equal(values({ modelDelivery: { kind: "host-path", path: "/srv/models" } }).podSecurity, "privileged");
   assert.equal(values({}).podSecurity, "restricted");
+});
+
+test("no object holds a secret of the broker's: they are named, and files come from a Secret's volume", () => {
+  const broker = { kind: "in-cluster", image: "broker@sha256", secret: "the-passphrase" } as const;
+  const objects = renderObjects(values({ broker })).map(({ object }) => object);
+  assert.ok(objects.every(({ kind }) => kind !== "Secret"));
+  const configMaps = objects.filter(({ kind }) => kind === "ConfigMap");
+  assert.ok(configMaps.length > 0 && !/passphrase|PRIVATE KEY/.test(JSON.stringify(configMaps)));
+  assert.match(JSON.stringify(objects.find(({ kind }) => kind === "StatefulSet")), /"secretName":"the-passphrase"/);
+  assert.equal(values({ broker }).broker.lookup, "cloister-broker");
 });
 
 test("every preset gives values", () => {

@@ -6,6 +6,7 @@ import { Size } from "./size.ts";
 import {
   AUTOSCALING,
   BROKER_KINDS,
+  BROKER_STORES,
   COUNT,
   DELIVERIES,
   DNS_LABEL,
@@ -21,6 +22,9 @@ import {
 } from "./values.ts";
 
 const SPAN = z.string().refine((text) => Duration.parse(text) !== undefined, "a span of time, 30s or 5m");
+
+/** Of a database elsewhere, with a user and without a password: that would stand in a process list. */
+const STORE_URL = /^postgresql:\/\/[a-z_][a-z0-9_]{0,62}@[a-z0-9][a-z0-9.-]*(:\d{1,5})?\/[a-z_][a-z0-9_]{0,62}$/;
 
 /** The section `kubernetes` of `cloister.yaml`: what people decide. Everything else follows from it (`valuesOf`). */
 export const KubernetesSettings = z.strictObject({
@@ -73,6 +77,26 @@ export const KubernetesSettings = z.strictObject({
     port: PORT.default(4433),
     /** For `endpoint` and `host-alias`. */
     ip: z.union([z.ipv4(), z.ipv6()]).optional(),
+    /** For `in-cluster`. */
+    image: IMAGE.optional(),
+    store: z.enum(BROKER_STORES).default("file"),
+    /** Of the claim (`file`). */
+    storage: QUANTITY.default("1Gi"),
+    storageClass: z.string().max(253).optional(),
+    /** How many share the database (`postgresql`). */
+    replicas: COUNT.default(2),
+    storeUrl: z
+      .string()
+      .max(512)
+      .regex(STORE_URL, "a database without a password, postgresql://user@host:5432/database")
+      .optional(),
+    storeSecret: z.string().max(253).default("cloister-broker-store"),
+    secret: z.string().max(253).default("cloister-broker"),
+    config: z.string().max(253).default("cloister-broker"),
+    /** The ConfigMap has the authority of requesters' certificates. */
+    clientCa: z.boolean().default(false),
+    /** Where collateral comes from; default: Intel's service. */
+    pccs: z.url({ protocol: /^https$/ }).optional(),
   }),
   gateway: z
     .strictObject({
@@ -115,6 +139,8 @@ const MEMORY_OUTSIDE = Size.mebibytes(128);
 const PROBE_PERIOD_SECONDS = 2;
 const GATEWAY_CLASSES = { nginx: "nginx", envoy: "eg", ingress: "nginx", none: "" } as const;
 const NAME_OF_BROKER_SERVICE = "cloister-broker";
+const HTTPS_PORT = 443;
+const POSTGRESQL_PORT = 5432;
 
 /** Reads settings. Throws `KUBERNETES_SETTINGS_INVALID` naming the fields. */
 export function readSettings(input: unknown): KubernetesSettings {
@@ -133,7 +159,7 @@ export function valuesOf(
   presetName: PresetName = settings.preset,
 ): Values {
   const preset = presetOf(presetName);
-  const { model, autoscaling, broker, gateway, modelDelivery } = settings;
+  const { model, autoscaling, gateway, modelDelivery } = settings;
   const epc = sizeOf(settings.epc) ?? enclaveSize(sizeOf(model.size) ?? RUNTIME);
   const memory = sizeOf(settings.memory) ?? epc.plus(MEMORY_OUTSIDE);
   check(settings, epc);
@@ -173,14 +199,7 @@ export function valuesOf(
       prometheus: autoscaling.prometheus ?? "",
       adapter: autoscaling.kind === "calls" && autoscaling.adapter,
     },
-    broker: {
-      kind: broker.kind,
-      lookup: broker.kind === "external-name" || broker.kind === "endpoint" ? NAME_OF_BROKER_SERVICE : broker.host,
-      port: broker.port,
-      host: broker.host,
-      ip: broker.ip ?? "",
-      ipFamily: broker.ip?.includes(":") === true ? "IPv6" : "IPv4",
-    },
+    broker: brokerValues(settings),
     gateway: { ...gateway, className: gateway.className ?? GATEWAY_CLASSES[gateway.kind] },
     modelDelivery,
     pccs: { url: settings.pccs.url ?? preset.pccsUrl, hasSecureCert: settings.pccs.secureCertificate },
@@ -192,6 +211,40 @@ export function valuesOf(
   const parsed = Values.safeParse(values);
   if (parsed.success) return parsed.data;
   throw invalid(parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`));
+}
+
+function brokerValues({ broker, networkPolicy }: KubernetesSettings): Values["broker"] {
+  const isService = broker.kind === "external-name" || broker.kind === "endpoint" || broker.kind === "in-cluster";
+  return {
+    kind: broker.kind,
+    lookup: isService ? NAME_OF_BROKER_SERVICE : broker.host,
+    port: broker.port,
+    host: broker.host,
+    ip: broker.ip ?? "",
+    ipFamily: broker.ip?.includes(":") === true ? "IPv6" : "IPv4",
+    workload: broker.kind === "in-cluster" ? broker.store : "none",
+    hasNetworkPolicy: broker.kind === "in-cluster" && networkPolicy,
+    image: broker.image ?? "",
+    replicas: broker.replicas,
+    storage: broker.storage,
+    storageClass: broker.storageClass ?? "",
+    hasStorageClass: broker.storageClass !== undefined,
+    secret: broker.secret,
+    config: broker.config,
+    hasClientCa: broker.clientCa,
+    pccs: broker.pccs ?? "",
+    hasPccs: broker.pccs !== undefined,
+    collateralPort: portOf(broker.pccs, HTTPS_PORT),
+    storeUrl: broker.storeUrl ?? "",
+    storePort: portOf(broker.storeUrl, POSTGRESQL_PORT),
+    storeSecret: broker.storeSecret,
+  };
+}
+
+/** The port of an address, or the one that its kind has. */
+function portOf(address: string | undefined, standard: number): number {
+  const port = address === undefined ? "" : new URL(address).port;
+  return port === "" ? standard : Number(port);
 }
 
 /** Enclave memory that a replica of a model needs: SGX enclaves have a power of two as their size. */
@@ -216,6 +269,7 @@ function check(settings: KubernetesSettings, epc: Size): void {
   if ((broker.kind === "endpoint" || broker.kind === "host-alias") && broker.ip === undefined) {
     problems.push(`broker.ip is needed for the kind ${broker.kind}`);
   }
+  if (broker.kind === "in-cluster") problems.push(...brokerProblems(broker));
   if (autoscaling.kind === "keda" && autoscaling.prometheus === undefined) {
     problems.push("autoscaling.prometheus is needed for the kind keda");
   }
@@ -231,6 +285,14 @@ function check(settings: KubernetesSettings, epc: Size): void {
     }
   }
   if (problems.length > 0) throw invalid(problems);
+}
+
+function brokerProblems({ image, store, storeUrl }: KubernetesSettings["broker"]): string[] {
+  const problems = image === undefined ? ["broker.image is needed for the kind in-cluster"] : [];
+  if (store === "postgresql" && storeUrl === undefined) {
+    problems.push("broker.storeUrl is needed for the store postgresql");
+  }
+  return problems;
 }
 
 const sizeOf = (text: string | undefined): Size | undefined => (text === undefined ? undefined : Size.parse(text));

@@ -14,6 +14,8 @@ export function testSettings(more: Partial<KubernetesInput> = {}): KubernetesInp
 /** Stands for a manifest. Its quotes and backslashes have to survive every form. */
 export const TEST_MANIFEST = String.raw`{"format":"cloister-enclave/1","text":"quotes \" and {{ braces }}"}`;
 
+const BROKER_IMAGE = `registry.example/cloister-broker@sha256:${"ef".repeat(32)}`;
+
 /** Together they hold every object and every form of a conditional part. */
 export const CASES: Readonly<Record<string, Partial<KubernetesInput>>> = {
   simulation: { broker: { kind: "host-alias", ip: "192.0.2.7" }, createNamespace: false },
@@ -23,6 +25,13 @@ export const CASES: Readonly<Record<string, Partial<KubernetesInput>>> = {
     modelDelivery: { kind: "azure-files", share: "models", secret: "share-key" },
     gateway: { kind: "envoy" },
     autoscaling: { kind: "cpu" },
+    broker: {
+      kind: "in-cluster",
+      image: BROKER_IMAGE,
+      store: "postgresql",
+      replicas: 3,
+      storeUrl: "postgresql://cloister@db.example:6432/cloister",
+    },
   },
   alibaba: {
     preset: "alibaba",
@@ -34,6 +43,13 @@ export const CASES: Readonly<Record<string, Partial<KubernetesInput>>> = {
   tencent: {
     preset: "tencent",
     modelDelivery: { kind: "host-path", path: "/srv/models" },
+    broker: {
+      kind: "in-cluster",
+      image: BROKER_IMAGE,
+      storageClass: "fast",
+      pccs: "https://pccs.example:8081/sgx/certification/v4/",
+      clientCa: true,
+    },
     autoscaling: { kind: "none" },
     gateway: { kind: "none" },
     networkPolicy: false,

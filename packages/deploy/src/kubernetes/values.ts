@@ -22,10 +22,12 @@ export const QUANTITY = z
   .refine((text) => Size.parse(text) !== undefined, "a quantity of bytes, 512Mi or 4Gi");
 export const MEASUREMENT = z.string().regex(/^[0-9a-f]{64}([0-9a-f]{32})?$/);
 const RESOURCE = z.string().regex(/^$|^[a-z0-9.-]+\/[A-Za-z0-9_.-]+$/);
+const OBJECT_NAME = z.string().regex(/^[a-z0-9.-]{0,253}$/);
 const SECONDS = z.int().min(1).max(86_400);
 
 export const AUTOSCALING = ["calls", "cpu", "keda", "none"] as const;
-export const BROKER_KINDS = ["direct", "external-name", "endpoint", "host-alias"] as const;
+export const BROKER_KINDS = ["direct", "external-name", "endpoint", "host-alias", "in-cluster"] as const;
+export const BROKER_STORES = ["file", "postgresql"] as const;
 export const GATEWAYS = ["nginx", "envoy", "ingress", "none"] as const;
 export const DELIVERIES = ["claim", "azure-files", "host-path", "object-store"] as const;
 
@@ -86,6 +88,26 @@ export const Values = z.strictObject({
     host: HOST_NAME,
     ip: z.union([z.ipv4(), z.ipv6(), z.literal("")]),
     ipFamily: z.enum(["IPv4", "IPv6"]),
+    /** What runs the broker in the cluster, by its store: a StatefulSet with files, a Deployment with a database, or nothing. */
+    workload: z.enum([...BROKER_STORES, "none"]),
+    hasNetworkPolicy: z.boolean(),
+    image: PLAIN,
+    replicas: COUNT,
+    storage: QUANTITY,
+    storageClass: OBJECT_NAME,
+    hasStorageClass: z.boolean(),
+    /** Secret with the passphrase. */
+    secret: OBJECT_NAME,
+    /** ConfigMap with policy, bundle and public keys. */
+    config: OBJECT_NAME,
+    hasClientCa: z.boolean(),
+    pccs: PLAIN,
+    hasPccs: z.boolean(),
+    collateralPort: PORT,
+    storeUrl: PLAIN,
+    storePort: PORT,
+    /** Secret with the database's password and the authority of its certificate. */
+    storeSecret: OBJECT_NAME,
   }),
   gateway: z.strictObject({
     kind: z.enum(GATEWAYS),

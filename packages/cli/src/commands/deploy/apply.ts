@@ -1,7 +1,11 @@
 import { readFile } from "node:fs/promises";
 import {
   applyObjects,
+  type ClusterApi,
+  type DeploymentName,
+  findStale,
   type ObjectChange,
+  pruneObjects,
   type ReplicaPod,
   simulatedPlatformSecret,
   waitForRollout,
@@ -18,6 +22,8 @@ interface ApplyFlags extends DeployFlags, ClusterFlags {
   readonly dryRun?: boolean;
   readonly force?: boolean;
   readonly wait: boolean;
+  readonly prune: boolean;
+  readonly pruneStorage?: boolean;
   readonly timeoutSeconds: number;
   readonly simulatedPlatform?: string;
 }
@@ -28,6 +34,8 @@ export function applyCommand(setExit: (code: number) => void): Command {
     .description("Apply the objects to a cluster (server-side apply), and wait until every replica is READY.")
     .option("--dry-run", "ask the cluster what would change, show it, and change nothing")
     .option("--force", "take over fields that somebody else owns")
+    .option("--no-prune", "leave what earlier settings made and these do not")
+    .option("--prune-storage", "prune volumes and claims too: what is in them is lost")
     .option("--no-wait", "do not wait for the replicas")
     .option("--timeout-seconds <n>", "how long to wait for the replicas", wholeNumber(1, 86_400), 600)
     .option("--simulated-platform <file>", "platform.json of a SIMULATED platform: becomes the plugin's Secret")
@@ -36,8 +44,8 @@ export function applyCommand(setExit: (code: number) => void): Command {
 
 async function apply(flags: ApplyFlags): Promise<number> {
   const terminal = openTerminal(flags.json === true);
-  const { settings, enclaveManifest } = await deployInput(flags);
-  const objects = renderObjects(valuesOf(settings, enclaveManifest));
+  const { settings, enclaveManifest, part } = await deployInput(flags);
+  const objects = renderObjects(valuesOf(settings, enclaveManifest), part);
   const api = await openCluster(flags);
   const changes = await applyObjects({
     api,
@@ -49,8 +57,10 @@ async function apply(flags: ApplyFlags): Promise<number> {
     force: flags.force === true,
     onChange: (change) => showChange(terminal, change),
   });
+  // The broker alone is a part: what is not in it may well be wanted.
+  const pruned = flags.prune && part === "all" ? await prune(flags, terminal, api, settings, changes) : [];
   let replicas: ReplicaPod[] = [];
-  if (flags.dryRun !== true && flags.wait) {
+  if (flags.dryRun !== true && flags.wait && part === "all") {
     replicas = await waitForRollout({
       api,
       deployment: settings,
@@ -65,10 +75,25 @@ async function apply(flags: ApplyFlags): Promise<number> {
   if (flags.json === true) {
     const simulated = settings.preset === "simulation";
     process.stdout.write(
-      `${JSON.stringify({ ok: true, dryRun: flags.dryRun === true, simulated, changes, replicas })}\n`,
+      `${JSON.stringify({ ok: true, dryRun: flags.dryRun === true, simulated, changes, pruned, replicas })}\n`,
     );
   }
   return EXIT.done;
+}
+
+/** Takes away what these settings do not make any more; tells what that is first, and with a dry run only that. */
+async function prune(
+  flags: ApplyFlags,
+  terminal: Terminal,
+  api: ClusterApi,
+  deployment: DeploymentName,
+  changes: readonly ObjectChange[],
+): Promise<string[]> {
+  const rendered = new Set(changes.map(({ path }) => path));
+  const stale = await findStale({ api, deployment, rendered, storage: flags.pruneStorage === true });
+  for (const { path } of stale) terminal.line(`- ${path}`);
+  if (flags.dryRun !== true) await pruneObjects(api, stale);
+  return stale.map(({ path }) => path);
 }
 
 /** The Secret goes right after the namespace that it is in. */

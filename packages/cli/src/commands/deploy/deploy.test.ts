@@ -72,6 +72,15 @@ test("a command without what it needs says so, with a code", async () => {
   assert.match(unreachable.stdout, /CLUSTER_UNREACHABLE/);
 });
 
+test("the broker in the cluster is rendered before there is a manifest", async () => {
+  await writeFile(join(folder, "inside.yaml"), "kubernetes:\n  broker: { kind: in-cluster, image: b@sha256 }\n");
+  const { code, stdout, stderr } = await deploy("render", "--broker-only", "--config", "inside.yaml");
+  assert.equal(code, 0, stderr);
+  const kinds = [...stdout.matchAll(/^kind: (\w+)$/gm)].map(([, kind]) => kind);
+  const expected = ["Namespace", "ServiceAccount", "NetworkPolicy", "PersistentVolumeClaim", "Service", "StatefulSet"];
+  assert.deepEqual(kinds, expected);
+});
+
 test("bootstrap prints a script or the steps, and refuses settings that no script can hold", async () => {
   const script = await deploy("bootstrap", "--role", "worker");
   assert.equal(script.code, 0, script.stderr);

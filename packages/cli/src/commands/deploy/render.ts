@@ -21,8 +21,8 @@ export function renderCommand(setExit: (code: number) => void): Command {
 }
 
 async function render(flags: RenderFlags): Promise<number> {
-  const { settings, enclaveManifest } = await deployInput(flags);
-  const files = renderFiles(flags.format, settings, enclaveManifest);
+  const { settings, enclaveManifest, part } = await deployInput(flags);
+  const files = renderFiles(flags.format, settings, enclaveManifest, part);
   const { output } = flags;
   if (output === undefined) {
     if (flags.json === true) process.stdout.write(`${JSON.stringify({ files: Object.fromEntries(files) })}\n`);

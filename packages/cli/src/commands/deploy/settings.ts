@@ -1,5 +1,11 @@
 import { readFile } from "node:fs/promises";
-import { type KubernetesSettings, PRESETS, type PresetName, readSettings } from "@cloister/deploy/kubernetes";
+import {
+  type DeploymentPart,
+  type KubernetesSettings,
+  PRESETS,
+  type PresetName,
+  readSettings,
+} from "@cloister/deploy/kubernetes";
 import { decodeManifest, measureSimulated } from "@cloister/enclave";
 import { fromUtf8, toHex } from "@cloister/encoding";
 import { type Command, Option } from "commander";
@@ -22,6 +28,7 @@ export interface DeployFlags {
   readonly image?: string;
   readonly measurement?: string;
   readonly enclaveManifest?: string;
+  readonly brokerOnly?: boolean;
   readonly json?: boolean;
 }
 
@@ -29,6 +36,8 @@ export interface DeployFlags {
 export interface DeployInput {
   readonly settings: KubernetesSettings;
   readonly enclaveManifest: string;
+  /** The broker has to be there before the manifest that names its authority. */
+  readonly part: DeploymentPart;
 }
 
 export function withDeployOptions(command: Command): Command {
@@ -40,14 +49,20 @@ export function withDeployOptions(command: Command): Command {
     .option("--image <reference>", "image of the replica, by digest")
     .option("--enclave-manifest <file>", "the replica's measured manifest, canonical JSON")
     .option("--measurement <hex>", "MRENCLAVE or MRTD (default with the simulation: of the manifest)")
+    .option("--broker-only", "only the broker in the cluster: its authority is needed before there can be a manifest")
     .option("--json", "print JSON");
 }
 
 /** Settings out of flags and configuration. Throws CONFIG_*, KUBERNETES_SETTINGS_INVALID, MANIFEST_INVALID, OPTION_MISSING. */
 export async function deployInput(flags: DeployFlags): Promise<DeployInput> {
-  const { config, json: _json, enclaveManifest, measurement, preset, namespace, name, image } = flags;
+  const { config, brokerOnly, enclaveManifest, measurement, preset, namespace, name, image } = flags;
   const section = (await readSection(config, KUBERNETES_SECTION)) ?? {};
   const given = Object.entries({ preset, namespace, name, image }).filter(([, value]) => value !== undefined);
+  if (brokerOnly === true) {
+    const placeholder = { image: "none", measurement: "0".repeat(64), model: { name: "none" } };
+    const settings = readSettings({ ...placeholder, ...section, ...Object.fromEntries(given) });
+    return { settings, enclaveManifest: "", part: "broker" };
+  }
   const bytes = await readFile(need(enclaveManifest, "--enclave-manifest"));
   const manifest = decodeManifest(new Uint8Array(bytes));
   const settings = readSettings({
@@ -58,5 +73,5 @@ export async function deployInput(flags: DeployFlags): Promise<DeployInput> {
     ...Object.fromEntries(given),
     ...(measurement !== undefined && { measurement }),
   });
-  return { settings, enclaveManifest: fromUtf8(new Uint8Array(bytes)) ?? "" };
+  return { settings, enclaveManifest: fromUtf8(new Uint8Array(bytes)) ?? "", part: "all" };
 }

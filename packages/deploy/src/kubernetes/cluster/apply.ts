@@ -6,12 +6,13 @@ import type { ClusterApi } from "./api.ts";
 import { ResourcePaths } from "./resource-paths.ts";
 
 /** Under this name the API server remembers which fields are ours. */
-const FIELD_MANAGER = "cloister";
+export const FIELD_MANAGER = "cloister";
 /** Fields that the server writes at each change. */
 const SERVER_FIELDS = new Set(["managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"]);
 
 export interface ObjectChange {
   readonly object: string;
+  readonly path: string;
   readonly change: "created" | "changed" | "unchanged";
   /** What differs from the object in the cluster, after the server's defaults; empty for a new object. */
   readonly steps: readonly PatchStep[];
@@ -43,6 +44,7 @@ export async function applyObjects(options: ApplyOptions): Promise<ObjectChange[
     const after = await applyOne(options, path, object, before === undefined && dryRun);
     const change: ObjectChange = {
       object: describeObject(object),
+      path,
       change: before === undefined ? "created" : "unchanged",
       steps: before === undefined || after === undefined ? [] : jsonPatch(comparable(before), comparable(after)),
     };

@@ -5,6 +5,7 @@ export { type ClusterChoice, connectCluster } from "./connect.ts";
 export { deleteDeployment } from "./delete.ts";
 export { readLogs } from "./logs.ts";
 export { type DeploymentName, listPods, type ReplicaPod } from "./pods.ts";
+export { findStale, pruneObjects } from "./prune.ts";
 export { waitForRollout } from "./rollout.ts";
 export { scaleDeployment } from "./scale.ts";
 export { simulatedPlatformSecret } from "./simulated-platform.ts";

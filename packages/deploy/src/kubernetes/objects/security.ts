@@ -2,13 +2,14 @@ import type { V1PodSecurityContext, V1SecurityContext } from "@kubernetes/client
 import { USER_ID } from "./layout.ts";
 
 /** What Pod Security's level `restricted` asks of a pod. */
-export function restrictedPod(): V1PodSecurityContext {
+export function restrictedPod(more: Pick<V1PodSecurityContext, "fsGroupChangePolicy"> = {}): V1PodSecurityContext {
   return {
     runAsNonRoot: true,
     runAsUser: USER_ID,
     runAsGroup: USER_ID,
     fsGroup: USER_ID,
     seccompProfile: { type: "RuntimeDefault" },
+    ...more,
   };
 }
 
