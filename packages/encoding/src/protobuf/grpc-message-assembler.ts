@@ -8,6 +8,19 @@ const SMALL_BYTES = 4096;
 /** Elements of tensors are 8 bytes long at most. */
 const ALIGNMENT_BYTES = 8;
 
+/** Where large messages are put. */
+export interface MessageMemory {
+  /** At least `bytes` long, and not cleared. */
+  take(bytes: number): ArrayBuffer;
+  /** Takes back what nobody reads any more. */
+  give(memory: ArrayBuffer): void;
+}
+
+const NEW_MEMORY: MessageMemory = {
+  take: (bytes) => Buffer.allocUnsafeSlow(bytes).buffer,
+  give: () => undefined,
+};
+
 /** The one message of a unary call. */
 export interface GrpcMessage {
   readonly compressed: boolean;
@@ -21,14 +34,16 @@ export interface GrpcMessage {
  */
 export class GrpcMessageAssembler {
   readonly #maxMessageBytes: number;
+  readonly #memory: MessageMemory;
   readonly #prefix = new Uint8Array(GRPC_PREFIX_LENGTH);
   #prefixFilled = 0;
   #length = 0;
   #filled = 0;
   #bytes: Uint8Array = new Uint8Array(0);
 
-  constructor(maxMessageBytes: number) {
+  constructor(maxMessageBytes: number, memory: MessageMemory = NEW_MEMORY) {
     this.#maxMessageBytes = maxMessageBytes;
+    this.#memory = memory;
   }
 
   /** Adds a chunk, which may be reused afterwards. */
@@ -47,6 +62,13 @@ export class GrpcMessageAssembler {
     if (this.#prefixFilled < GRPC_PREFIX_LENGTH) throw malformed("the body ends before a message began");
     if (this.#filled < this.#length) throw malformed("the body ends within the message");
     return { compressed: this.#prefix[0] === 1, bytes: this.#bytes.subarray(0, this.#length) };
+  }
+
+  /** Gives the message's memory back. Only for a message that nobody reads any more. */
+  release(): void {
+    this.#free(this.#bytes);
+    this.#bytes = new Uint8Array(0);
+    this.#length = 0;
   }
 
   #takePrefix(chunk: Uint8Array): Uint8Array {
@@ -74,6 +96,7 @@ export class GrpcMessageAssembler {
   #grow(needed: number): void {
     const larger = this.#allocate(Math.min(this.#length, Math.max(needed, 2 * this.#bytes.length)));
     larger.set(this.#bytes.subarray(0, this.#filled));
+    this.#free(this.#bytes);
     this.#bytes = larger;
   }
 
@@ -81,7 +104,11 @@ export class GrpcMessageAssembler {
   #allocate(bytes: number): Uint8Array {
     const padding = (ALIGNMENT_BYTES - (this.#length % ALIGNMENT_BYTES)) % ALIGNMENT_BYTES;
     if (bytes <= SMALL_BYTES) return new Uint8Array(padding + bytes).subarray(padding);
-    return new Uint8Array(Buffer.allocUnsafeSlow(padding + bytes).buffer, padding, bytes);
+    return new Uint8Array(this.#memory.take(padding + bytes), padding, bytes);
+  }
+
+  #free({ buffer, length }: Uint8Array): void {
+    if (length > SMALL_BYTES) this.#memory.give(buffer as ArrayBuffer);
   }
 }
 

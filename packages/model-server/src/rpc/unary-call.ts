@@ -9,7 +9,7 @@ import {
   parseGrpcTimeout,
   writeGrpcPrefix,
 } from "@cloister/encoding/grpc";
-import { type GrpcMessage, GrpcMessageAssembler } from "@cloister/encoding/grpc-message-assembler";
+import { type GrpcMessage, GrpcMessageAssembler, type MessageMemory } from "@cloister/encoding/grpc-message-assembler";
 import { callError, ModelServerError } from "../errors.ts";
 import { type Span, withSpan } from "../tracing/span.ts";
 import type { Tracer } from "../tracing/tracer.ts";
@@ -17,7 +17,7 @@ import type { BufferBudget, RpcLimits } from "./limits.ts";
 
 /**
  * Answers one call. `signal` fires when the client goes away or its deadline passes. The result is the response message with
- * the first GRPC_PREFIX_LENGTH bytes left free. Throws `ModelServerError`; anything else becomes INTERNAL without its text.
+ * the first GRPC_PREFIX_LENGTH bytes left free. The request's memory is used again once there is a result, which is no view of it. Throws `ModelServerError`; anything else becomes INTERNAL without its text.
  */
 export type UnaryHandler = (request: Uint8Array, signal: AbortSignal) => Promise<Uint8Array>;
 
@@ -25,6 +25,8 @@ export type UnaryHandler = (request: Uint8Array, signal: AbortSignal) => Promise
 export interface CallEnvironment {
   readonly limits: RpcLimits;
   readonly budget: BufferBudget;
+  /** Where requests are put. */
+  readonly memory: MessageMemory;
   /** Sent with each answer: FIXED_HEADERS and the server's own, put together once. */
   readonly headers: Readonly<Record<string, string | number>>;
   /** Told about every ended call. */
@@ -87,7 +89,7 @@ export class UnaryCall {
     this.#stream = stream;
     this.#path = path;
     this.#environment = environment;
-    this.#assembler = new GrpcMessageAssembler(environment.limits.maxMessageBytes);
+    this.#assembler = new GrpcMessageAssembler(environment.limits.maxMessageBytes, environment.memory);
   }
 
   /** Reads the request, calls the handler, answers. Never throws: every failure is an answer or a closed stream. */
@@ -126,7 +128,10 @@ export class UnaryCall {
 
   async #run(decode: (message: GrpcMessage) => Promise<Uint8Array> | Uint8Array, handler: UnaryHandler): Promise<void> {
     const request = await decode(this.#assembler.finish());
-    this.#succeed(await withSpan(this.#span, () => handler(request, this.#abort.signal)));
+    const frame = await withSpan(this.#span, () => handler(request, this.#abort.signal));
+    // The answer is made, so nobody reads the request any more. After a failure an engine may still be at it.
+    this.#assembler.release();
+    this.#succeed(frame);
   }
 
   #startDeadline(header: string | string[] | undefined): void {

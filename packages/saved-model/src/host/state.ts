@@ -30,7 +30,11 @@ export class ModelState {
 
   assign(key: string, value: Tensor): void {
     // The request's arrays go back to their owner: the state keeps its own.
-    this.#variables.set(key, { ...value, data: value.data.slice() });
+    const { data } = value;
+    this.#variables.set(key, {
+      ...value,
+      data: "buffer" in data ? data.slice() : data.map((bytes) => bytes.slice()),
+    });
   }
 
   /** The table with that key; it is made, empty, when it is first asked for. */
