@@ -135,7 +135,7 @@ function onnxStep(
   const outputs = [...made].filter(isWanted).map(info);
   return {
     kind: "onnx",
-    onnx: encodeOnnxModel(withBorders({ nodes, initializers, inputs, outputs })),
+    ...encodeOnnxModel(withBorders({ nodes, initializers, inputs, outputs })),
     inputs: inputs.map(({ name }) => name),
     outputs,
     nodeCount: nodes.length,

@@ -1,10 +1,10 @@
 import type { DType, Tensor } from "@cloister/encoding/tensor";
+import type { OnnxModel } from "./onnx/encode.ts";
 import type { HostCall } from "./host/call.ts";
 
 /** An ONNX model; its inputs and outputs go by the names of the program's values, 16-bit floats as floats by their `borderName`. */
-export interface OnnxStep {
+export interface OnnxStep extends OnnxModel {
   readonly kind: "onnx";
-  readonly onnx: Uint8Array;
   readonly inputs: readonly string[];
   readonly outputs: readonly { readonly name: string; readonly dtype: DType }[];
   readonly nodeCount: number;

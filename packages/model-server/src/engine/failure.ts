@@ -1,4 +1,4 @@
-import { SavedModelError } from "@cloister/saved-model";
+import { SavedModelError } from "@cloister/saved-model/run";
 import type { Explanation } from "@cloister/encoding";
 import { EngineError, type EngineErrorCode } from "./error.ts";
 

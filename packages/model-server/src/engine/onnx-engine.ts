@@ -1,7 +1,8 @@
 import "./onnx/no-telemetry.ts";
 import type { ModelFiles } from "@cloister/saved-model";
 import type { Engine, Servable } from "./engine.ts";
-import { LocalServable } from "./onnx/local-servable.ts";
+import { collectGarbageSoon } from "./onnx/collect-garbage.ts";
+import { loadModel } from "./onnx/load-model.ts";
 import { PreparedModels } from "./onnx/prepared-model.ts";
 import { WorkerServable } from "./onnx/worker-servable.ts";
 
@@ -31,6 +32,9 @@ export interface OnnxEngineOptions {
 /** Models up to this size run inline under `auto`: with so few weights a request takes microseconds. */
 const MAX_INLINE_BYTES = 64 * 1024;
 
+/** From this size on it is worth a pause of some milliseconds to have the memory of a model's files back at once. */
+const MIN_COLLECTED_BYTES = 8 * 2 ** 20;
+
 /** Runs SavedModels on ONNX Runtime's CPU kernels. They are lowered to ONNX in memory; nothing is written to disk. */
 export class OnnxEngine implements Engine {
   readonly name = "onnx";
@@ -47,8 +51,10 @@ export class OnnxEngine implements Engine {
     const { execution, lanes, maxQueue, threads, allowSpinning, tags } = this.#options;
     const bytes = [...files.values()].reduce((sum, file) => sum + file.length, 0);
     const isInline = execution === "inline" || (execution === "auto" && bytes <= MAX_INLINE_BYTES);
-    return isInline
-      ? LocalServable.load(files, { threads: 1, allowSpinning, tags })
-      : WorkerServable.load(files, { threads, allowSpinning, tags, lanes, maxQueue }, this.#cache);
+    if (isInline) return loadModel(files, { threads: 1, allowSpinning, tags });
+    const servable = await WorkerServable.load(files, { threads, allowSpinning, tags, lanes, maxQueue }, this.#cache);
+    // The caller has little use for the files now, and this thread none.
+    if (bytes >= MIN_COLLECTED_BYTES) collectGarbageSoon();
+    return servable;
   }
 }

@@ -1,6 +1,5 @@
 // Field numbers: onnx.proto (ModelProto, GraphProto, NodeProto, AttributeProto, TensorProto, ValueInfoProto), IR version 8.
 
-import { elementCount } from "@cloister/encoding/tensor";
 import { DTYPES } from "../tensor/dtype.ts";
 import { ProtoWriter } from "../wire/proto-writer.ts";
 import {
@@ -15,25 +14,42 @@ import {
 
 const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, graph: 5, floats: 6, ints: 7 } as const;
 
-/** A ModelProto. Tensor data are written once, into the result. */
-export function encodeOnnxModel(graph: OnnxGraph): Uint8Array {
+/** Constants of at least as many bytes stay out of the message. Smaller ones may be shapes, which ONNX Runtime reasons about. */
+const MIN_WEIGHTS_BYTES = 4096;
+
+/** `TensorProto.DataLocation.EXTERNAL` */
+const EXTERNAL = 1;
+
+/** A model whose large constants lie beside its message, as ONNX's external data. */
+export interface OnnxModel {
+  /** A ModelProto. */
+  readonly graph: Uint8Array;
+  /** By the location that the message names; views of the model's files where those hold them as they are. */
+  readonly weights: ReadonlyMap<string, Uint8Array>;
+}
+
+/** Large constants are not copied: a message with them in it would have to be written, and read again by ONNX Runtime. */
+export function encodeOnnxModel(graph: OnnxGraph): OnnxModel {
+  const weights = new Map<string, Uint8Array>();
   const opset = new ProtoWriter().string(1, "").int(2, OPSET);
   // ONNX Runtime's own operators have one set.
   const contributed = new ProtoWriter().string(1, "com.microsoft").int(2, 1);
-  return new ProtoWriter()
+  const message = new ProtoWriter()
     .int(1, IR_VERSION)
     .string(2, "cloister")
-    .message(7, encodeGraph(graph))
+    .message(7, encodeGraph(graph, weights))
     .message(8, opset)
     .message(8, contributed)
     .finish();
+  return { graph: message, weights };
 }
 
-function encodeGraph(graph: OnnxGraph): ProtoWriter {
+/** @param weights takes the large constants; without it they are written into the message */
+function encodeGraph(graph: OnnxGraph, weights?: Map<string, Uint8Array>): ProtoWriter {
   const writer = new ProtoWriter();
   for (const node of graph.nodes) writer.message(1, encodeNode(node));
   writer.string(2, "graph");
-  for (const [name, tensor] of graph.initializers) writer.message(5, encodeTensor(name, tensor));
+  for (const [name, tensor] of graph.initializers) writer.message(5, encodeTensor(name, tensor, weights));
   for (const input of graph.inputs) writer.message(11, encodeValueInfo(input));
   for (const output of graph.outputs) writer.message(12, encodeValueInfo(output));
   return writer;
@@ -66,17 +82,25 @@ function encodeAttribute(name: string, value: OnnxAttribute): ProtoWriter {
   return writer.int(20, ATTRIBUTE_TYPE.ints);
 }
 
-function encodeTensor(name: string, { dtype, shape, make }: OnnxInitializer): ProtoWriter {
+function encodeTensor(
+  name: string,
+  { dtype, shape, make }: OnnxInitializer,
+  weights: Map<string, Uint8Array> | undefined,
+): ProtoWriter {
   const writer = new ProtoWriter().packedInts(1, shape).int(2, DTYPES[dtype].onnx).string(8, name);
   if (dtype === "string") {
     for (const item of make().data as readonly Uint8Array[]) writer.bytes(6, item);
     return writer;
   }
-  const fill = (target: Uint8Array): void => {
-    const { buffer, byteOffset, byteLength } = make().data as Uint8Array;
-    target.set(new Uint8Array(buffer, byteOffset, byteLength));
-  };
-  return writer.lazyBytes(9, { length: elementCount(shape) * DTYPES[dtype].bytes, fill });
+  const { buffer, byteOffset, byteLength } = make().data as Uint8Array;
+  const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+  if (!weights || byteLength < MIN_WEIGHTS_BYTES) return writer.bytes(9, bytes);
+  weights.set(name, bytes);
+  const entry = (key: string, value: string): ProtoWriter => new ProtoWriter().string(1, key).string(2, value);
+  return writer
+    .message(13, entry("location", name))
+    .message(13, entry("length", String(byteLength)))
+    .int(14, EXTERNAL);
 }
 
 function encodeValueInfo({ name, dtype, shape, isSequence }: OnnxValueInfo): ProtoWriter {

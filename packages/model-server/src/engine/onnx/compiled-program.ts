@@ -1,24 +1,30 @@
+import { fstatSync } from "node:fs";
 import type { Tensor } from "@cloister/encoding/tensor";
 import {
   type ControlStep,
   HostRefusal,
   type HostStep,
   type HostValue,
-  type ModelState,
+  ModelState,
   type OnnxStep,
   operandName,
   type Program,
-} from "@cloister/saved-model";
+} from "@cloister/saved-model/run";
 import { copyTensor } from "../copy-tensor.ts";
 import { engineError } from "../failure.ts";
-import { createMemoryFile } from "./memory-file.ts";
+import { createMemoryFile, pathOf } from "./memory-file.ts";
 import { OnnxSession, type SessionOptions } from "./session.ts";
 
 type CompiledControl = Omit<ControlStep, "bodies"> & { readonly bodies: readonly CompiledProgram[] };
 type CompiledStep = HostStep | CompiledControl | { readonly kind: "onnx"; readonly session: OnnxSession };
 
-/** A program without host calls. */
-export type OnnxProgram = Omit<Program, "steps"> & { readonly steps: readonly OnnxStep[] };
+/** A program of one island, whose optimised graph lies in a memory file. */
+export interface KeptProgram extends Pick<Program, "constants" | "outputs">, Pick<OnnxStep, "inputs"> {
+  readonly results: OnnxStep["outputs"];
+  /** Of the memory file. It is open for all threads of the process. */
+  readonly descriptor: number;
+  readonly bytes: number;
+}
 
 /** A program whose islands are compiled. */
 export class CompiledProgram {
@@ -29,15 +35,16 @@ export class CompiledProgram {
   /** Names of the values that steps make. */
   readonly #made: ReadonlySet<string>;
 
-  private constructor(steps: readonly CompiledStep[], program: Program, state: ModelState) {
+  private constructor(
+    steps: readonly CompiledStep[],
+    { constants, outputs }: Pick<Program, "constants" | "outputs">,
+    state: ModelState,
+  ) {
     this.#steps = steps;
-    this.#constants = program.constants;
-    this.#outputs = program.outputs;
+    this.#constants = constants;
+    this.#outputs = outputs;
     this.#state = state;
-    const made = program.steps.flatMap((step) =>
-      step.kind === "onnx" ? step.outputs.map(({ name }) => name) : step.outputs,
-    );
-    this.#made = new Set(made);
+    this.#made = new Set(steps.flatMap((step) => (step.kind === "onnx" ? step.session.outputs : step.outputs)));
   }
 
   /** @throws EngineError LOAD_FAILED */
@@ -55,37 +62,32 @@ export class CompiledProgram {
     return new CompiledProgram(steps, program, state);
   }
 
-  /** As `create`, for a program whose islands are optimised already. */
-  static async restore(program: OnnxProgram, state: ModelState, options: SessionOptions): Promise<CompiledProgram> {
-    const steps: CompiledStep[] = [];
-    for (const step of program.steps) {
-      steps.push({ kind: "onnx", session: await OnnxSession.create(step, options, { isOptimized: true }) });
-    }
-    return new CompiledProgram(steps, program, state);
+  /** A program that `keep` has kept. @throws EngineError LOAD_FAILED */
+  static async restore(program: KeptProgram, options: SessionOptions): Promise<CompiledProgram> {
+    const { inputs, results } = program;
+    const session = await OnnxSession.restore(pathOf(program.descriptor), { inputs, outputs: results }, options);
+    // Where the host has no part there is no state.
+    return new CompiledProgram([{ kind: "onnx", session }], program, new ModelState(new Map(), new Map()));
   }
 
   /**
-   * As `create`, and gives the program with its islands optimised, for `restore`; `undefined` where the host has a part in it, or where
-   * there are no memory files: a model is never written to a disk.
+   * Optimises a program and keeps what comes of it for `restore`. `undefined` where that cannot be: the host has a part in the program,
+   * ONNX Runtime cannot save it, or there are no memory files (a model is never written to a disk). The memory file is the caller's.
    */
-  static async createAndKeep(
-    program: Program,
-    state: ModelState,
-    options: SessionOptions,
-  ): Promise<{ readonly compiled: CompiledProgram; readonly optimized: OnnxProgram | undefined }> {
-    const islands = program.steps.filter((step) => step.kind === "onnx");
-    const file = islands.length === program.steps.length ? await createMemoryFile() : undefined;
-    if (!file || islands.length !== 1) {
-      file?.close();
-      return { compiled: await CompiledProgram.create(program, state, options), optimized: undefined };
-    }
+  static async keep(program: Program, options: SessionOptions): Promise<KeptProgram | undefined> {
+    const [island] = program.steps;
+    const file = program.steps.length === 1 && island?.kind === "onnx" ? await createMemoryFile() : undefined;
+    if (!file || island?.kind !== "onnx") return undefined;
+    const { descriptor } = file;
     try {
-      const [island] = islands as [OnnxStep];
-      const session = await OnnxSession.create(island, options, { saveTo: file.path });
-      const optimized = { ...program, steps: [{ ...island, onnx: file.read() }] };
-      return { compiled: new CompiledProgram([{ kind: "onnx", session }], program, state), optimized };
-    } finally {
+      const session = await OnnxSession.create(island, options, pathOf(descriptor));
+      await session.release();
+      const { constants, outputs } = program;
+      const { inputs, outputs: results } = island;
+      return { constants, outputs, inputs, results, descriptor, bytes: fstatSync(descriptor).size };
+    } catch {
       file.close();
+      return undefined;
     }
   }
 

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
+import { closeSync, fstatSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { readSavedModel, SignatureProgram } from "@cloister/saved-model";
 import type { Tensor } from "@cloister/encoding/tensor";
 import type { Servable } from "../engine.ts";
 import { OnnxEngine } from "../onnx-engine.ts";
 import { readModelDir } from "../testing/files.ts";
-import type { OnnxProgram } from "./compiled-program.ts";
 import { LocalServable } from "./local-servable.ts";
+import { loadModel, lowerModel } from "./load-model.ts";
 import { createMemoryFile } from "./memory-file.ts";
-import { digestOf, PreparedModels } from "./prepared-model.ts";
+import { digestOf, HeldModel, type PreparedModel, PreparedModels } from "./prepared-model.ts";
 
 const DIGITS = readModelDir(join(import.meta.dirname, "../../../../../examples/digits/saved_model"));
 const COUNTER = readModelDir(
@@ -23,35 +23,53 @@ async function predict(servable: Servable, shape: readonly number[] = [2, 8, 8, 
   return (await servable.run({ signature: "serving_default", inputs, outputs: ["predict"] })).get("predict");
 }
 
+const restore = (prepared: PreparedModel): Promise<LocalServable> =>
+  LocalServable.restore(prepared, OPTIONS, async () => lowerModel(DIGITS, OPTIONS.tags));
+
 /** Where the system has no memory files a load prepares nothing, and everything below must hold without. */
-const hasMemoryFiles = (await createMemoryFile()) !== undefined;
+const hasMemoryFiles = await createMemoryFile().then((file) => {
+  file?.close();
+  return file !== undefined;
+});
 
 describe("a prepared model", () => {
-  it("gives the same bits as the model that it was made from", async () => {
-    const first = await LocalServable.load(DIGITS, OPTIONS, true);
+  it("gives the same bits as a model that is loaded without it", async () => {
+    const plain = await loadModel(DIGITS, OPTIONS);
+    const first = await loadModel(DIGITS, OPTIONS, true);
     const prepared = first.takePrepared();
     assert.equal(prepared !== undefined, hasMemoryFiles);
     assert.equal(first.takePrepared(), undefined);
+    const expected = await predict(plain);
+    assert.deepEqual(await predict(first), expected);
     if (prepared) {
-      const second = await LocalServable.restore(DIGITS, prepared, OPTIONS);
+      const second = await restore(prepared);
       assert.deepEqual(second.signatures, first.signatures);
-      assert.deepEqual(await predict(second), await predict(first));
+      assert.deepEqual(await predict(second), expected);
+      // A program that it was not prepared for.
+      await assert.rejects(predict(second, [128]), { code: "INPUT_INVALID" });
       await second.close();
+      closeSync(prepared.program.descriptor);
     }
     await first.close();
+    await plain.close();
   });
 
-  it("is optimised: another graph than the lowered one", async () => {
-    const servable = await LocalServable.load(DIGITS, OPTIONS, true);
-    const lowered = new SignatureProgram(readSavedModel(DIGITS), "serving_default", "declared").build(["predict"]);
-    const [plain] = (lowered as OnnxProgram).steps;
-    const [optimized] = servable.takePrepared()?.program.steps ?? [];
-    if (optimized) assert.notDeepEqual(optimized.onnx, plain?.onnx);
-    await servable.close();
+  it("outlives its memory file while it runs", { skip: !hasMemoryFiles }, async () => {
+    const first = await loadModel(DIGITS, OPTIONS, true);
+    const prepared = first.takePrepared();
+    assert.ok(prepared);
+    const held = new HeldModel(prepared);
+    const second = await restore(held.hold().model);
+    held.release();
+    assert.ok(fstatSync(prepared.program.descriptor).size >= prepared.program.bytes);
+    held.release();
+    assert.throws(() => fstatSync(prepared.program.descriptor), { code: "EBADF" });
+    assert.deepEqual(await predict(second), await predict(first));
+    await Promise.all([first.close(), second.close()]);
   });
 
   it("is not made of a model that requests change", async () => {
-    const servable = await LocalServable.load(COUNTER, OPTIONS, true);
+    const servable = await loadModel(COUNTER, OPTIONS, true);
     assert.equal(servable.takePrepared(), undefined);
     await servable.close();
   });
@@ -68,21 +86,22 @@ describe("a prepared model", () => {
 
 describe("the cache of prepared models", () => {
   const prepared = (bytes: number) => {
-    const step = { kind: "onnx", onnx: new Uint8Array(bytes), inputs: [], outputs: [], nodeCount: 0 } as const;
-    const program = { steps: [step], constants: new Map(), inputs: [], outputs: new Map(), nodeCount: 0 };
-    return { signatures: new Map(), unsupported: new Map(), id: "", program };
+    const descriptor = openSync(import.meta.filename, "r");
+    const program = { constants: new Map(), inputs: [], results: [], outputs: new Map(), descriptor, bytes };
+    return new HeldModel({ signatures: new Map(), unsupported: new Map(), id: "", program });
   };
 
-  it("drops what was used longest ago where its bytes run out", () => {
+  it("drops what was used longest ago where its bytes run out, and closes it once nobody holds it", () => {
     const cache = new PreparedModels(100);
-    cache.add("a", prepared(40));
-    cache.add("b", prepared(40));
-    assert.ok(cache.get("a"));
-    cache.add("c", prepared(40));
-    assert.deepEqual(
-      ["a", "b", "c"].map((digest) => cache.get(digest) !== undefined),
-      [true, false, true],
-    );
+    const models = { a: prepared(40), b: prepared(40), c: prepared(40) };
+    cache.add("a", models.a);
+    cache.add("b", models.b);
+    assert.equal(cache.get("a"), models.a);
+    cache.add("c", models.c);
+    for (const [digest, held] of Object.entries(models))
+      assert.equal(cache.get(digest), digest === "b" ? undefined : held);
+    models.b.release();
+    assert.throws(() => fstatSync(models.b.model.program.descriptor), { code: "EBADF" });
     cache.add("d", prepared(101));
     assert.equal(cache.get("d"), undefined);
   });

@@ -8,16 +8,22 @@ import type { LoadOptions } from "./local-servable.ts";
 
 /** What the worker thread starts with. */
 export interface WorkerStart {
-  readonly files: ModelFiles;
-  readonly options: LoadOptions;
-  /** Loads this instead of lowering the files. */
-  readonly prepared?: PreparedModel;
-  /** Whether the answer is to hold what loading has made. */
-  readonly keeps: boolean;
+  /** The thread will have to lower its model, and may as well make ready for that. */
+  readonly lowers: boolean;
 }
 
-/** To the worker. */
+/** To the worker. `load` or `restore` comes first, and once; `files` follows `restore`. */
 export type WorkerRequest =
+  | {
+      readonly kind: "load";
+      readonly files: ModelFiles;
+      readonly options: LoadOptions;
+      /** Whether the answer is to hold what loading has made. */
+      readonly keeps: boolean;
+    }
+  | { readonly kind: "restore"; readonly prepared: PreparedModel; readonly options: LoadOptions }
+  /** The files of a restored model, for programs that it was not prepared for. */
+  | { readonly kind: "files"; readonly files: ModelFiles }
   | {
       readonly kind: "run";
       readonly id: number;
@@ -35,6 +41,7 @@ export type WorkerReply =
       readonly unsupported: ReadonlyMap<string, string>;
       /** Requests change variables or tables of the model. */
       readonly isStateful: boolean;
+      /** Its memory file belongs to the receiver. */
       readonly prepared?: PreparedModel;
     }
   | { readonly kind: "load-failed"; readonly failure: Failure }
@@ -42,9 +49,10 @@ export type WorkerReply =
   | { readonly kind: "failed"; readonly id: number; readonly failure: Failure }
   | { readonly kind: "closed" };
 
-/** The buffers behind the graphs of a prepared model, to be moved to the other thread. */
-export function graphBuffers(prepared: PreparedModel | undefined): ArrayBuffer[] {
-  return (prepared?.program.steps ?? []).map(({ onnx }) => onnx.buffer as ArrayBuffer);
+/** Copies of a model's files that can be moved to a thread: cloning them there takes ten times as long for a large model. */
+export function copyFiles(files: ModelFiles): { readonly copies: ModelFiles; readonly buffers: ArrayBuffer[] } {
+  const copies = new Map([...files].map(([path, bytes]) => [path, new Uint8Array(bytes)]));
+  return { copies, buffers: [...copies.values()].map(({ buffer }) => buffer) };
 }
 
 /** The buffers behind tensors that nobody else uses, to be moved to the other thread instead of copied. */

@@ -1,6 +1,6 @@
 import "./no-telemetry.ts";
 import { elementCount, type Tensor } from "@cloister/encoding/tensor";
-import { borderName, type HostValue, isShortFloat, type OnnxStep } from "@cloister/saved-model";
+import { borderName, type HostValue, isShortFloat, type OnnxStep } from "@cloister/saved-model/run";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { asTensorData, holds, ortType } from "./dtypes.ts";
 import { engineError } from "../failure.ts";
@@ -12,45 +12,83 @@ export interface SessionOptions {
   readonly allowSpinning: boolean;
 }
 
+type StepInfo = Pick<OnnxStep, "inputs" | "outputs">;
+
+function sessionOptions(
+  { threads, allowSpinning }: SessionOptions,
+  entries: Readonly<Record<string, string>>,
+): InferenceSession.SessionOptions {
+  const spinning = { allow_spinning: allowSpinning ? "1" : "0" };
+  return {
+    executionMode: "sequential",
+    interOpNumThreads: 1,
+    intraOpNumThreads: threads,
+    // Refusals reach the caller as errors; ONNX Runtime would write them to standard error as well.
+    logSeverityLevel: 4,
+    extra: {
+      session: { intra_op: spinning, inter_op: spinning, ...entries },
+      // It folds zeros around an image into a max pooling, which leaves its own padding out: negative maxima come out where
+      // TensorFlow has 0. Lowering folds zeros into convolutions itself, where they count as zeros.
+      optimization: { disable_specified_optimizers: "Pad_Fusion" },
+    },
+  };
+}
+
 /** A compiled island of a program. Its inputs and outputs go by the names of the program's values. */
 export class OnnxSession {
   readonly #session: InferenceSession;
-  readonly #step: Omit<OnnxStep, "onnx">;
+  readonly #step: StepInfo;
 
-  private constructor(session: InferenceSession, step: Omit<OnnxStep, "onnx">) {
+  private constructor(session: InferenceSession, step: StepInfo) {
     this.#session = session;
     this.#step = step;
   }
 
+  /** Names of the values that it makes. */
+  get outputs(): readonly string[] {
+    return this.#step.outputs.map(({ name }) => name);
+  }
+
   /**
-   * Compiles the island. Its bytes are not kept.
+   * Compiles the island. ONNX Runtime makes its own copy of the weights; nothing of the step is kept.
    *
-   * @param graph `isOptimized`: it went through this before, on this machine; `saveTo`: the path for the optimised graph
+   * @param saveTo the path for the optimised graph, for `restore`
    * @throws EngineError LOAD_FAILED
    */
-  static async create(
-    { onnx, ...step }: OnnxStep,
-    options: SessionOptions,
-    graph: { readonly isOptimized?: boolean; readonly saveTo?: string } = {},
+  static create({ graph, weights, ...step }: OnnxStep, options: SessionOptions, saveTo?: string): Promise<OnnxSession> {
+    return OnnxSession.#open(graph, step, {
+      ...sessionOptions(options, saveTo === undefined ? {} : { save_model_format: "ORT" }),
+      graphOptimizationLevel: "all",
+      externalData: [...weights].map(([path, data]) => ({ path, data })),
+      ...(saveTo !== undefined && { optimizedModelFilePath: saveTo }),
+    });
+  }
+
+  /**
+   * Opens an optimised graph that `create` has saved in this process. It is mapped: all sessions of the graph share its weights.
+   *
+   * @throws EngineError LOAD_FAILED
+   */
+  static restore(path: string, step: StepInfo, options: SessionOptions): Promise<OnnxSession> {
+    const mapped = {
+      load_model_format: "ORT",
+      use_memory_mapped_ort_model: "1",
+      use_ort_model_bytes_directly: "1",
+      use_ort_model_bytes_for_initializers: "1",
+    };
+    return OnnxSession.#open(path, step, { ...sessionOptions(options, mapped), graphOptimizationLevel: "disabled" });
+  }
+
+  static async #open(
+    model: Uint8Array | string,
+    { inputs, outputs }: StepInfo,
+    options: InferenceSession.SessionOptions,
   ): Promise<OnnxSession> {
-    const spinning = options.allowSpinning ? "1" : "0";
     try {
-      const session = await InferenceSession.create(onnx, {
-        executionMode: "sequential",
-        graphOptimizationLevel: graph.isOptimized === true ? "disabled" : "all",
-        ...(graph.saveTo !== undefined && { optimizedModelFilePath: graph.saveTo }),
-        interOpNumThreads: 1,
-        intraOpNumThreads: options.threads,
-        // Refusals reach the caller as errors; ONNX Runtime would write them to standard error as well.
-        logSeverityLevel: 4,
-        extra: {
-          session: { intra_op: { allow_spinning: spinning }, inter_op: { allow_spinning: spinning } },
-          // It folds zeros around an image into a max pooling, which leaves its own padding out: negative maxima come out where
-          // TensorFlow has 0. Lowering folds zeros into convolutions itself, where they count as zeros.
-          optimization: { disable_specified_optimizers: "Pad_Fusion" },
-        },
-      });
-      return new OnnxSession(session, step);
+      const session = await (typeof model === "string"
+        ? InferenceSession.create(model, options)
+        : InferenceSession.create(model, options));
+      return new OnnxSession(session, { inputs, outputs });
     } catch (cause) {
       throw engineError(
         "LOAD_FAILED",

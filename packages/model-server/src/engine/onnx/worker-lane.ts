@@ -1,18 +1,20 @@
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { Tensor } from "@cloister/encoding/tensor";
+import type { ModelFiles } from "@cloister/saved-model";
 import type { RunRequest } from "../engine.ts";
 import { closed, engineError, fromFailure } from "../failure.ts";
 import type { Lane } from "../request-queue.ts";
 import type { PreparedModel } from "./prepared-model.ts";
 import {
+  copyFiles,
   copyTensors,
-  graphBuffers,
   ownBuffers,
   type WorkerReply,
   type WorkerRequest,
   type WorkerStart,
 } from "./protocol.ts";
+import type { LoadOptions } from "./local-servable.ts";
 
 type Loaded = Omit<Extract<WorkerReply, { kind: "loaded" }>, "prepared">;
 
@@ -21,47 +23,60 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
+/** How a thread comes to its model. */
+export interface LaneStart {
+  readonly files: ModelFiles;
+  readonly options: LoadOptions;
+  /** Loads this instead of lowering the files. */
+  readonly prepared: PreparedModel | undefined;
+  /** Whether what loading makes is wanted. */
+  readonly keeps: boolean;
+}
+
 /** A thread that owns a loaded model and blocks while ONNX Runtime computes. */
 export class WorkerLane implements Lane {
   readonly loaded: Loaded;
+  /** Why the thread ended, once it has, wanted or not. */
+  readonly death: Promise<Error>;
   readonly #worker: Worker;
   #prepared: PreparedModel | undefined;
   readonly #pending = new Map<number, Pending>();
   #nextId = 0;
   #isClosing = false;
 
-  private constructor(
-    worker: Worker,
-    { prepared, ...loaded }: Extract<WorkerReply, { kind: "loaded" }>,
-    onDeath: (error: Error) => void,
-  ) {
+  private constructor(worker: Worker, { prepared, ...loaded }: Extract<WorkerReply, { kind: "loaded" }>) {
     this.#worker = worker;
     this.loaded = loaded;
     this.#prepared = prepared;
     worker.on("message", (message: WorkerReply) => {
       this.#receive(message);
     });
-    const died = (cause?: unknown): void => {
-      const error = this.#isClosing ? closed() : threadEnded(cause);
-      for (const { reject } of this.#pending.values()) reject(error);
-      this.#pending.clear();
-      onDeath(error);
-    };
-    worker.on("error", died);
-    worker.on("exit", () => {
-      died();
+    this.death = new Promise((resolve) => {
+      const died = (cause?: unknown): void => {
+        const error = this.#isClosing ? closed() : threadEnded(cause);
+        for (const { reject } of this.#pending.values()) reject(error);
+        this.#pending.clear();
+        resolve(error);
+      };
+      worker.on("error", died);
+      worker.on("exit", () => {
+        died();
+      });
     });
   }
 
-  /** Loads a model in a new thread, whose errors it throws. `onDeath`: the thread has ended, wanted or not. */
-  static async start(workerData: WorkerStart, onDeath: (error: Error) => void): Promise<WorkerLane> {
-    const body = new URL(`./worker${extname(import.meta.url)}`, import.meta.url);
-    const buffers = [...workerData.files.values()].map(({ buffer }) => buffer as ArrayBuffer);
-    const transferList = [...buffers, ...graphBuffers(workerData.prepared)];
-    const worker = new Worker(body, { workerData, transferList });
+  /** Starts a thread, for `load`. It comes up while the caller goes on. */
+  static startThread(workerData: WorkerStart): Worker {
+    return new Worker(new URL(`./worker${extname(import.meta.url)}`, import.meta.url), { workerData });
+  }
+
+  /** Loads a model in a thread, whose errors it throws. */
+  static async load(worker: Worker, start: LaneStart): Promise<WorkerLane> {
     try {
-      const first = await firstReply(worker);
-      if (first.kind === "loaded") return new WorkerLane(worker, first, onDeath);
+      const answer = firstReply(worker);
+      sendModel(worker, start);
+      const first = await answer;
+      if (first.kind === "loaded") return new WorkerLane(worker, first);
       throw first.kind === "load-failed" ? fromFailure(first.failure) : new Error("the worker answered out of turn");
     } catch (error) {
       await worker.terminate();
@@ -81,7 +96,7 @@ export class WorkerLane implements Lane {
       const id = this.#nextId++;
       try {
         const inputs = copyTensors(given);
-        this.#send({ kind: "run", id, signature, inputs, outputs }, ownBuffers(inputs));
+        post(this.#worker, { kind: "run", id, signature, inputs, outputs }, ownBuffers(inputs));
         this.#pending.set(id, { resolve, reject });
       } catch (cause) {
         reject(
@@ -97,10 +112,6 @@ export class WorkerLane implements Lane {
     });
   }
 
-  #send(message: WorkerRequest, transfer: ArrayBuffer[] = []): void {
-    this.#worker.postMessage(message, transfer);
-  }
-
   #receive(message: WorkerReply): void {
     if (message.kind !== "done" && message.kind !== "failed") return;
     const pending = this.#pending.get(message.id);
@@ -113,10 +124,20 @@ export class WorkerLane implements Lane {
   async close(): Promise<void> {
     if (this.#isClosing) return;
     this.#isClosing = true;
-    const exited = new Promise<void>((resolve) => this.#worker.once("exit", () => resolve()));
-    this.#send({ kind: "close" });
-    await exited;
+    post(this.#worker, { kind: "close" });
+    await this.death;
   }
+}
+
+function post(worker: Worker, message: WorkerRequest, transfer: ArrayBuffer[] = []): void {
+  worker.postMessage(message, transfer);
+}
+
+function sendModel(worker: Worker, { files, options, prepared, keeps }: LaneStart): void {
+  // A restored model answers before it needs its files: they are copied meanwhile.
+  if (prepared) post(worker, { kind: "restore", prepared, options });
+  const { copies, buffers } = copyFiles(files);
+  post(worker, prepared ? { kind: "files", files: copies } : { kind: "load", files: copies, options, keeps }, buffers);
 }
 
 function threadEnded(cause?: unknown): Error {

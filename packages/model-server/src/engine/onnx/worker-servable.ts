@@ -1,8 +1,9 @@
+import type { Worker } from "node:worker_threads";
 import type { Tensor } from "@cloister/encoding/tensor";
 import type { ModelFiles } from "@cloister/saved-model";
 import type { RunRequest, Servable, SignatureInfo } from "../engine.ts";
 import { RequestQueue } from "../request-queue.ts";
-import { copyPrepared, digestOf, type PreparedModels } from "./prepared-model.ts";
+import { digestOf, HeldModel, type PreparedModel, type PreparedModels } from "./prepared-model.ts";
 import type { LoadOptions } from "./local-servable.ts";
 import { WorkerLane } from "./worker-lane.ts";
 
@@ -23,9 +24,11 @@ export class WorkerServable implements Servable {
   readonly #queue: RequestQueue;
   #closing: Promise<void> | undefined;
 
-  private constructor(lanes: readonly [WorkerLane, ...WorkerLane[]], queue: RequestQueue) {
+  private constructor(lanes: readonly [WorkerLane, ...WorkerLane[]], maxQueue: number) {
     this.#lanes = lanes;
+    const queue = new RequestQueue(lanes, IN_LANE, maxQueue);
     this.#queue = queue;
+    for (const { death } of lanes) void death.then((error) => queue.end(error));
     this.signatures = lanes[0].loaded.signatures;
     this.unsupported = lanes[0].loaded.unsupported;
   }
@@ -36,33 +39,27 @@ export class WorkerServable implements Servable {
     { lanes: count, maxQueue, ...options }: WorkerOptions,
     cache: PreparedModels,
   ): Promise<WorkerServable> {
+    const thread = WorkerLane.startThread({ lowers: !cache.isUsed });
     const digest = cache.isUsed ? digestOf(files) : "";
-    let prepared = cache.get(digest);
-    let queue: RequestQueue | undefined;
-    const start = (): Promise<WorkerLane> =>
-      WorkerLane.start(
-        {
-          // Copies that move to the thread: cloning them there takes ten times as long for a large model.
-          files: new Map([...files].map(([path, bytes]) => [path, new Uint8Array(bytes)])),
-          options,
-          ...(prepared && { prepared: copyPrepared(prepared) }),
-          keeps: cache.isUsed || count > 1,
-        },
-        (error) => queue?.end(error),
-      );
-    const first = await start();
-    const lanes: [WorkerLane, ...WorkerLane[]] = [first];
-    // The other lanes need not do the work again.
-    prepared ??= first.takePrepared();
-    if (prepared && cache.isUsed) cache.add(digest, prepared);
+    let held = cache.get(digest);
+    const start = (worker: Worker): Promise<WorkerLane> =>
+      WorkerLane.load(worker, { files, options, prepared: held?.model, keeps: cache.isUsed || count > 1 });
+    const lanes: WorkerLane[] = [];
     try {
-      while (lanes.length < count && !first.loaded.isStateful) lanes.push(await start());
+      const first = await start(thread);
+      lanes.push(first);
+      // The other lanes need not do the work again.
+      held ??= heldOf(first.takePrepared());
+      if (held && cache.isUsed) cache.add(digest, held);
+      while (lanes.length < count && !first.loaded.isStateful)
+        lanes.push(await start(WorkerLane.startThread({ lowers: held === undefined })));
+      return new WorkerServable([first, ...lanes.slice(1)], maxQueue);
     } catch (error) {
       await Promise.all(lanes.map((lane) => lane.close()));
       throw error;
+    } finally {
+      held?.release();
     }
-    queue = new RequestQueue(lanes, IN_LANE, maxQueue);
-    return new WorkerServable(lanes, queue);
   }
 
   run(request: RunRequest): Promise<Map<string, Tensor>> {
@@ -78,4 +75,8 @@ export class WorkerServable implements Servable {
     await this.#queue.close();
     await Promise.all(this.#lanes.map((lane) => lane.close()));
   }
+}
+
+function heldOf(model: PreparedModel | undefined): HeldModel | undefined {
+  return model && new HeldModel(model);
 }

@@ -1,50 +1,77 @@
 // The thread of one lane: it owns the model and blocks while ONNX Runtime computes.
 
 import { parentPort, workerData } from "node:worker_threads";
-import { collectGarbage } from "./collect-garbage.ts";
+import type { ModelFiles } from "@cloister/saved-model";
 import { toFailure } from "../failure.ts";
+import { collectGarbageSoon } from "./collect-garbage.ts";
 import { LocalServable } from "./local-servable.ts";
-import { graphBuffers, ownBuffers, type WorkerReply, type WorkerRequest, type WorkerStart } from "./protocol.ts";
+import { ownBuffers, type WorkerReply, type WorkerRequest, type WorkerStart } from "./protocol.ts";
 
 const port = parentPort;
 if (!port) throw new Error("this file is the body of a worker thread");
+
+/** Lowering is most of this project's code: a restored model gets on without it. */
+const lowering = async () => import("./load-model.ts");
+
+if ((workerData as WorkerStart).lowers) void lowering();
+
+const files = Promise.withResolvers<ModelFiles>();
+let servable: LocalServable | undefined;
 
 function reply(message: WorkerReply, transfer: ArrayBuffer[] = []): void {
   port?.postMessage(message, transfer);
 }
 
-async function serve(servable: LocalServable, message: WorkerRequest): Promise<void> {
-  if (message.kind === "close") {
-    await servable.close();
-    reply({ kind: "closed" });
-    port?.close();
-    return;
-  }
-  const { id, signature, inputs, outputs } = message;
+async function load(message: Extract<WorkerRequest, { kind: "load" | "restore" }>): Promise<void> {
   try {
-    const results = await servable.run({ signature, inputs, outputs });
-    reply({ kind: "done", id, outputs: results }, ownBuffers(results));
+    if (message.kind === "load") {
+      servable = await (await lowering()).loadModel(message.files, message.options, message.keeps);
+    } else {
+      const { prepared, options } = message;
+      servable = await LocalServable.restore(prepared, options, async () =>
+        (await lowering()).lowerModel(await files.promise, options.tags),
+      );
+    }
+    const { signatures, unsupported, isStateful } = servable;
+    const prepared = servable.takePrepared();
+    reply({ kind: "loaded", signatures, unsupported, isStateful, ...(prepared && { prepared }) });
+    collectGarbageSoon();
+  } catch (error) {
+    reply({ kind: "load-failed", failure: toFailure(error) });
+  }
+}
+
+async function run({ id, ...request }: Extract<WorkerRequest, { kind: "run" }>): Promise<void> {
+  try {
+    if (!servable) throw new Error("nothing is loaded");
+    const outputs = await servable.run(request);
+    reply({ kind: "done", id, outputs }, ownBuffers(outputs));
   } catch (error) {
     reply({ kind: "failed", id, failure: toFailure(error) });
   }
 }
 
-try {
-  const { files, options, prepared, keeps } = workerData as WorkerStart;
-  const servable = prepared
-    ? await LocalServable.restore(files, prepared, options)
-    : await LocalServable.load(files, options, keeps);
-  const made = servable.takePrepared();
-  collectGarbage();
-  // Requests run one after the other, in the order of their arrival.
-  let last = Promise.resolve();
-  port.on("message", (message: WorkerRequest) => {
-    last = last.then(() => serve(servable, message));
-  });
-  const { signatures, unsupported } = servable;
-  // Only a model without state is ever prepared; to ask it would read the files.
-  const isStateful = prepared === undefined && servable.isStateful;
-  reply({ kind: "loaded", signatures, unsupported, isStateful, ...(made && { prepared: made }) }, graphBuffers(made));
-} catch (error) {
-  reply({ kind: "load-failed", failure: toFailure(error) });
+async function serve(message: WorkerRequest): Promise<void> {
+  switch (message.kind) {
+    case "load":
+    case "restore":
+      await load(message);
+      break;
+    case "files":
+      files.resolve(message.files);
+      break;
+    case "run":
+      await run(message);
+      break;
+    case "close":
+      await servable?.close();
+      reply({ kind: "closed" });
+      port?.close();
+  }
 }
+
+// Requests run one after the other, in the order of their arrival.
+let last = Promise.resolve();
+port.on("message", (message: WorkerRequest) => {
+  last = last.then(() => serve(message));
+});
