@@ -98,6 +98,61 @@ describe("gelu", () => {
   });
 });
 
+const ints = (...values: number[]): OnnxInitializer => ({
+  dtype: "int64",
+  shape: [values.length],
+  make: () => ({ dtype: "int64", shape: [values.length], data: BigInt64Array.from(values, BigInt) }),
+});
+
+const SCORES = { equation: "BTNH,BSNH->BNTS" };
+const WEIGHTED = { equation: "BNTS,BSNH->BTNH" };
+
+/** Attention with two heads of three features; `between` is what stands between the scaled scores and the softmax. */
+function attention(between: readonly OnnxNode[] = [], biasShape = [2, 3]): MixedGraph {
+  const projection = (name: string): OnnxNode[] => [
+    node(`${name}Split = Reshape(${name}, split)`),
+    node(`${name}Heads = Add(${name}Split, ${name}Bias)`),
+  ];
+  const nodes = [
+    ...["v", "k", "q"].flatMap(projection),
+    node("scores = Einsum(qHeads, kHeads)", SCORES),
+    node("scaled = Mul(scores, scale)"),
+    ...between,
+    node(`weights = Softmax(${between.at(-1)?.outputs[0] ?? "scaled"})`, { axis: -1 }),
+    node("y = Einsum(weights, vHeads)", WEIGHTED),
+  ];
+  const bias = (first: number): OnnxInitializer => floats(biasShape, ...[0, 1, 2, 3, 4, 5].map((i) => first + i));
+  const constants = { qBias: bias(0), kBias: bias(10), vBias: bias(20), scale: floats([], 0.5), mask: floats([], -1) };
+  return fused(nodes, { ...constants, split: ints(-1, 5, 2, 3) });
+}
+
+describe("attention", () => {
+  it("of several heads becomes one node, with its three biases in one", () => {
+    const graph = attention();
+    assert.deepEqual(ops(graph), ["Reshape", "Reshape", "Reshape", "MultiHeadAttention", "Reshape"]);
+    const found = graph.nodes.find((each) => "op" in each && each.op === "MultiHeadAttention");
+    assert.deepEqual(found && "op" in found && found.attributes, { num_heads: 2, scale: { float: 0.5 } });
+    const bias = graph.initializers.get(found?.inputs[3] ?? "")?.make();
+    assert.deepEqual(
+      [...(bias?.data as Float32Array)],
+      [0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15, 20, 21, 22, 23, 24, 25],
+    );
+    // The operands are query, key, value, whatever order they were made in.
+    assert.deepEqual(
+      graph.nodes.slice(0, 3).map((each) => each.inputs[0]),
+      ["q", "k", "v"],
+    );
+  });
+
+  it("with a mask stays as it is", () => {
+    assert.ok(!ops(attention([node("masked = Add(scaled, mask)")])).includes("MultiHeadAttention"));
+  });
+
+  it("with biases of another shape stays as it is", () => {
+    assert.ok(!ops(attention([], [6])).includes("MultiHeadAttention"));
+  });
+});
+
 it("a transpose that moves nothing becomes an identity", () => {
   assert.deepEqual(ops(fused([node("y = Transpose(x)", { perm: [0, 1, 2] })], {})), ["Identity"]);
   assert.deepEqual(ops(fused([node("y = Transpose(x)", { perm: [1, 0, 2] })], {})), ["Transpose"]);

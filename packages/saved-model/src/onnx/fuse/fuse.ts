@@ -1,4 +1,5 @@
 import type { GraphNode, MixedGraph, OnnxInitializer, OnnxNode } from "../model.ts";
+import { fuseAttention } from "./attention.ts";
 import { fuseGelu } from "./gelu.ts";
 import { fuseLayerNorm } from "./layer-norm.ts";
 import { NodeIndex } from "./node-index.ts";
@@ -10,12 +11,12 @@ import { NodeIndex } from "./node-index.ts";
 export function fuseNodes(graph: MixedGraph): MixedGraph {
   const index = new NodeIndex(graph);
   const initializers = new Map<string, OnnxInitializer>(graph.initializers);
-  const nodes = graph.nodes.map((node): GraphNode => {
-    if ("host" in node) return node;
-    const normalization = fuseLayerNorm(index, node);
-    if (!normalization) return fuseGelu(index, node) ?? withoutMove(node);
-    for (const [name, initializer] of normalization.initializers) initializers.set(name, initializer);
-    return normalization.node;
+  const nodes = graph.nodes.flatMap((node): readonly GraphNode[] => {
+    if ("host" in node) return [node];
+    const fused = fuseLayerNorm(index, node) ?? fuseAttention(index, node);
+    if (!fused) return [fuseGelu(index, node) ?? withoutMove(node)];
+    for (const [name, initializer] of fused.initializers) initializers.set(name, initializer);
+    return fused.nodes;
   });
   return { ...graph, nodes, initializers };
 }

@@ -1,11 +1,6 @@
 import { reshapeTensor } from "../../tensor/transform.ts";
 import type { OnnxInitializer, OnnxNode } from "../model.ts";
-import { bothOrders, keptAxis, type NodeIndex } from "./node-index.ts";
-
-interface Fused {
-  readonly node: OnnxNode;
-  readonly initializers: ReadonlyMap<string, OnnxInitializer>;
-}
+import { bothOrders, type Fused, keptAxis, type NodeIndex } from "./node-index.ts";
 
 /**
  * Layer normalization as TensorFlow writes it: moments, then batch_normalization. With s = gamma / sqrt(variance + epsilon) it is
@@ -80,13 +75,9 @@ function build(
   const [scale, shift] = [lastAxisOnly(index, gamma, axis), lastAxisOnly(index, beta, axis)];
   if (!scale || !shift || scale.shape[0] !== shift.shape[0]) return undefined;
   const names = [`${outputs[0]}_scale`, `${outputs[0]}_shift`] as const;
+  const attributes = { axis: -1, epsilon: { float: epsilon } };
   return {
-    node: {
-      op: "LayerNormalization",
-      inputs: [x, ...names],
-      outputs,
-      attributes: { axis: -1, epsilon: { float: epsilon } },
-    },
+    nodes: [{ op: "LayerNormalization", inputs: [x, ...names], outputs, attributes }],
     initializers: new Map([
       [names[0], scale],
       [names[1], shift],

@@ -1,5 +1,11 @@
 import type { MixedGraph, OnnxAttribute, OnnxInitializer, OnnxNode } from "../model.ts";
 
+/** What takes the place of a node. */
+export interface Fused {
+  readonly nodes: readonly OnnxNode[];
+  readonly initializers: ReadonlyMap<string, OnnxInitializer>;
+}
+
 /** Who makes each value of a graph, and which values are constants. Host calls are no part of any pattern. */
 export class NodeIndex {
   readonly #makers = new Map<string, OnnxNode>();
