@@ -23,6 +23,8 @@ function sessionOptions(
     executionMode: "sequential",
     interOpNumThreads: 1,
     intraOpNumThreads: threads,
+    // It would hold a block of memory for each shape that was asked for. It makes nothing faster beside the arena.
+    enableMemPattern: false,
     // Refusals reach the caller as errors; ONNX Runtime would write them to standard error as well.
     logSeverityLevel: 4,
     extra: {
