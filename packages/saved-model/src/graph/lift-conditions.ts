@@ -4,8 +4,7 @@
 import type { NodeDef } from "@cloister/encoding/gen/tensorflow/core/framework/node_def_pb";
 import { type Body, cutBody, edgeText, functionAttribute, newNode } from "./cut.ts";
 import { type Edge, isControl, type NodeIndex, parseGraphEdge } from "./graph.ts";
-import type { LiftedGraph } from "./lift.ts";
-import { MERGE_OPS, SWITCH_OPS } from "./lift-loops.ts";
+import { type LiftedGraph, MERGE_OPS, SWITCH_OPS } from "./lifted-graph.ts";
 
 /** In which branches a node runs: for each predicate (its edge), the output of the Switch that leads there. */
 type Branches = ReadonlyMap<string, number>;

@@ -5,12 +5,10 @@ import type { NodeDef } from "@cloister/encoding/gen/tensorflow/core/framework/n
 import { Attributes } from "./attributes.ts";
 import { cutBody, edgeText, functionAttribute, newNode } from "./cut.ts";
 import { type Edge, isControl, type NodeIndex, parseGraphEdge } from "./graph.ts";
-import type { LiftedGraph } from "./lift.ts";
+import { type LiftedGraph, MERGE_OPS, SWITCH_OPS } from "./lifted-graph.ts";
 
 const ENTER_OPS: ReadonlySet<string> = new Set(["Enter", "RefEnter"]);
 const EXIT_OPS: ReadonlySet<string> = new Set(["Exit", "RefExit"]);
-export const MERGE_OPS: ReadonlySet<string> = new Set(["Merge", "RefMerge"]);
-export const SWITCH_OPS: ReadonlySet<string> = new Set(["Switch", "RefSwitch"]);
 const NEXT_OPS: ReadonlySet<string> = new Set(["NextIteration", "RefNextIteration"]);
 
 /** A value that a loop changes from round to round. */

@@ -9,21 +9,11 @@ import { fault } from "../error.ts";
 import { type Body, edgeText, functionOf } from "./cut.ts";
 import { type Edge, type Graph, indexNodes, isControl, parseBodyEdge, parseGraphEdge } from "./graph.ts";
 import { liftConditions } from "./lift-conditions.ts";
-import { liftLoops, MERGE_OPS } from "./lift-loops.ts";
+import { liftLoops } from "./lift-loops.ts";
+import { type LiftedGraph, MERGE_OPS } from "./lifted-graph.ts";
 
 /** Steps over nodes: loops in loops are walked through once for each level. */
 const MAX_VISITS = 20_000_000;
-
-/** A graph or a function's body while its nodes are replaced. All edges are written as `edgeText` does. */
-export interface LiftedGraph {
-  readonly nodes: Map<string, NodeDef>;
-  /** A name that no node has. */
-  readonly freshName: (hint: string) => string;
-  /** Adds a function to the library; returns its name. */
-  readonly addFunction: (hint: string, args: readonly string[], body: Body) => string;
-  /** Bounds the work. @throws SavedModelError LIMIT_EXCEEDED */
-  readonly countVisit: () => void;
-}
 
 /** `graph` with its loops and conditions as While and If, as far as they have the form that TensorFlow writes. */
 export function liftControlFlow(graph: Graph): Graph {
