@@ -5,7 +5,8 @@ import { parse } from "yaml";
 
 const MAX_ALIASES = 10;
 
-export type InputErrorCode = "FILE_UNREADABLE" | "FILE_MALFORMED" | "OPTION_MISSING" | "OPTION_REFUSED";
+export type InputErrorCode =
+  "FILE_UNREADABLE" | "FILE_MALFORMED" | "OPTION_MISSING" | "OPTIONS_CONFLICT" | "OPTION_REFUSED";
 
 /** An input of a command that the command itself reads. */
 export class InputError extends CodedError<InputErrorCode> {}

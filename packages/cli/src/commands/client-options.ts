@@ -68,9 +68,13 @@ export async function channelOptionsOf(
     moreAddresses,
     ...(flags.allAddresses === true && { resolve: allAddresses }),
   };
-  if (flags.insecure === true) return { ...where, insecure: true };
   const files = withRequesterFolder(flags);
-  if ((files.ca ?? files.attest ?? files.mrenclave) === undefined) throw trustMissing();
+  const trusted = files.ca ?? files.attest ?? files.mrenclave;
+  if (flags.insecure === true) {
+    if (trusted !== undefined) throw insecureAndTrusted();
+    return { ...where, insecure: true };
+  }
+  if (trusted === undefined) throw trustMissing();
   const attestation = await attestationOf(files, onVerified);
   const { serverName } = files;
   return {
@@ -87,6 +91,14 @@ function trustMissing(): InputError {
     remedy:
       "give --requester with the folder that `cloister up` wrote, or --ca, --attest or --mrenclave; " +
       "or --insecure where nobody else can read the wire",
+  });
+}
+
+function insecureAndTrusted(): InputError {
+  return new InputError("OPTIONS_CONFLICT", {
+    what: "nothing was sent",
+    why: "--insecure stands beside a flag that says whom to trust, which plaintext cannot heed",
+    remedy: "leave out --insecure, or --requester, --ca, --attest and --mrenclave",
   });
 }
 

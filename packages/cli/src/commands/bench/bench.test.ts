@@ -158,3 +158,9 @@ test("where no flag says whom to trust, the message names the flags: OPTION_MISS
   assert.equal(code, 1);
   assert.match(stderr, /OPTION_MISSING.*--ca.*--insecure/s);
 });
+
+test("plaintext and somebody to trust exclude each other: OPTIONS_CONFLICT", async () => {
+  const { code, stderr } = await bench("--address", await start("none"), "--insecure", "--ca", path("ca_cert.pem"));
+  assert.equal(code, 1);
+  assert.match(stderr, /OPTIONS_CONFLICT/);
+});
