@@ -32,7 +32,8 @@ const rig = await connectRig();
 const world = await startWorld(rig);
 const rows: Row[] = [];
 const cluster = ["--config", world.configFile, "--kubeconfig", rig.kubeconfig, "--json"];
-world.configure({ gateway: { kind: "none" } });
+// Processor time as a real replica asks for; the stories make do with less, so that ten of them fit.
+world.configure({ gateway: { kind: "none" }, cpu: "400m" });
 const files = ["--enclave-manifest", world.owner.manifestFile, "--simulated-platform", world.platformFile];
 await world.cli("deploy", "apply", ...cluster, ...files);
 

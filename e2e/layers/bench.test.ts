@@ -10,7 +10,12 @@ import { ROOT } from "../support/chain.ts";
 // Every benchmark that needs only npm, once and small: a measurement that nobody runs breaks unseen. What it measures is not
 // looked at here, only that there is a figure beside each peer.
 
-const SMALL = { CLOISTER_BENCH_ROUNDS: "1", CLOISTER_BENCH_ENTRIES: "2000", BENCH_SIZES_MIB: "8" };
+const SMALL = {
+  CLOISTER_BENCH_ROUNDS: "1",
+  CLOISTER_BENCH_ENTRIES: "2000",
+  CLOISTER_BENCH_REPLICAS: "50",
+  BENCH_SIZES_MIB: "8",
+};
 /** Needs a cluster; test:kubernetes has it. */
 const ELSEWHERE = new Set(["cluster"]);
 

@@ -29,14 +29,17 @@ test("what passes on its own is tried again, with growing pauses", async () => {
   ]);
 });
 
-test("collateral that the broker let expire is the broker's matter: it is waited for", async () => {
-  const work = failing(broker("PROVISIONING_REFUSED", "COLLATERAL_EXPIRED"));
-  assert.equal(await withPatience(work, { waitMs: 60_000, onRetry: () => undefined, random: () => 0 }), "done");
-});
+for (const code of ["COLLATERAL_EXPIRED", "ROOT_CRL_EXPIRED", "TCB_INFO_EXPIRED"]) {
+  test(`${code}: collateral that the broker let expire is the broker's matter, it is waited for`, async () => {
+    const work = failing(broker("PROVISIONING_REFUSED", code));
+    assert.equal(await withPatience(work, { waitMs: 60_000, onRetry: () => undefined, random: () => 0 }), "done");
+  });
+}
 
 for (const error of [
   broker("BROKER_NOT_TRUSTED"),
   broker("PROVISIONING_REFUSED", "MEASUREMENT_NOT_ALLOWED"),
+  broker("PROVISIONING_REFUSED", "PCK_CHAIN_EXPIRED"),
   broker("PROVISIONING_REFUSED", "BROKER_BUSY", "MEASUREMENT_NOT_ALLOWED"),
   broker("PROVISIONING_REFUSED"),
   new Error("a defect"),

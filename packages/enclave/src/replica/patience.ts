@@ -17,7 +17,15 @@ const PASSING: ReadonlySet<string> = new Set([
 const PASSING_REFUSALS: ReadonlySet<string> = new Set([
   "BROKER_BUSY",
   "COLLATERAL_UNAVAILABLE",
+  // The broker gets fresh collateral sooner or later; that a platform's own certificate expired is final.
   "COLLATERAL_EXPIRED",
+  "ROOT_CRL_EXPIRED",
+  "PCK_CRL_EXPIRED",
+  "PCK_CRL_CHAIN_EXPIRED",
+  "TCB_INFO_EXPIRED",
+  "TCB_INFO_CHAIN_EXPIRED",
+  "QE_IDENTITY_EXPIRED",
+  "QE_IDENTITY_CHAIN_EXPIRED",
   "KEY_UNAVAILABLE",
   "BUNDLE_UNAVAILABLE",
   "LOG_UNAVAILABLE",
