@@ -154,15 +154,15 @@ async function measurePolicy(platform: SimulatedPlatform): Promise<BenchRow[]> {
       lower(`policy of ${MANY_WORKLOADS} workloads: put in place`, "ms", large.orderMs, parseMs, "parsing alone"),
     );
     const many = await steady();
-    let isOver = false;
+    const over = new AbortController();
     const reloads = (async () => {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         await broker.order({ order: "policy", policy });
         await sleep(RELOADS_EVERY_MS);
       }
     })();
     const disturbed = await steady();
-    isOver = true;
+    over.abort();
     await reloads;
     rows.push(
       lower(
