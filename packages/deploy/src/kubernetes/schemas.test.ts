@@ -8,20 +8,28 @@ import { readSettings, valuesOf } from "./settings.ts";
 import { CASES, TEST_MANIFEST, testSettings } from "./testing.ts";
 import { PRESETS } from "./values.ts";
 
-/** From the API server of the test rig (`e2e/kubernetes/schemas.ts`); fields that it does not name are forbidden. */
-const bundle = JSON.parse(readFileSync(join(import.meta.dirname, "schemas/kubernetes.json"), "utf8")) as {
-  kinds: Record<string, string>;
-  definitions: Record<string, object>;
-};
+interface Bundle {
+  readonly kinds: Readonly<Record<string, string>>;
+  readonly definitions: Readonly<Record<string, object>>;
+}
+
+const read = (name: string): Bundle =>
+  JSON.parse(readFileSync(join(import.meta.dirname, "schemas", name), "utf8")) as Bundle;
+
+/**
+ * From the API server of the test rig and from KEDA's module (`e2e/kubernetes/schemas.ts`); fields that they do not name are
+ * forbidden.
+ */
+const bundles = [read("kubernetes.json"), read("keda.json")];
+const kinds: Readonly<Record<string, string>> = Object.assign({}, ...bundles.map((bundle) => bundle.kinds));
+const definitions: object = Object.assign({}, ...bundles.map((bundle) => bundle.definitions));
 const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false });
-ajv.addSchema({ definitions: bundle.definitions }, "kubernetes");
-/** Kinds that the rig's API server does not serve. */
-const FOREIGN = new Set(["keda.sh/v1alpha1/ScaledObject"]);
+ajv.addSchema({ definitions }, "kubernetes");
 
 function problems(object: { apiVersion: string; kind: string }): string[] {
   const key = `${object.apiVersion}/${object.kind}`;
-  const name = bundle.kinds[key];
-  if (name === undefined) return FOREIGN.has(key) ? [] : [`there is no schema of ${key}`];
+  const name = kinds[key];
+  if (name === undefined) return [`there is no schema of ${key}`];
   const validate = ajv.getSchema(`kubernetes#/definitions/${name.replaceAll("/", "~1")}`);
   assert.ok(validate !== undefined);
   void validate(object);
@@ -51,4 +59,8 @@ test("a misspelt field, a wrong type and a missing one are found", () => {
     /paused must be boolean/,
   );
   assert.match(problems({ ...deployment, spec: {} } as typeof deployment).join(), /selector/);
+  const scaled = { apiVersion: "keda.sh/v1alpha1", kind: "ScaledObject", metadata: {} };
+  const target = { scaleTargetRef: { name: "x" }, triggers: [{ type: "prometheus", metadata: {} }] };
+  assert.deepEqual(problems({ ...scaled, spec: target } as typeof scaled), []);
+  assert.match(problems({ ...scaled, spec: { ...target, minReplicas: 1 } } as typeof scaled).join(), /minReplicas/);
 });
