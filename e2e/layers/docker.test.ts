@@ -73,6 +73,19 @@ describe("container images", () => {
     await docker.docker("build", "--build-arg", "BASE_IMAGE=base:local", "-f", file, "-t", "client:local", at("build"));
     assert.equal((await docker.docker("run", "--rm", "--entrypoint", "id", "client:local", "-u")).trim(), String(USER));
     assert.match(await docker.docker("run", "--rm", ...CONFINED, "client:local", "--help"), /infer/);
+    // The image for the unmodified server on a base without Gramine, whose packages are in no registry: its own layer is the same.
+    for (const name of ["cloister.manifest.sgx", "cloister.sig", "ca.pem", "enclave-key.pem"]) {
+      await mkdir(at("build/serving-gramine/enclave"), { recursive: true });
+      await writeFile(at(`build/serving-gramine/enclave/${name}`), name);
+    }
+    const gramine = ["--build-arg", "BASE_IMAGE=base:local", "-f", at("build/serving-gramine.Dockerfile")];
+    await docker.docker("build", ...gramine, "-t", "serving-gramine:local", at("build"));
+    const listed = ["run", "--rm", "--entrypoint", "ls", "serving-gramine:local", "/var/lib/cloister"];
+    assert.deepEqual((await docker.docker(...listed)).trim().split("\n"), [
+      "ca.pem",
+      "cloister.manifest.sgx",
+      "cloister.sig",
+    ]);
   });
 
   test("run the chain of the compose file: SIMULATED, broker, two replicas, gateway, client", async () => {

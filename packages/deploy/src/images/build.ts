@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import type { Installation } from "@cloister/enclave";
 import { renderCompose, renderSgxOverride } from "./compose.ts";
 import { renderDockerfile, renderDockerignore } from "./dockerfile.ts";
+import { GRAMINE_CONTEXT, renderGramineRuntime, renderGramineServing } from "./gramine-dockerfile.ts";
 import { imageFiles } from "./image-files.ts";
 import { writeImage, type WrittenImage } from "./oci-image.ts";
 import { configOf, IMAGE_ROLES, type ImageRole } from "./roles.ts";
@@ -47,7 +48,9 @@ export async function stageImage(
 export function renderImageSources(): ReadonlyMap<string, string> {
   return new Map([
     ...IMAGE_ROLES.map((role) => [`${role}.Dockerfile`, renderDockerfile(role)] as const),
-    [".dockerignore", renderDockerignore(IMAGE_ROLES)],
+    ["serving-gramine-runtime.Dockerfile", renderGramineRuntime()],
+    ["serving-gramine.Dockerfile", renderGramineServing()],
+    [".dockerignore", renderDockerignore([...IMAGE_ROLES, GRAMINE_CONTEXT])],
     ["compose.yaml", renderCompose()],
     ["compose.sgx.yaml", renderSgxOverride()],
   ]);

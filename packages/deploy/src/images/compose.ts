@@ -1,4 +1,5 @@
 import { stringify } from "yaml";
+import { GRAMINE_WORK } from "./gramine-dockerfile.ts";
 
 /** Where the compose file finds what is mounted, beside itself. Only `owner/` holds secrets; it is the owner's machine's. */
 const FOLDERS = {
@@ -38,14 +39,19 @@ export function renderCompose(): string {
   return `# SIMULATED: no hardware protects what runs here. Written by: cloister enclave image render\n${stringify(document, YAML_1_1)}`;
 }
 
-/** What changes on a host with SGX: \`docker compose -f compose.yaml -f compose.sgx.yaml up\`. Replicas run under Gramine. */
+/** What changes on a host with SGX: \`docker compose -f compose.yaml -f compose.sgx.yaml up\`. Replicas are the unmodified server under Gramine. */
 export function renderSgxOverride(): string {
   const override = {
     image: image("serving-gramine"),
     // The enclave's command line is measured; none is given here.
     command: [],
     devices: ["/dev/sgx_enclave:/dev/sgx_enclave", "/dev/sgx_provision:/dev/sgx_provision"],
-    volumes: [`${FOLDERS.host}/sealed:/var/lib/cloister/sealed:ro`, "/var/run/aesmd:/var/run/aesmd"],
+    // A number: the image knows no groups of the host.
+    group_add: ["${SGX_PRV_GID:?number of the group of /dev/sgx_provision on this host}"],
+    volumes: [
+      ...["models", "ssl.cfg"].map((name) => `${FOLDERS.host}/${name}:${GRAMINE_WORK}/${name}:ro`),
+      "/var/run/aesmd:/var/run/aesmd",
+    ],
   };
   const document = { services: { "replica-1": override, "replica-2": override } };
   return `# Written by: cloister enclave image render\n${stringify(document, { ...YAML_1_1, aliasDuplicateObjects: false })}`;

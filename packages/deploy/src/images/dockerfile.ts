@@ -22,6 +22,6 @@ ENTRYPOINT ${JSON.stringify(entrypoint)}
 }
 
 /** Nothing but the staged folders is sent to Docker's daemon. */
-export function renderDockerignore(roles: readonly ImageRole[]): string {
-  return `# Written by: cloister enclave image render\n*\n${roles.map((role) => `!${role}\n`).join("")}`;
+export function renderDockerignore(folders: readonly string[]): string {
+  return `# Written by: cloister enclave image render\n*\n${folders.map((folder) => `!${folder}\n`).join("")}`;
 }

@@ -100,14 +100,38 @@ describe("what goes into an image", () => {
 
 describe("what is rendered for Docker", () => {
   const sources = renderImageSources();
+  const RUNTIME = "serving-gramine-runtime.Dockerfile";
 
   test("builds from a base that has to be named, as a user that is not root", () => {
     for (const [name, source] of sources) {
-      if (!name.endsWith(".Dockerfile")) continue;
+      // The one that installs packages is below.
+      if (!name.endsWith(".Dockerfile") || name === RUNTIME) continue;
       assert.match(source, /^ARG BASE_IMAGE\nFROM \$\{BASE_IMAGE\}\n/m);
       assert.match(source, /^USER 65532:65532$/m);
       assert.doesNotMatch(source, /^(?:RUN|ADD|ENV)/m);
     }
+  });
+
+  test("installs Gramine and the unmodified server in the versions that are named, from signed sources over TLS", () => {
+    const source = sources.get(RUNTIME) ?? "";
+    for (const name of ["BASE_IMAGE", "DISTRIBUTION", "GRAMINE_VERSION", "TENSORFLOW_SERVING_VERSION"])
+      assert.match(source, new RegExp(`^ARG ${name}$`, "m"), name);
+    assert.equal(source.match(/=\$\{\w+_VERSION\}"/g)?.length, 2);
+    assert.equal(source.match(/signed-by=/g)?.length, 3);
+    assert.doesNotMatch(source, /http:|trusted=yes|allow-unauthenticated|--force|curl|wget|^ENV|_proxy/m);
+  });
+
+  test("puts manifest, signature and authority into the image for the unmodified server, and no key", () => {
+    const source = sources.get("serving-gramine.Dockerfile") ?? "";
+    const copied = [...source.matchAll(/^COPY (.*)$/gm)].map(([, words]) => words);
+    const files = ["cloister.manifest.sgx", "cloister.sig", "ca.pem"].map((file) => `serving-gramine/enclave/${file}`);
+    assert.deepEqual(copied, [`${files.join(" ")} /var/lib/cloister/`]);
+    assert.match(source, /^ENTRYPOINT \["gramine-sgx","cloister"\]$/m);
+    const override = parse(sources.get("compose.sgx.yaml") ?? "") as {
+      services: Record<string, { volumes: string[] }>;
+    };
+    for (const { volumes } of Object.values(override.services))
+      assert.ok(volumes.every((volume) => volume.startsWith("/var/run/aesmd") || volume.endsWith(":ro")));
   });
 
   test("starts containers without rights, with nothing secret beside the replicas", () => {
