@@ -20,9 +20,9 @@ const read = (name: string): Bundle =>
  * From the API server of the test rig and from KEDA's module (`e2e/kubernetes/schemas.ts`); fields that they do not name are
  * forbidden.
  */
-const bundles = [read("kubernetes.json"), read("keda.json")];
-const kinds: Readonly<Record<string, string>> = Object.assign({}, ...bundles.map((bundle) => bundle.kinds));
-const definitions: object = Object.assign({}, ...bundles.map((bundle) => bundle.definitions));
+const [own, keda] = [read("kubernetes.json"), read("keda.json")];
+const kinds: Readonly<Record<string, string>> = { ...own.kinds, ...keda.kinds };
+const definitions = { ...own.definitions, ...keda.definitions };
 const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false });
 ajv.addSchema({ definitions }, "kubernetes");
 
