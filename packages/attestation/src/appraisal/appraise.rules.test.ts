@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { suite, test } from "node:test";
+import { concatBytes, fromHex, toHex } from "@cloister/encoding";
 import { parsePem } from "@cloister/encoding/pem";
 import { appraise } from "./appraise.ts";
 import type { VerifiedClaims } from "./claims.ts";
@@ -293,6 +294,57 @@ rules("steps 8 and 9: quoting enclave", [
   ["levels served oldest first", () => qeIdentity(reversedLevels), "UpToDate"],
   ["a value that its mask leaves out", () => qeIdentity(outsideMask), "QE_MISCSELECT_MISMATCH"],
 ]);
+
+const QUOTES = [
+  ["SGX", shop.sgx, sgx],
+  ["a TD in version 4", shop.tdx, tdx],
+  ["a TD in version 5", shop.tdx15, tdx],
+] as const;
+const HEADER_BYTES = 48;
+
+for (const [name, quote, collateral] of QUOTES) {
+  const over = (range: (end: number) => [number, number], key?: KeyObject): string =>
+    result(shop.signedOver(quote, range, key), collateral);
+  rules(`step 10: quote signature, ${name}`, [
+    ["over header and body", () => over((end) => [0, end]), "UpToDate"],
+    ["the other of the two forms that ECDSA allows", () => otherForm(quote, collateral), "UpToDate"],
+    ["over the body without the header", () => over((end) => [HEADER_BYTES, end]), "QUOTE_SIGNATURE_INVALID"],
+    ["over the header alone", () => over(() => [0, HEADER_BYTES]), "QUOTE_SIGNATURE_INVALID"],
+    ["over one byte less", () => over((end) => [0, end - 1]), "QUOTE_SIGNATURE_INVALID"],
+    ["over the length behind it too", () => over((end) => [0, end + 4]), "QUOTE_SIGNATURE_INVALID"],
+    ["by the PCK key", () => over((end) => [0, end], shop.pckKey), "QUOTE_SIGNATURE_INVALID"],
+    [
+      "of zeros",
+      () =>
+        result(
+          shop.withSignature(quote, (bytes) => bytes.fill(0)),
+          collateral,
+        ),
+      "QUOTE_SIGNATURE_INVALID",
+    ],
+    [
+      "with its halves exchanged",
+      () => result(shop.withSignature(quote, exchange), collateral),
+      "QUOTE_SIGNATURE_INVALID",
+    ],
+  ]);
+}
+
+function exchange(signature: Uint8Array): void {
+  signature.set(concatBytes(signature.slice(32), signature.slice(0, 32)));
+}
+
+/** (r, order - s) holds where (r, s) does; nothing rests on a signature having one form. */
+function otherForm(quote: Uint8Array, collateral: Collateral): string {
+  const order = BigInt("0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");
+  return result(
+    shop.withSignature(quote, (signature) => {
+      const s = order - BigInt(`0x${toHex(signature.subarray(32))}`);
+      signature.set(fromHex(s.toString(16).padStart(64, "0")) ?? [], 32);
+    }),
+    collateral,
+  );
+}
 
 function outsideMask(body: string): string {
   return replace('"miscselect":"00000000","miscselectMask":"FF', '"miscselect":"01000000","miscselectMask":"00')(body);

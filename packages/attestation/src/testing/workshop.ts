@@ -48,6 +48,22 @@ export class Workshop {
     return changed;
   }
 
+  /** A quote signed over what `range` makes of its signed part, by the attestation key or another. */
+  signedOver(quote: Uint8Array, range: (end: number) => [number, number], key?: KeyObject): Uint8Array {
+    const { end } = layout(quote);
+    const changed = quote.slice();
+    changed.set(rawSignature(quote.subarray(...range(end)), key ?? this.#state.attestationKey.privateKey), end + 4);
+    return changed;
+  }
+
+  /** A quote with other bytes in place of its signature. */
+  withSignature(quote: Uint8Array, edit: Edit): Uint8Array {
+    const { end } = layout(quote);
+    const changed = quote.slice();
+    edit(changed.subarray(end + 4, end + 4 + 64));
+    return changed;
+  }
+
   /** A quote whose quoting enclave's report was changed before the PCK key signed it. */
   withQeReport(quote: Uint8Array, edit: Edit): Uint8Array {
     const at = layout(quote).qeReport;
