@@ -6,8 +6,8 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import { readTar } from "@cloister/encoding/tar";
 import { startSession } from "../../packages/cli/src/testing/session.ts";
-import { readTar } from "../../packages/deploy/src/images/testing/read-tar.ts";
 import { ROOT } from "../support/chain.ts";
 import { startDocker, type TestDocker } from "../support/docker.ts";
 
@@ -50,13 +50,13 @@ describe("container images", () => {
     await buildIn(source, "serving", at("planted.tar"));
     const archive = await readFile(at("planted.tar"));
     for (const secret of secrets) assert.ok(!archive.includes(secret), secret);
-    const layers = readTar(archive).filter(
-      ({ content }) => content.length > 4096 && content.subarray(257, 262).equals(Buffer.from("ustar")),
+    const layers = [...readTar(archive)].filter(
+      ({ content }) => content.length > 4096 && Buffer.from("ustar").equals(content.subarray(257, 262)),
     );
     assert.ok(layers.length > 0);
-    for (const { path, content } of layers.flatMap((layer) => readTar(layer.content))) {
+    for (const { path, content } of layers.flatMap((layer) => [...readTar(layer.content)])) {
       if (/\.(?:ts|js|json)$/.test(path)) {
-        assert.doesNotMatch(content.toString(), /PRIVATE KEY-----\s+[A-Za-z0-9+/=]{40}/, path);
+        assert.doesNotMatch(Buffer.from(content).toString(), /PRIVATE KEY-----\s+[A-Za-z0-9+/=]{40}/, path);
       }
     }
     await buildIn(ROOT, "serving", at("serving.tar"));

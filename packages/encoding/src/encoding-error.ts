@@ -29,6 +29,8 @@ export type EncodingErrorCode =
   | "CSR_MALFORMED"
   | "CSR_KEY_NOT_ALLOWED"
   | "CSR_SIGNATURE_INVALID"
+  // read-tar.ts
+  | "TAR_MALFORMED"
   // text-format.ts
   | "TEXT_FORMAT_MALFORMED"
   // grpc.ts, tensor-proto.ts

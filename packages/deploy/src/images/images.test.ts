@@ -4,12 +4,12 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { readTar } from "@cloister/encoding/tar";
 import { parse } from "yaml";
 import { DeployError } from "../errors.ts";
 import { renderImageSources } from "./build.ts";
 import { imageFiles } from "./image-files.ts";
 import { type ImageFile, type ImageOptions, writeImage } from "./oci-image.ts";
-import { readTar } from "./testing/read-tar.ts";
 
 const INSTALLATION = { root: resolve(import.meta.dirname, "../../../.."), nodeExecutable: process.execPath };
 let folder: string;
@@ -27,6 +27,9 @@ const options = (...files: ImageFile[]): ImageOptions => ({
 });
 const text = (path: string, content: string): ImageFile => ({ path, source: Buffer.from(content), mode: 0o644 });
 
+const entriesOf = (archive: Buffer): [path: string, content: Buffer][] =>
+  [...readTar(archive)].map(({ path, content }) => [path, Buffer.from(content)]);
+
 describe("an image archive", () => {
   test("is one that two builds give byte for byte, in whatever order files come", async () => {
     const files = [text("/etc/b", "two"), text("/etc/a", "one"), { path: "/etc/c", target: "a" }];
@@ -41,7 +44,7 @@ describe("an image archive", () => {
     await writeFile(base, "stands for a root file system");
     const image = { ...options(text("/opt/x", "content")), baseLayers: [base] };
     const written = await writeImage(join(folder, "3.tar"), image);
-    const archive = new Map(readTar(await readFile(join(folder, "3.tar"))).map((entry) => [entry.path, entry.content]));
+    const archive = new Map(entriesOf(await readFile(join(folder, "3.tar"))));
     for (const [path, content] of archive) {
       if (path.startsWith("blobs/"))
         assert.equal(path, `blobs/sha256/${createHash("sha256").update(content).digest("hex")}`);
@@ -52,9 +55,8 @@ describe("an image archive", () => {
     const manifest = json(`blobs/${written.digest.replace(":", "/")}`) as { layers: { digest: string }[] };
     const [below, own] = manifest.layers.map(({ digest }) => archive.get(`blobs/${digest.replace(":", "/")}`));
     assert.equal(below?.toString(), "stands for a root file system");
-    const entries = readTar(own ?? Buffer.alloc(0));
     assert.deepEqual(
-      entries.map(({ path, content }) => [path, content.toString()]),
+      entriesOf(own ?? Buffer.alloc(0)).map(([path, content]) => [path, content.toString()]),
       [
         ["opt/", ""],
         ["opt/x", "content"],

@@ -1,13 +1,15 @@
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
+import { EncodingError } from "@cloister/encoding";
+import { readTar } from "@cloister/encoding/tar";
 import type { ModelFiles } from "@cloister/saved-model";
 import { callError, type ModelServerError } from "../errors.ts";
 import { fetchBytes } from "./fetch-bytes.ts";
 import { type ModelSource, versionOf, withoutQuery } from "./model-source.ts";
 
-const BLOCK = 512;
 const MAX_ARCHIVE_BYTES = 2 ** 32;
-const MAX_FILES = 10_000;
+/** Files, folders and links. */
+const MAX_ENTRIES = 20_000;
 const GZIP_MAGIC = 0x1f8b;
 const ARCHIVE_NAME = /\/([^/]*?)\.(?:tar|tar\.gz|tgz)$/;
 const inflate = promisify(gunzip);
@@ -30,7 +32,7 @@ export const archiveSource: ModelSource = {
 /** The files of a version in a tar archive, compressed by gzip or not. A folder that everything is in is left out. */
 export async function readArchive(bytes: Uint8Array): Promise<ModelFiles> {
   const isCompressed = bytes.length > 2 && new DataView(bytes.buffer, bytes.byteOffset).getUint16(0) === GZIP_MAGIC;
-  const files = readTar(isCompressed ? await inflated(bytes) : bytes);
+  const files = filesOf(isCompressed ? await inflated(bytes) : bytes);
   if (files.size === 0) throw malformed("it holds no files");
   const [first = ""] = files.keys();
   const folder = first.slice(0, first.indexOf("/") + 1);
@@ -39,57 +41,14 @@ export async function readArchive(bytes: Uint8Array): Promise<ModelFiles> {
   return new Map([...files].map(([path, content]) => [path.slice(folder.length), content]));
 }
 
-/** Regular files of a POSIX ustar or GNU archive. Links and devices are left out; nothing is ever written to a disk. */
-function readTar(bytes: Uint8Array): Map<string, Uint8Array> {
-  const files = new Map<string, Uint8Array>();
-  let longName: string | undefined;
-  for (let at = 0; at + BLOCK <= bytes.length;) {
-    const header = bytes.subarray(at, at + BLOCK);
-    if (header.every((byte) => byte === 0)) break;
-    if (checksum(header) !== octal(header, 148, 8)) throw malformed("a header's checksum is wrong");
-    const size = octal(header, 124, 12);
-    const start = at + BLOCK;
-    if (start + size > bytes.length) throw malformed("it ends within a file");
-    const content = bytes.subarray(start, start + size);
-    const type = header[156] === 0 ? "0" : String.fromCharCode(header[156] ?? 0);
-    if (type === "L") longName = text(content, 0, content.length);
-    else if (type === "x") longName = paxPath(content) ?? longName;
-    else {
-      if (type === "0") files.set(nameOf(header, longName), content);
-      longName = undefined;
-    }
-    if (files.size > MAX_FILES) throw malformed("it holds too many files");
-    at = start + Math.ceil(size / BLOCK) * BLOCK;
+/** Its regular files. Links and devices are left out; nothing is ever written to a disk. */
+function filesOf(archive: Uint8Array): Map<string, Uint8Array> {
+  try {
+    const entries = [...readTar(archive, { maxEntries: MAX_ENTRIES })];
+    return new Map(entries.filter(({ kind }) => kind === "file").map(({ path, content }) => [path, content]));
+  } catch (error) {
+    throw error instanceof EncodingError ? malformed(error.explanation.why) : error;
   }
-  return files;
-}
-
-function nameOf(header: Uint8Array, longName: string | undefined): string {
-  const isUstar = text(header, 257, 5) === "ustar";
-  const prefix = isUstar && text(header, 257, 8) !== "ustar  " ? text(header, 345, 155) : "";
-  const name = longName ?? (prefix === "" ? text(header, 0, 100) : `${prefix}/${text(header, 0, 100)}`);
-  return name.replace(/^(?:\.\/)+/, "");
-}
-
-/** The path in a PAX header: records of "LENGTH KEY=VALUE\n". */
-function paxPath(content: Uint8Array): string | undefined {
-  return /(?:^|\n)\d+ path=([^\n]*)\n/.exec(new TextDecoder().decode(content))?.[1];
-}
-
-function checksum(header: Uint8Array): number {
-  return header.reduce((sum, byte, index) => sum + (index >= 148 && index < 156 ? 0x20 : byte), 0);
-}
-
-function octal(header: Uint8Array, start: number, length: number): number {
-  const digits = text(header, start, length).trim();
-  if (!/^[0-7]*$/.test(digits)) throw malformed("a number in a header is not octal");
-  return digits === "" ? 0 : Number.parseInt(digits, 8);
-}
-
-function text(bytes: Uint8Array, start: number, length: number): string {
-  const field = bytes.subarray(start, start + length);
-  const end = field.indexOf(0);
-  return new TextDecoder().decode(end === -1 ? field : field.subarray(0, end));
 }
 
 async function inflated(bytes: Uint8Array): Promise<Uint8Array> {
