@@ -2,14 +2,14 @@ import { randomBytes } from "node:crypto";
 import { access, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { writeSecretFile } from "@cloister/broker";
-import { type IdentityOptions, makeIdentity, STATE_FILES } from "@cloister/broker/service";
+import { makeIdentity, STATE_FILES } from "@cloister/broker/service";
 import { utf8 } from "@cloister/encoding";
 import { Command } from "commander";
 import { readSection } from "../../config.ts";
 import { EXIT } from "../../output/exit-code.ts";
 import { openTerminal } from "../../output/terminal.ts";
 import { examplePolicy } from "./example-policy.ts";
-import { BROKER_SECTION, type BrokerSettings, protectionOf, stateDirOf, storeOf, withKeyOptions } from "./options.ts";
+import { BROKER_SECTION, type BrokerSettings, identityOptions, stateDirOf, withKeyOptions } from "./options.ts";
 
 const PASSPHRASE_BYTES = 32;
 
@@ -61,16 +61,6 @@ async function makeBroker({ config, json = false, ...given }: InitFlags): Promis
   }
   if (json) process.stdout.write(`${JSON.stringify({ stateDir, authority, logKey, policy, files })}\n`);
   return EXIT.done;
-}
-
-async function identityOptions(settings: BrokerSettings): Promise<IdentityOptions> {
-  const [protection, store] = [await protectionOf(settings), await storeOf(settings)];
-  return {
-    stateDir: stateDirOf(settings),
-    protection,
-    ...(settings.keys !== undefined && { keysFile: settings.keys }),
-    ...(store !== undefined && { store }),
-  };
 }
 
 const isThere = (path: string): Promise<boolean> =>

@@ -12,7 +12,12 @@ import {
   readSecretFile,
   vaultTransitProtection,
 } from "@cloister/broker";
-import { type BrokerServiceOptions, bundleFolder, type CollateralSettings } from "@cloister/broker/service";
+import {
+  type BrokerServiceOptions,
+  bundleFolder,
+  type CollateralSettings,
+  type IdentityOptions,
+} from "@cloister/broker/service";
 import { type PostgresSettings, readStoreSettings } from "@cloister/broker/store";
 import { Secret } from "@cloister/encoding";
 import { type Command, InvalidArgumentError } from "commander";
@@ -160,24 +165,31 @@ export async function protectionOf(settings: BrokerSettings): Promise<KeyProtect
   return passphraseProtection(await passphraseFromFile(need(passphraseFile, "--passphrase-file (or another source)")));
 }
 
+/** Where the broker's keys are, and what opens them. */
+export async function identityOptions(settings: BrokerSettings): Promise<IdentityOptions> {
+  const store = await storeOf(settings);
+  return {
+    stateDir: stateDirOf(settings),
+    protection: await protectionOf(settings),
+    ...(settings.keys !== undefined && { keysFile: settings.keys }),
+    ...(store !== undefined && { store }),
+  };
+}
+
 /** Settings of the service, from flags over configuration. */
 export async function serviceOptions(settings: BrokerSettings): Promise<BrokerServiceOptions> {
   const anchors = await anchorsOf(settings);
-  const store = await storeOf(settings);
   const [name = "attestation.service.com", ...names] = settings.name ?? [];
-  const { keys, log, bundles, clientCa, certificateDays, allowTls13 } = settings;
+  const { log, bundles, clientCa, certificateDays, allowTls13 } = settings;
   return {
+    ...(await identityOptions(settings)),
     listen: { host: settings.host ?? "0.0.0.0", port: settings.port ?? 4433 },
     health: { host: settings.healthHost ?? "127.0.0.1", port: settings.healthPort ?? 9433 },
-    stateDir: stateDirOf(settings),
-    protection: await protectionOf(settings),
     policyFile: need(settings.policy, "--policy"),
     readPolicy: parseDocument,
     serverNames: [name, ...names],
     anchors,
     collateral: await collateralOf(settings),
-    ...(store !== undefined && { store }),
-    ...(keys !== undefined && { keysFile: keys }),
     ...(log !== undefined && { logFile: log }),
     ...(certificateDays !== undefined && { certificateDays }),
     ...(allowTls13 !== undefined && { allowTls13 }),
