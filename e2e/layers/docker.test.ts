@@ -54,7 +54,7 @@ describe("container images", () => {
       ({ content }) => content.length > 4096 && Buffer.from("ustar").equals(content.subarray(257, 262)),
     );
     assert.ok(layers.length > 0);
-    for (const { path, content } of layers.flatMap((layer) => [...readTar(layer.content)])) {
+    for (const { path, content } of layers.flatMap((layer) => Array.from(readTar(layer.content)))) {
       if (/\.(?:ts|js|json)$/.test(path)) {
         assert.doesNotMatch(Buffer.from(content).toString(), /PRIVATE KEY-----\s+[A-Za-z0-9+/=]{40}/, path);
       }

@@ -11,6 +11,7 @@ import { type BrokerError, provision } from "@cloister/broker/client";
 import { type BrokerService, startBrokerService } from "@cloister/broker/service";
 import { readStoreSettings } from "@cloister/broker/store";
 import { buildCsr } from "@cloister/encoding/x509-builder";
+import { createTestAuthority } from "../../packages/broker/src/testing/authority.ts";
 import { servingSecrets, sgxIdentity, testPolicyDocument } from "../../packages/broker/src/testing/policy.ts";
 import { createEnclave, MRENCLAVE } from "../../packages/broker/src/testing/stock-client.ts";
 import { runCli } from "../support/cli.ts";
@@ -46,6 +47,7 @@ async function setUp(t: TestContext) {
       serverNames: [SERVER_NAME],
       collateral: (quote) => Promise.resolve(platform.collateralFor(quote)),
       anchors: [platform.trustAnchor],
+      clientCa: createTestAuthority().certificatePem,
       bundles: { bundle: () => Promise.resolve({ manifest: Buffer.from('{"files":[]}'), ownerKey }) },
     });
     t.after(() => service.close(100));
