@@ -4,7 +4,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { ModelFiles } from "@cloister/saved-model";
 import { toFailure } from "../failure.ts";
 import { collectGarbageSoon } from "./collect-garbage.ts";
-import { LocalServable } from "./local-servable.ts";
+import { LocalServable, type LoweredModel } from "./local-servable.ts";
 import { ownBuffers, type WorkerReply, type WorkerRequest, type WorkerStart } from "./protocol.ts";
 
 const port = parentPort;
@@ -22,15 +22,20 @@ function reply(message: WorkerReply, transfer: ArrayBuffer[] = []): void {
   port?.postMessage(message, transfer);
 }
 
+/** Needs the files, which come after the model's first program. */
+async function lowerLater(tags: readonly string[]): Promise<LoweredModel> {
+  const { lowerModel } = await lowering();
+  return lowerModel(await files.promise, tags);
+}
+
 async function load(message: Extract<WorkerRequest, { kind: "load" | "restore" }>): Promise<void> {
   try {
     if (message.kind === "load") {
       servable = await (await lowering()).loadModel(message.files, message.options, message.keeps);
     } else {
       const { prepared, options } = message;
-      servable = await LocalServable.restore(prepared, options, async () =>
-        (await lowering()).lowerModel(await files.promise, options.tags),
-      );
+      let model: Promise<LoweredModel> | undefined;
+      servable = await LocalServable.restore(prepared, options, () => (model ??= lowerLater(options.tags)));
     }
     const { signatures, unsupported, isStateful } = servable;
     const prepared = servable.takePrepared();
