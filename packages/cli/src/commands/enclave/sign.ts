@@ -22,7 +22,7 @@ interface SignFlags {
   readonly signCommand?: string;
   readonly publicKey?: string;
   readonly output: string;
-  readonly date: Day;
+  readonly date?: Day;
   readonly json?: boolean;
 }
 
@@ -42,7 +42,7 @@ export function signCommand(setExit: (code: number) => void): Command {
     .option("--sign-command <program>", "or a program that signs: bytes on its input, signature on its output")
     .option("--public-key <file>", "public half of the key that it signs with, PEM")
     .requiredOption("--output <file>", "where to write the .sig")
-    .option("--date <day>", "date in the signature, YYYY-MM-DD (default: today)", parseDay, today())
+    .option("--date <day>", "date in the signature, YYYY-MM-DD (default: today)", parseDay)
     .option("--json", "print one JSON document")
     .action(async (flags: SignFlags) => setExit(await sign(flags)));
 }
@@ -51,7 +51,7 @@ async function sign(flags: SignFlags): Promise<number> {
   const text = new Uint8Array(await readFile(flags.manifest));
   const parsed = readGramineManifest(text);
   const mrenclave = computeMrenclave(text, new Uint8Array(await readFile(flags.libpal)), parsed.dimensions);
-  const { key, sigstruct } = await makeSigstruct({ ...parsed, mrenclave, date: flags.date }, flags);
+  const { key, sigstruct } = await makeSigstruct({ ...parsed, mrenclave, date: flags.date ?? today() }, flags);
   await writeFile(flags.output, sigstruct);
   const signer = toHex(mrsigner(key));
   const terminal = openTerminal(flags.json === true);
