@@ -2,6 +2,7 @@ import { TABLE_OPS } from "./graph/restore.ts";
 import { BRANCH_OPS, LOOP_OPS } from "./lower/control.ts";
 import { GRAPH_OPS } from "./lower/graph-ops.ts";
 import { VARIABLE_CHANGES } from "./lower/state-ops.ts";
+import { COMPLEX_OPS, TRANSFORMS } from "./lower/ops/complex-ops.ts";
 import { HOST_LOWERINGS, LOWERINGS, PASS_THROUGH } from "./lower/table.ts";
 
 /**
@@ -17,7 +18,8 @@ export function supportedOps(): ReadonlyMap<string, readonly OpHome[]> {
     for (const op of ops) homes.set(op, [...(homes.get(op) ?? []), home]);
   };
   add([...GRAPH_OPS, ...PASS_THROUGH, ...TABLE_OPS], "graph");
-  add([...LOWERINGS.keys(), ...BRANCH_OPS, ...LOOP_OPS], "onnx");
-  add([...HOST_LOWERINGS.keys(), ...Object.keys(VARIABLE_CHANGES)], "host");
+  const parts = [...COMPLEX_OPS].filter((op) => !TRANSFORMS.includes(op));
+  add([...LOWERINGS.keys(), ...BRANCH_OPS, ...LOOP_OPS, ...parts], "onnx");
+  add([...HOST_LOWERINGS.keys(), ...TRANSFORMS, ...Object.keys(VARIABLE_CHANGES)], "host");
   return new Map([...homes].toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -3,7 +3,7 @@ import type { NodeDef } from "@cloister/encoding/gen/tensorflow/core/framework/n
 import type { DType, Tensor } from "@cloister/encoding/tensor";
 import { fromUtf8 } from "@cloister/encoding";
 import { fault } from "../error.ts";
-import { decodeTensor } from "../tensor/decode.ts";
+import { decodeComplexTensor, decodeTensor } from "../tensor/decode.ts";
 import { dtypeOf, requireDType } from "../tensor/dtype.ts";
 import { shapeOf } from "../tensor/shape.ts";
 
@@ -85,6 +85,12 @@ export class Attributes {
     const value = this.#get(name, "tensor");
     if (!value) throw this.#malformed(name, "it is missing");
     return decodeTensor(value, this.#node.name);
+  }
+
+  /** The parts of a tensor of complex numbers; `undefined` where the tensor holds others. */
+  complexTensor(name: string): { readonly real: Tensor; readonly imaginary: Tensor } | undefined {
+    const value = this.#get(name, "tensor");
+    return value && decodeComplexTensor(value, this.#node.name);
   }
 
   /** The name of the function in a function attribute. */

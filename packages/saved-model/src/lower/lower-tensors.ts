@@ -1,5 +1,6 @@
 import { Unlowerable, unlowerable } from "./emitter.ts";
 import { movedStrings } from "./moved-strings.ts";
+import { COMPLEX_OPS } from "./ops/complex-ops.ts";
 import { LIST } from "./ops/list.ts";
 import type { Lowering, Op } from "./op.ts";
 import { HOST_LOWERINGS, LOWERINGS } from "./table.ts";
@@ -7,7 +8,7 @@ import type { Value } from "./value.ts";
 
 /** Whether there is a lowering for an op over tensors. */
 export function isSupported(op: string): boolean {
-  return LOWERINGS.has(op) || HOST_LOWERINGS.has(op);
+  return LOWERINGS.has(op) || HOST_LOWERINGS.has(op) || COMPLEX_OPS.has(op);
 }
 
 /** Lowers an op over tensors (and at most one list): on strings as host calls, else in ONNX's operators. */

@@ -12,6 +12,7 @@ import { type Bodies, functionsOf, lowerControl } from "./control-flow.ts";
 import { Emitter, Unlowerable, unlowerable } from "./emitter.ts";
 import type { MissingOp } from "./missing-op.ts";
 import { Op } from "./op.ts";
+import { isComplex, lowerComplex } from "./ops/complex.ts";
 import { isSupported, lowerTensors } from "./lower-tensors.ts";
 import { readVariable, VARIABLE_CHANGES } from "./state-ops.ts";
 import { PASS_THROUGH } from "./table.ts";
@@ -99,7 +100,7 @@ class LoweringTracer extends Tracer<Value> {
     if (TABLE_OPS.has(node.op)) return this.#only({ kind: "table", key: variableKey(node) });
     switch (node.op) {
       case "Const":
-        return this.#only(this.#constant(node, () => this.#emit.constant(attributes.tensor("value"))));
+        return this.#only(this.#const(node, attributes));
       case "VarHandleOp":
         return this.#only(variableOf(node, attributes, false));
       case "VariableV2":
@@ -115,6 +116,12 @@ class LoweringTracer extends Tracer<Value> {
       default:
         return this.#lowerOp(node, attributes, inputs);
     }
+  }
+
+  #const(node: NodeDef, attributes: Attributes): Value {
+    const parts = attributes.complexTensor("value");
+    if (!parts) return this.#constant(node, () => this.#emit.constant(attributes.tensor("value")));
+    return { kind: "complex", real: this.#emit.constant(parts.real), imaginary: this.#emit.constant(parts.imaginary) };
   }
 
   /** A call's assignments are made whether or not its results need them. */
@@ -157,7 +164,7 @@ class LoweringTracer extends Tracer<Value> {
     const lists = operands.filter((value): value is ListValue => value.kind === "list");
     const tensors = operands.filter((value): value is TensorValue => value.kind === "tensor");
     const op = new Op(node, attributes, tensors, this.#emit, resource, lists[0]);
-    const result = lowerTensors(op, lists.length > 1);
+    const result = isComplex(op, operands) ? lowerComplex(op, operands) : lowerTensors(op, lists.length > 1);
     const outputs = (Array.isArray(result) ? result : [result]) as readonly Value[];
     return (index) => outputs[index];
   }

@@ -41,6 +41,11 @@ export class Op {
     return new Op(this.node, this.attributes, inputs, this.emit, this.handle, this.list);
   }
 
+  /** Another op of these attributes. */
+  named(op: string): Op {
+    return new Op({ ...this.node, op }, this.attributes, this.inputs, this.emit, this.handle, this.list);
+  }
+
   /** Key of the table or variable; a graph that gives none is malformed. */
   requireResource(): string {
     return this.handle && "key" in this.handle ? this.handle.key : unlowerable("its table is no table");

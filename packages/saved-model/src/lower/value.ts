@@ -63,6 +63,13 @@ export interface ListValue {
   readonly unwritten?: TensorValue;
 }
 
+/** A tensor of complex numbers. */
+export interface ComplexValue {
+  readonly kind: "complex";
+  readonly real: TensorValue;
+  readonly imaginary: TensorValue;
+}
+
 /** What an op that cannot be lowered gives; `name` is its stand-in's output in the ONNX graph. */
 export interface MissingValue {
   readonly kind: "missing";
@@ -72,7 +79,7 @@ export interface MissingValue {
 /** What an op works on without taking its value. */
 export type HandleValue = VariableValue | TableValue | ArrayValue;
 
-export type Value = TensorValue | HandleValue | ListValue | MissingValue;
+export type Value = TensorValue | ComplexValue | HandleValue | ListValue | MissingValue;
 
 /** Elements of an integer vector or scalar, as far as they are known; `undefined` where nothing is. */
 export function knownElements(value: TensorValue): readonly (number | undefined)[] | undefined {

@@ -28,6 +28,39 @@ export function decodeTensor(proto: TensorProto, where: string): Tensor {
   return { dtype, shape, data: fill(newArray(dtype, count), values) };
 }
 
+/** Numbers in types.proto, with the dtype of the parts. */
+const COMPLEX: ReadonlyMap<number, "float" | "double"> = new Map([
+  [8, "float"],
+  [18, "double"],
+]);
+
+/** The two parts of a tensor of complex numbers, which lie side by side; `undefined` for other tensors. */
+export function decodeComplexTensor(
+  proto: TensorProto,
+  where: string,
+): { readonly real: Tensor; readonly imaginary: Tensor } | undefined {
+  const dtype = COMPLEX.get(proto.dtype);
+  if (!dtype) return undefined;
+  const shape = staticShapeOf(proto.tensorShape, 2 * DTYPES[dtype].bytes);
+  const count = elementCount(shape);
+  const { length } = proto.tensorContent;
+  const values =
+    length > 0
+      ? (viewOf(dtype, proto.tensorContent) as Float64Array)
+      : dtype === "float"
+        ? proto.scomplexVal
+        : proto.dcomplexVal;
+  const given = values.length / 2;
+  if (length > 0 && length !== 2 * count * DTYPES[dtype].bytes)
+    throw malformed(where, "its content does not fit its shape");
+  if (count > Math.max(given, MAX_FILLED_ELEMENTS)) throw malformed(where, "it repeats a value too often");
+  const part = (offset: 0 | 1): Tensor => {
+    const own = Array.from({ length: Math.min(given, count) }, (_, index) => values[2 * index + offset] ?? 0);
+    return { dtype, shape, data: fill(newArray(dtype, count), own) };
+  };
+  return { real: part(0), imaginary: part(1) };
+}
+
 function valuesOf(proto: TensorProto, dtype: Exclude<DType, "string">): readonly (number | bigint | boolean)[] {
   switch (dtype) {
     case "float":

@@ -58,17 +58,23 @@ const atan2: BuildNode = (emit, [y, x = ""], op) => {
   const compute = computeType(op.input(0).dtype);
   const zero = emit.scalar(0, compute);
   const [angle] = emit.node("Atan", [emit.node("Div", [y, x])[0]]);
-  const [isBelow] = emit.node("Less", [y, zero]);
+  // The sign of a zero counts too.
+  const isNegative = (name: string): string => {
+    const [isLess] = emit.node("Less", [name, zero]);
+    return emit.node("Or", [isLess, emit.node("Less", [emit.node("Reciprocal", [name])[0], zero])[0]])[0];
+  };
+  const isBelow = isNegative(y);
   const signed = (value: number): string =>
     emit.node("Where", [isBelow, emit.scalar(-value, compute), emit.scalar(value, compute)])[0];
-  const [isLeft] = emit.node("Less", [x, zero]);
+  const isLeft = isNegative(x);
   const [turned] = emit.node("Where", [isLeft, emit.node("Add", [angle, signed(Math.PI)])[0], angle]);
   const [isOnAxis] = emit.node("And", [
     emit.node("Equal", [x, zero])[0],
     emit.node("Not", [emit.node("IsNaN", [y])[0]])[0],
   ]);
   const [isOrigin] = emit.node("Equal", [y, zero]);
-  const [upright] = emit.node("Where", [isOrigin, zero, signed(Math.PI / 2)]);
+  const [origin] = emit.node("Where", [isLeft, signed(Math.PI), y]);
+  const [upright] = emit.node("Where", [isOrigin, origin, signed(Math.PI / 2)]);
   return emit.node("Where", [isOnAxis, upright, turned])[0];
 };
 

@@ -66,7 +66,7 @@ const rankOp: Lowering = (op) => {
 const reshape: Lowering = (op) => {
   const [value, target] = [op.input(0), op.input(1)];
   const elements = knownElements(target);
-  const shape = elements ? reshapedShape(value.shape, elements) : undefined;
+  const shape = elements ? reshapedShape(value.shape, elements) : unknownSizes(target.shape);
   if (value.constant && shape?.every((size) => size >= 0))
     return op.emit.constant(reshapeTensor(value.constant, shape));
   const result = op.emit.plainNode("Reshape", [op.emit.plain(value), reshapeTarget(op, target, elements)], {
@@ -75,6 +75,12 @@ const reshape: Lowering = (op) => {
   });
   return value.elements && shape && shape.length <= 1 ? { ...result, elements: value.elements } : result;
 };
+
+/** Of a computed shape the rank, at least, where its number of elements is known. */
+function unknownSizes(target: Shape): Shape {
+  const [rank = -1] = target ?? [];
+  return rank < 0 ? undefined : Array<number>(rank).fill(-1);
+}
 
 /** A computed shape with one unknown entry is the constant one with -1 there. */
 function reshapeTarget(op: Op, target: TensorValue, elements: readonly (number | undefined)[] | undefined): string {

@@ -37,9 +37,16 @@ const concat: Lowering = (op) => {
   }
   const names = values.map((value) => op.emit.plain(value));
   const whole = op.emit.plainNode("Concat", names, { dtype, shape }, { axis: place });
-  const parts = values.map((value) => (value.shape?.length === 1 ? knownElements(value) : undefined));
+  const parts = values.map(elementsOfVector);
   return withElements(op, whole, parts.every((part) => part !== undefined) ? parts.flat() : undefined);
 };
+
+/** The elements of a vector whose length is known, each as far as it is known. */
+function elementsOfVector(value: TensorValue): readonly (number | undefined)[] | undefined {
+  if (value.shape?.length !== 1) return undefined;
+  const [length = -1] = value.shape;
+  return knownElements(value) ?? (length < 0 ? undefined : Array<undefined>(length).fill(undefined));
+}
 
 function concatShape(values: readonly TensorValue[], axis: number): Shape {
   const shapes = values.map(({ shape }) => shape);
