@@ -1,6 +1,7 @@
 // Conditions of TensorFlow 1: Switch sends a value into one of two branches, Merge takes the one that arrives. All Merge nodes of
 // one condition become one If node with two functions, as TensorFlow 2 writes conditions.
 
+import { DataType } from "@cloister/encoding/gen/tensorflow/core/framework/types_pb";
 import type { NodeDef } from "@cloister/encoding/gen/tensorflow/core/framework/node_def_pb";
 import { type Body, cutBody, edgeText, functionAttribute, newNode } from "./cut.ts";
 import { type Edge, isControl, type NodeIndex, parseGraphEdge } from "./graph.ts";
@@ -178,6 +179,23 @@ function replaceCondition(graph: LiftedGraph, { predicate, outside, merges }: Co
   const attributes = { then_branch: functionAttribute(then), else_branch: functionAttribute(otherwise) };
   nodes.set(name, newNode(name, "If", [predicate, ...args.keys()], attributes));
   where.set(name, outside);
-  for (const [index, { node }] of merges.entries())
-    nodes.set(node.name, newNode(node.name, "Identity", [`${name}:${index}`]));
+  for (const [index, { node, sides }] of merges.entries()) {
+    const arrived = arrivedOperand(predicate, sides[0], graph.freshName(`${node.name}/arrived`));
+    for (const each of arrived) {
+      nodes.set(each.name, each);
+      where.set(each.name, outside);
+    }
+    const which = edgeText({ node: arrived.at(-1)?.name ?? "", output: 0 });
+    nodes.set(node.name, newNode(node.name, "IdentityN", [`${name}:${index}`, which]));
+  }
+}
+
+/** Nodes of which the last gives a Merge's second output: the number of the operand that arrived. */
+function arrivedOperand(predicate: string, firstSide: number, name: string): NodeDef[] {
+  const toInt32: NodeDef["attr"] = {
+    DstT: { $typeName: "tensorflow.AttrValue", value: { case: "type", value: DataType.DT_INT32 } },
+  };
+  if (firstSide === 0) return [newNode(name, "Cast", [predicate], toInt32)];
+  const other = `${name}/other_side`;
+  return [newNode(other, "LogicalNot", [predicate]), newNode(name, "Cast", [`${other}:0`], toInt32)];
 }

@@ -19,6 +19,10 @@ export class HostTable {
     return this.#isInitialized;
   }
 
+  entries(): Iterable<readonly [Element, Element]> {
+    return this.#entries;
+  }
+
   /** Adds entries. `isOnce`: as TensorFlow's static tables do, a second value for a key is refused. */
   insert(keys: Tensor, values: Tensor, isOnce: boolean): void {
     const [from, to] = [elementsOf(keys), elementsOf(values)];

@@ -17,7 +17,7 @@ import { isSupported, lowerTensors } from "./lower-tensors.ts";
 import { readVariable, VARIABLE_CHANGES } from "./state-ops.ts";
 import { PASS_THROUGH } from "./table.ts";
 import type { Lowered, LoweringContext, LoweringTask } from "./task.ts";
-import type { ListValue, MissingValue, Shape, TensorValue, Value, VariableValue } from "./value.ts";
+import type { ListValue, MissingValue, Shape, TableValue, TensorValue, Value, VariableValue } from "./value.ts";
 
 /**
  * Traces a graph backwards from the fetched tensors to the fed ones and lowers what lies between. Ops that cannot be lowered
@@ -97,7 +97,7 @@ class LoweringTracer extends Tracer<Value> {
     if (CALL_OPS.has(node.op)) return this.#call(attributes.functionName("f"), inputs, scope);
     if (PASS_THROUGH.has(node.op)) return (index) => inputs[index] && this.#passed(inputs[index]);
     if (BRANCH_OPS.has(node.op) || LOOP_OPS.has(node.op)) return this.#control(node, attributes, inputs, scope);
-    if (TABLE_OPS.has(node.op)) return this.#only({ kind: "table", key: variableKey(node) });
+    if (TABLE_OPS.has(node.op)) return this.#only(tableOf(node, attributes));
     switch (node.op) {
       case "Const":
         return this.#only(this.#const(node, attributes));
@@ -286,6 +286,11 @@ class LoweringTracer extends Tracer<Value> {
     });
     return this.#emit.standIn(missing, operands);
   }
+}
+
+function tableOf(node: NodeDef, attributes: Attributes): TableValue {
+  const [keyDType, valueDType] = [attributes.dtype("key_dtype"), attributes.dtype("value_dtype")];
+  return { kind: "table", key: variableKey(node), keyDType, valueDType };
 }
 
 function variableOf(node: NodeDef, attributes: Attributes, isReference: boolean): VariableValue {

@@ -1,11 +1,12 @@
 // Ops on what a model remembers between requests: variables and hash tables.
 
-import { elementCount, type NumericArray, type Tensor } from "@cloister/encoding/tensor";
+import { type DType, elementCount, type NumericArray, type Tensor } from "@cloister/encoding/tensor";
 import { refuse } from "../host/refusal.ts";
 import { COMBINE, type Combine, scatterNd, scatterRows } from "../host/scatter.ts";
 import type { ModelState } from "../host/state.ts";
 import { fromUtf8, utf8 } from "@cloister/encoding";
-import { int64Tensor, strings } from "../host/elements.ts";
+import { fromElements, int64Tensor, strings } from "../host/elements.ts";
+import { parseNumber } from "../host/number-text.ts";
 import { newArray } from "../tensor/dtype.ts";
 import { type Emitter, type Type, unlowerable } from "./emitter.ts";
 import type { LoweringTable, Op } from "./op.ts";
@@ -134,6 +135,7 @@ const WHOLE_LINE = -2;
 /** Fills a table from a text file among the assets, line by line. */
 function insertFile(op: Op): TensorValue[] {
   const key = op.requireResource();
+  const { keyDType, valueDType } = tableOf(op);
   const keyColumn = op.attributes.int("key_index", WHOLE_LINE);
   const valueColumn = op.attributes.int("value_index", LINE_NUMBER);
   const delimiter = op.attributes.string("delimiter", "\t");
@@ -151,7 +153,11 @@ function insertFile(op: Op): TensorValue[] {
         const all = text.split("\n").slice(offset);
         if (all.at(-1) === "") all.pop();
         const lines = (limit >= 0 ? all.slice(0, limit) : all).map((line) => line.replace(/\r$/, ""));
-        table.insert(column(lines, keyColumn, delimiter), column(lines, valueColumn, delimiter), true);
+        table.insert(
+          column(lines, keyColumn, delimiter, keyDType),
+          column(lines, valueColumn, delimiter, valueDType),
+          true,
+        );
         return [];
       },
     },
@@ -161,14 +167,44 @@ function insertFile(op: Op): TensorValue[] {
   );
 }
 
-/** Line numbers are int64; a column of text is left as strings, or as int64 where the table wants numbers. */
-function column(lines: readonly string[], index: number, delimiter: string): Tensor {
+/** A column as the table wants it: text or numbers. Line numbers are int64. */
+function column(lines: readonly string[], index: number, delimiter: string, dtype: DType): Tensor {
   const shape = [lines.length];
   if (index === LINE_NUMBER) return int64Tensor(shape, [...lines.keys()]);
   const cells = lines.map((line) =>
     index === WHOLE_LINE ? line : (line.split(delimiter)[index] ?? refuse("an asset has too few columns")),
   );
-  return { dtype: "string", shape, data: cells.map((cell) => utf8(cell)) };
+  if (dtype === "string") return { dtype, shape, data: cells.map((cell) => utf8(cell)) };
+  return fromElements(
+    dtype,
+    shape,
+    cells.map((cell) => parseNumber(cell, dtype)),
+  );
+}
+
+function tableOf(op: Op): { readonly keyDType: DType; readonly valueDType: DType } {
+  const { handle } = op;
+  if (handle?.kind !== "table") return unlowerable("its table is no table");
+  const { keyDType = unlowerable("keys of such a dtype"), valueDType = unlowerable("values of such a dtype") } = handle;
+  return { keyDType, valueDType };
+}
+
+/** All entries, in the order in which they came. */
+function exportAll(op: Op): TensorValue[] {
+  const key = op.requireResource();
+  const { keyDType, valueDType } = tableOf(op);
+  const run = (_: readonly unknown[], state: ModelState): Tensor[] => {
+    const entries = [...state.table(key).entries()];
+    const of = (place: 0 | 1, dtype: DType): Tensor =>
+      fromElements(
+        dtype,
+        [entries.length],
+        entries.map((entry) => entry[place]),
+      );
+    return [of(0, keyDType), of(1, valueDType)];
+  };
+  const types = [keyDType, valueDType].map((dtype): Type => ({ dtype, shape: [-1] }));
+  return op.emit.host({ op: op.node.op, node: op.node.name, run }, [], types, "reads");
 }
 
 export const STATE: LoweringTable = {
@@ -176,6 +212,8 @@ export const STATE: LoweringTable = {
   InitializeTableFromTextFile: insertFile,
   InitializeTableFromTextFileV2: insertFile,
   InitializeTableV2: insert(true),
+  LookupTableExport: exportAll,
+  LookupTableExportV2: exportAll,
   LookupTableFind: find,
   LookupTableFindV2: find,
   LookupTableImport: insert(false),

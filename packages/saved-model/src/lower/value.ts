@@ -39,9 +39,12 @@ export interface VariableValue {
 }
 
 /** A handle of a hash table, by the key of its node. */
-interface TableValue {
+export interface TableValue {
   readonly kind: "table";
   readonly key: string;
+  /** What its node says of keys and values. */
+  readonly keyDType?: DType | undefined;
+  readonly valueDType?: DType | undefined;
 }
 
 /** A handle of a TensorArray. What is in it goes along its flow, as a list. */

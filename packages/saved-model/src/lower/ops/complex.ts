@@ -89,8 +89,7 @@ function exponential(op: Op, { real: x, imaginary: y }: ComplexValue): ComplexVa
 /** Between real and complex numbers of one precision; the imaginary part falls away. */
 const cast: ComplexLowering = (op, [value]) => {
   const to = op.attributes.dtype("DstT");
-  if (value?.kind === "complex")
-    return to === undefined ? value : (lowerTensors(op.withInputs([value.real]), false) as Value);
+  if (value?.kind === "complex") return to === undefined ? value : lowerTensors(op.withInputs([value.real]), false);
   const given = requireReal(value);
   const part =
     given.dtype === "double" || given.dtype === "float" ? given : unlowerable("of integers to complex numbers");

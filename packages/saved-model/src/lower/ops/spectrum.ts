@@ -89,11 +89,9 @@ function compute(grid: Grid, { kind, axes, isInverse }: Transform, lengths: read
 
 function resultShape(shape: Shape, { kind, axes }: Transform, lengths: TensorValue | undefined): Shape {
   if (!shape || kind === "complex") return shape;
-  const known = knownInts(lengths) ?? Array<number>(axes).fill(-1);
-  const sizes =
-    kind === "fromReal"
-      ? known.with(-1, (known.at(-1) ?? -1) < 0 ? -1 : Math.floor((known.at(-1) ?? 0) / 2) + 1)
-      : known;
+  const sizes = [...(knownInts(lengths) ?? Array<number>(axes).fill(-1))];
+  const last = sizes.pop() ?? -1;
+  sizes.push(kind === "fromReal" && last >= 0 ? Math.floor(last / 2) + 1 : last);
   return [...shape.slice(0, shape.length - axes), ...sizes];
 }
 
