@@ -15,6 +15,7 @@ are only compared with each other in TensorFlow.
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import os
 import shlex
@@ -22,6 +23,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +38,8 @@ from record_ops import run_graph, tensor_of
 from tensorflow.python.framework.convert_to_constants import (
     convert_variables_to_constants_v2,
 )
+
+Batch = Mapping[str, np.ndarray]
 
 BATCHES = (1, 3)
 COMMAND_SECONDS = 300
@@ -79,31 +83,42 @@ def export_frozen(model: keras.Model, name: str, folder: Path) -> Export:
     return Export(f"{name} frozen", path, "input", "predict")
 
 
+def signature_answers(path: Path, batches: list[Batch]) -> list[dict[str, np.ndarray]]:
+    """TensorFlow's answers of a SavedModel's default signature."""
+    signature = tf.saved_model.load(str(path)).signatures["serving_default"]
+    replies = [signature(**{name: tf.constant(value) for name, value in batch.items()}) for batch in batches]
+    return [{name: value.numpy() for name, value in reply.items()} for reply in replies]
+
+
 def tensorflow_answer(export: Export, batch: np.ndarray) -> np.ndarray:
     if export.path.is_dir():
-        signature = tf.saved_model.load(str(export.path)).signatures["serving_default"]
-        return signature(**{export.input_name: tf.constant(batch)})[export.output_name].numpy()
+        (answer,) = signature_answers(export.path, [{export.input_name: batch}])
+        return answer[export.output_name]
     graph_def = tf.compat.v1.GraphDef.FromString(export.path.read_bytes())
     (rows,) = run_graph(graph_def, {export.input_name: batch}, [export.output_name])
     return rows
 
 
 def tensor_json(value: np.ndarray) -> dict[str, object]:
-    return {
-        "dtype": value.dtype.name,
-        "shape": list(value.shape),
-        "values": [item.item() for item in value.reshape(-1)],
-    }
+    if value.dtype.kind == "O":
+        texts = [base64.b64encode(item).decode() for item in value.reshape(-1)]
+        return {"dtype": "string", "shape": list(value.shape), "values": texts}
+    items = [item.item() for item in value.reshape(-1)]
+    values = [str(item) for item in items] if value.dtype == np.int64 else items
+    return {"dtype": value.dtype.name, "shape": list(value.shape), "values": values}
 
 
-def engine_answers(command: str, export: Export, batches: list[np.ndarray], folder: Path) -> list[np.ndarray]:
+def engine_answers(command: str, model: Path, batches: list[Batch], folder: Path) -> list[dict[str, np.ndarray]]:
+    """What the command answers for a SavedModel folder or a frozen graph."""
     request, reply = folder / "request.json", folder / "reply.json"
-    request.write_text(json.dumps([{"inputs": {export.input_name: tensor_json(batch)}} for batch in batches]))
+    inputs = [{name: tensor_json(value) for name, value in batch.items()} for batch in batches]
+    request.write_text(json.dumps([{"inputs": each} for each in inputs]))
     reply.unlink(missing_ok=True)
-    values = {"model": export.path, "request": request, "reply": reply}
+    values = {"model": model, "request": request, "reply": reply}
     words = [word.format(**values) for word in shlex.split(command)]
     subprocess.run(words, check=True, timeout=COMMAND_SECONDS)
-    return [tensor_of(each["outputs"][export.output_name]) for each in json.loads(reply.read_text())]
+    replies = json.loads(reply.read_text())
+    return [{name: tensor_of(value) for name, value in each["outputs"].items()} for each in replies]
 
 
 def difference(expected: np.ndarray, got: np.ndarray) -> float:
@@ -127,7 +142,9 @@ def compare(name: str, command: str | None, folder: Path) -> float:
     worst = 0.0
     for export in exports:
         if command:
-            answers = engine_answers(command, export, batches, folder)
+            inputs = [{export.input_name: batch} for batch in batches]
+            replies = engine_answers(command, export.path, inputs, folder)
+            answers = [reply[export.output_name] for reply in replies]
         else:
             answers = [tensorflow_answer(export, batch) for batch in batches]
         found = max(map(difference, expected, answers))

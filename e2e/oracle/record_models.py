@@ -60,6 +60,39 @@ def lookup_from_file(path: Path, vocabulary: Path) -> dict[str, np.ndarray]:
     return {"words": words("Green", "red", "nothing", "blue")}
 
 
+def numbers_from_file(path: Path, vocabulary: Path) -> dict[str, np.ndarray]:
+    """TF2: tables whose keys or values are numbers in a text file; one is exported. TF1's Merge, both outputs."""
+    module = tf.Module()
+    index, load = tf.lookup.TextFileIndex, tf.lookup.TextFileInitializer
+    codes, prices = vocabulary.with_name("codes.txt"), vocabulary.with_name("prices.csv")
+    codes.write_text("10\n20\n35\n")
+    prices.write_text("red,1.5\nblue,-2\n")
+    module.codes = tf.lookup.StaticHashTable(load(str(codes), tf.int64, index.WHOLE_LINE, tf.int64, index.LINE_NUMBER), -1)
+    module.prices = tf.lookup.StaticHashTable(load(str(prices), tf.string, 0, tf.float32, 1, delimiter=","), 0.0)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "words")])
+    def serve(text):
+        numbers = tf.strings.to_number(text[1:], tf.int64)
+        keys, values = tf.raw_ops.LookupTableExportV2(table_handle=module.codes.resource_handle, Tkeys=tf.int64, Tvalues=tf.int64)
+        return {"codes": module.codes.lookup(numbers), "prices": module.prices.lookup(text), "exported": tf.reduce_sum(keys * (values + 1))}
+
+    module.serve = serve
+    tf.saved_model.save(module, str(path), signatures={"serving_default": serve})
+    return {"words": words("blue", "35", "10", "11")}
+
+
+def v1_merge(path: Path, _: Path) -> dict[str, np.ndarray]:
+    """TF1: Switch and Merge by hand, with the output that says which operand arrived."""
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, 2], "x")
+        low, high = tf.raw_ops.Switch(data=x, pred=tf.reduce_sum(x) > 0)
+        first, which = tf.raw_ops.Merge(inputs=[low * 2, high * 3])
+        second, other = tf.raw_ops.Merge(inputs=[high + 1, low - 1])
+        outputs = {"first": first, "which": which, "second": second, "other": other}
+        v1.saved_model.simple_save(session, str(path), {"x": x}, outputs)
+    return {"x": np.array([[1.5, -0.5], [2.0, 1.0]], np.float32)}
+
+
 def v1_tables(path: Path, vocabulary: Path) -> dict[str, np.ndarray]:
     """TF1: ParseExample, a table from an asset with a legacy init op, a reference variable, feature buckets."""
     with tf.Graph().as_default(), v1.Session() as session:
@@ -179,7 +212,9 @@ def text_model():
 def main() -> int:
     models = {
         "lookup_from_file": lookup_from_file,
+        "numbers_from_file": numbers_from_file,
         "v1_tables": v1_tables,
+        "v1_merge": v1_merge,
         "v1_loop": v1_loop,
         "v1_nested": v1_nested,
         "v1_arrays": v1_arrays,
