@@ -65,7 +65,7 @@ export class Service {
 }
 
 /** Waits until `look` gives something but undefined. Throws when that takes too long, with what was waited for. */
-export async function waitFor<T>(what: string, look: () => Promise<T | undefined>, timeoutMs = 120_000): Promise<T> {
+export async function waitFor<T>(what: string, look: () => Promise<T | undefined>, timeoutMs = 300_000): Promise<T> {
   const endsAt = Date.now() + timeoutMs;
   for (;;) {
     const found = await look().catch(() => undefined);
