@@ -48,6 +48,9 @@ def with_variables(frozen: Path, folder: Path) -> None:
             value = tf.make_ndarray(node.attr["value"].tensor)
             if value.dtype == np.float32:
                 module.weights[node.name] = tf.Variable(value)
+                # In its place, so that the constants are not saved beside the variables.
+                node.op = "Placeholder"
+                del node.attr["value"]
 
     @tf.function(input_signature=[tf.TensorSpec([None, 224, 224, 3], tf.float32, "input")])
     def predict(batch):
