@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { chown, cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -107,6 +108,8 @@ describe("container images", () => {
         const log = await compose("logs", "--no-color", "broker");
         assert.equal(log.match(/"type":"release"/g)?.length, 2);
       });
+      const key = await readFile(at("keys/digits-1.wrap-key"));
+      assert.equal(await provisionAsStock(compose), createHash("sha256").update(key).digest("hex"));
     } catch (error) {
       process.stderr.write(await compose("logs", "--no-color").catch(() => "no logs"));
       throw error;
@@ -119,6 +122,19 @@ describe("container images", () => {
     ...["infer", "--address", `${SERVING_NAME}:8500`, "--model", "digits", "--ca", "/requester/ca.pem"],
     ...["--cert", "/requester/cert.pem", "--key", "/requester/key.pem", "--image", "/requester/000.png", "--json"],
   ];
+
+  /** What Gramine's own library would ask of the broker in its container; gives the SHA-256 of the key. */
+  async function provisionAsStock(compose: (...args: readonly string[]) => Promise<string>): Promise<string> {
+    const container = (await compose("ps", "-q", "broker")).trim();
+    const addresses = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+    const address = (await docker.docker("inspect", "--format", addresses, container)).trim();
+    const measured = await cloister("enclave", "measure", "--manifest", "chain/host/enclave.json", "--json");
+    const { mrenclave } = JSON.parse(measured) as { mrenclave: string };
+    const files = [at("chain/owner/state/ca.pem"), at("simulated/platform.json")];
+    const client = join(ROOT, "e2e/support/stock-provision.ts");
+    const words = [address, "4433", "attestation.service.com", ...files, mrenclave];
+    return (await docker.inNetwork(process.execPath, client, ...words)).trim();
+  }
 
   /** What the owner does on a machine of its own. */
   async function prepareOwner(): Promise<void> {

@@ -14,6 +14,8 @@ export interface TestDocker {
   docker(...args: readonly string[]): Promise<string>;
   /** Runs `docker-compose ARGS` in a folder. */
   compose(cwd: string, ...args: readonly string[]): Promise<string>;
+  /** Runs a program of this machine in the daemon's network, where the containers are. */
+  inNetwork(program: string, ...args: readonly string[]): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -50,6 +52,7 @@ export async function startDocker(): Promise<TestDocker> {
   return {
     docker: (...args) => run("docker", args),
     compose: (cwd, ...args) => run("docker-compose", args, cwd),
+    inNetwork: (...words) => run("nsenter", ["--net", "--target", String(daemon.pid), "--", ...words]),
     stop,
   };
 }

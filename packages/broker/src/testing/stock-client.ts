@@ -54,14 +54,14 @@ export async function createEnclave(
 
 /** The TLS client of an enclave, handshake complete. Rejects with the error of the handshake. */
 export async function connectEnclave(
-  server: { port: number; ca: string; serverName?: string },
+  server: { host?: string; port: number; ca: string; serverName?: string },
   enclave: EnclaveIdentity | undefined,
   maxVersion: "TLSv1.2" | "TLSv1.3" = "TLSv1.2",
   session?: Buffer,
 ): Promise<TLSSocket> {
   const socket = connect({
     session,
-    host: "127.0.0.1",
+    host: server.host ?? "127.0.0.1",
     port: server.port,
     ca: server.ca,
     servername: server.serverName ?? "broker.test",
