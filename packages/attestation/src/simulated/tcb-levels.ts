@@ -1,12 +1,7 @@
+import type { CollateralTcbStatus } from "../appraisal/claims.ts";
+
 /** TCB statuses that a simulated platform can be put at (specs of Intel's TCB info v3, tcbStatus). */
-export type SimulatedTcbLevel =
-  | "UpToDate"
-  | "SWHardeningNeeded"
-  | "ConfigurationNeeded"
-  | "ConfigurationAndSWHardeningNeeded"
-  | "OutOfDate"
-  | "OutOfDateConfigurationNeeded"
-  | "Revoked";
+export type SimulatedTcbLevel = CollateralTcbStatus;
 
 /** State of the quoting enclave (or TD quoting enclave) by its ISV SVN. */
 export type SimulatedQeLevel = "UpToDate" | "OutOfDate" | "Revoked";

@@ -5,6 +5,9 @@ import { SERVING_PORT } from "./layout.ts";
 
 type Service = V1Service & ApiObject;
 
+/** TLS ends in the replica: whatever balances on the way has to leave it alone. */
+const GRPC = { name: "grpc", port: SERVING_PORT, targetPort: "grpc", appProtocol: "tls" };
+
 /** The address of all replicas that are ready. */
 export function service(source: Source): Service {
   return {
@@ -14,7 +17,7 @@ export function service(source: Source): Service {
     spec: {
       type: "ClusterIP",
       selector: selectorLabels(source),
-      ports: [{ name: "grpc", port: SERVING_PORT, targetPort: "grpc", appProtocol: "tls" }],
+      ports: [GRPC],
     },
   };
 }
@@ -28,7 +31,7 @@ export function headlessService(source: Source): Service {
     spec: {
       clusterIP: "None",
       selector: selectorLabels(source),
-      ports: [{ name: "grpc", port: SERVING_PORT, targetPort: "grpc", appProtocol: "tls" }],
+      ports: [GRPC],
     },
   };
 }
