@@ -5,24 +5,16 @@ import { join } from "node:path";
 import { listPods } from "@cloister/deploy/cluster";
 import { decodeManifest, launchSimulated, openSimulatedPlatform } from "@cloister/enclave";
 import { connectRig } from "./rig/connected.ts";
+import type { BenchRow } from "../../bench/row.ts";
 import { ROOT } from "./rig/images.ts";
 import { waitFor } from "./rig/process.ts";
 import { SLOW_MS, WHICH } from "./rig/steps.ts";
 import { NAMESPACE, startWorld } from "./rig/world.ts";
 
-interface Row {
-  readonly case: string;
-  readonly unit: string;
-  readonly ours: number;
-  readonly peer: number;
-  readonly peerName: string;
-  readonly ratio: number;
-}
-
 const LOAD_MS = 8000;
 const rig = await connectRig();
 const world = await startWorld(rig);
-const rows: Row[] = [];
+const rows: BenchRow[] = [];
 const cluster = ["--config", world.configFile, "--kubeconfig", rig.kubeconfig, "--json"];
 // Processor time as a real replica asks for; the stories make do with less, so that ten of them fit.
 world.configure({ gateway: { kind: "none" }, cpu: "400m" });
