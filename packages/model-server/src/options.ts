@@ -17,7 +17,7 @@ import type { OtlpExporter } from "./tracing/otlp-exporter.ts";
 export interface ModelToServe {
   readonly name: string;
   readonly version: number | bigint;
-  /** Read during the load only; no reference is kept. */
+  /** Not to be changed any more: the model may read them as long as it is loaded. */
   readonly files: ModelFiles;
 }
 

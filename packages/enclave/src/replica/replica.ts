@@ -47,6 +47,8 @@ export interface Replica {
 export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   const { config, hostOptions, driver, onPhase, onLost } = options;
   const phase = phaseClock(onPhase);
+  const engine = new OnnxEngine({ threads: config.engineThreads });
+  engine.prepare();
   const admission = await phase("provision", () =>
     withPatience(() => askForAdmission(options), {
       waitMs: (hostOptions.waitForBrokerSeconds ?? 0) * MS_PER_SECOND,
@@ -57,7 +59,6 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   const model = await phase("open", () => openModel(config, hostOptions, admission));
   const evidence = new ReplicaEvidence(driver, hostOptions.collateralFile);
   evidence.admit(admission.servingKey, admission.logProof);
-  const engine = new OnnxEngine({ threads: config.engineThreads });
   const server = await phase("load", () =>
     startModelServer({
       ...hostOptions.listen,

@@ -33,6 +33,10 @@ export class AutoEngine implements Engine {
     this.#options = options;
   }
 
+  prepare(): void {
+    this.#options.first.prepare?.();
+  }
+
   async load(files: ModelFiles): Promise<Servable> {
     const { first, second, hasSecond, onFallback } = this.#options;
     const attempt = await attemptLoad(first, files);

@@ -41,8 +41,16 @@ export interface Servable {
   close(): Promise<void>;
 }
 
-/** Turns model files into something that answers. `load` throws `SavedModelError` or `EngineError`. */
+/**
+ * Turns model files into something that answers. `load` throws `SavedModelError` or `EngineError`. The files must not change as long as
+ * the model is loaded.
+ */
 export interface Engine {
   readonly name: string;
+  /**
+   * Makes ready for a load that is to come, while its files are still being fetched or opened: a thread starts and takes in the code
+   * that lowers models. Nothing needs it, and it never fails.
+   */
+  prepare?(): void;
   load(files: ModelFiles): Promise<Servable>;
 }

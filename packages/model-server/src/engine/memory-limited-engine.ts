@@ -26,6 +26,10 @@ export class MemoryLimitedEngine implements Engine {
     return this.#usedBytes;
   }
 
+  prepare(): void {
+    this.#engine.prepare?.();
+  }
+
   /** @throws EngineError MEMORY_EXCEEDED, and what the engine throws */
   async load(files: ModelFiles): Promise<Servable> {
     const fileBytes = [...files.values()].reduce((sum, { length }) => sum + length, 0);

@@ -4,6 +4,7 @@ import type { Engine, Servable } from "./engine.ts";
 import { collectGarbageSoon } from "./onnx/collect-garbage.ts";
 import { loadModel } from "./onnx/load-model.ts";
 import { PreparedModels } from "./onnx/prepared-model.ts";
+import { type LaneThread, WorkerLane } from "./onnx/worker-lane.ts";
 import { WorkerServable } from "./onnx/worker-servable.ts";
 
 export interface OnnxEngineOptions {
@@ -40,6 +41,7 @@ export class OnnxEngine implements Engine {
   readonly name = "onnx";
   readonly #options: Required<Omit<OnnxEngineOptions, "cacheBytes">>;
   readonly #cache: PreparedModels;
+  #thread: LaneThread | undefined;
 
   constructor({ cacheBytes = 0, ...options }: OnnxEngineOptions = {}) {
     this.#cache = new PreparedModels(cacheBytes);
@@ -47,14 +49,28 @@ export class OnnxEngine implements Engine {
     this.#options = { ...defaults, execution: "auto", ...options };
   }
 
+  prepare(): void {
+    if (this.#options.execution !== "inline") this.#thread ??= this.#startThread();
+  }
+
   async load(files: ModelFiles): Promise<Servable> {
     const { execution, lanes, maxQueue, threads, allowSpinning, tags } = this.#options;
     const bytes = [...files.values()].reduce((sum, file) => sum + file.length, 0);
     const isInline = execution === "inline" || (execution === "auto" && bytes <= MAX_INLINE_BYTES);
-    if (isInline) return loadModel(files, { threads: 1, allowSpinning, tags });
-    const servable = await WorkerServable.load(files, { threads, allowSpinning, tags, lanes, maxQueue }, this.#cache);
+    const thread = this.#thread ?? (isInline ? undefined : this.#startThread());
+    this.#thread = undefined;
+    if (isInline || !thread) {
+      await thread?.worker.terminate();
+      return loadModel(files, { threads: 1, allowSpinning, tags });
+    }
+    const options = { threads, allowSpinning, tags, lanes, maxQueue };
+    const servable = await WorkerServable.load(files, options, this.#cache, thread);
     // The caller has little use for the files now, and this thread none.
     if (bytes >= MIN_COLLECTED_BYTES) collectGarbageSoon();
     return servable;
+  }
+
+  #startThread(): LaneThread {
+    return WorkerLane.startThread({ lowers: this.#cache.isEmpty });
   }
 }

@@ -136,7 +136,7 @@ async function optionsOf(flags: ServeFlags, log: ServeLog): Promise<ModelServerO
 }
 
 function engineOf(flags: ServeFlags, log: ServeLog): Engine {
-  return chooseEngine(flags.engine, {
+  const engine = chooseEngine(flags.engine, {
     threads: flags.tensorflow_session_parallelism || flags.tensorflow_intra_op_parallelism,
     lanes: flags.engineLanes,
     maxQueue: flags.engineQueue,
@@ -146,6 +146,8 @@ function engineOf(flags: ServeFlags, log: ServeLog): Engine {
     ...(flags.engineMemoryMib > 0 && { maxMemoryBytes: flags.engineMemoryMib * 2 ** 20 }),
     onFallback: log.fallback,
   });
+  engine.prepare?.();
+  return engine;
 }
 
 async function batchingOf(flags: ServeFlags): Promise<BatchingChoice> {

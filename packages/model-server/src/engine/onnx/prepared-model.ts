@@ -64,6 +64,10 @@ export class PreparedModels {
     return this.#maxBytes > 0;
   }
 
+  get isEmpty(): boolean {
+    return this.#models.size === 0;
+  }
+
   /** The model, held for the caller. */
   get(digest: string): HeldModel | undefined {
     const held = this.#models.get(digest);

@@ -12,7 +12,7 @@ export interface WorkerStart {
   readonly lowers: boolean;
 }
 
-/** To the worker. `load` or `restore` comes first, and once; `files` follows `restore`. */
+/** To the worker. `load` or `restore` comes first, and once; `files` answers `wants-files`. */
 export type WorkerRequest =
   | {
       readonly kind: "load";
@@ -22,7 +22,6 @@ export type WorkerRequest =
       readonly keeps: boolean;
     }
   | { readonly kind: "restore"; readonly prepared: PreparedModel; readonly options: LoadOptions }
-  /** The files of a restored model, for programs that it was not prepared for. */
   | { readonly kind: "files"; readonly files: ModelFiles }
   | {
       readonly kind: "run";
@@ -45,6 +44,8 @@ export type WorkerReply =
       readonly prepared?: PreparedModel;
     }
   | { readonly kind: "load-failed"; readonly failure: Failure }
+  /** A restored model is asked for a program that it was not prepared for. */
+  | { readonly kind: "wants-files" }
   | { readonly kind: "done"; readonly id: number; readonly outputs: Map<string, Tensor> }
   | { readonly kind: "failed"; readonly id: number; readonly failure: Failure }
   | { readonly kind: "closed" };

@@ -33,19 +33,33 @@ export interface LaneStart {
   readonly keeps: boolean;
 }
 
+/** A thread that has no model yet. */
+export interface LaneThread {
+  readonly worker: Worker;
+  /** What it says of the load. */
+  readonly loaded: Promise<WorkerReply>;
+}
+
 /** A thread that owns a loaded model and blocks while ONNX Runtime computes. */
 export class WorkerLane implements Lane {
   readonly loaded: Loaded;
   /** Why the thread ended, once it has, wanted or not. */
   readonly death: Promise<Error>;
   readonly #worker: Worker;
+  /** Of a restored model, until the thread asks for them. */
+  #files: ModelFiles;
   #prepared: PreparedModel | undefined;
   readonly #pending = new Map<number, Pending>();
   #nextId = 0;
   #isClosing = false;
 
-  private constructor(worker: Worker, { prepared, ...loaded }: Extract<WorkerReply, { kind: "loaded" }>) {
+  private constructor(
+    worker: Worker,
+    { prepared, ...loaded }: Extract<WorkerReply, { kind: "loaded" }>,
+    files: ModelFiles,
+  ) {
     this.#worker = worker;
+    this.#files = files;
     this.loaded = loaded;
     this.#prepared = prepared;
     worker.on("message", (message: WorkerReply) => {
@@ -65,18 +79,23 @@ export class WorkerLane implements Lane {
     });
   }
 
-  /** Starts a thread, for `load`. It comes up while the caller goes on. */
-  static startThread(workerData: WorkerStart): Worker {
-    return new Worker(new URL(`./worker${extname(import.meta.url)}`, import.meta.url), { workerData });
+  /** Starts a thread, for `load`. It comes up while the caller goes on, and keeps no process alive until then. */
+  static startThread(workerData: WorkerStart): LaneThread {
+    const worker = new Worker(new URL(`./worker${extname(import.meta.url)}`, import.meta.url), { workerData });
+    worker.unref();
+    const loaded = firstReply(worker);
+    // Whoever loads hears of it, be it later.
+    loaded.catch(() => undefined);
+    return { worker, loaded };
   }
 
   /** Loads a model in a thread, whose errors it throws. */
-  static async load(worker: Worker, start: LaneStart): Promise<WorkerLane> {
+  static async load({ worker, loaded }: LaneThread, start: LaneStart): Promise<WorkerLane> {
+    worker.ref();
     try {
-      const answer = firstReply(worker);
       sendModel(worker, start);
-      const first = await answer;
-      if (first.kind === "loaded") return new WorkerLane(worker, first);
+      const first = await loaded;
+      if (first.kind === "loaded") return new WorkerLane(worker, first, start.prepared ? start.files : new Map());
       throw first.kind === "load-failed" ? fromFailure(first.failure) : new Error("the worker answered out of turn");
     } catch (error) {
       await worker.terminate();
@@ -113,11 +132,18 @@ export class WorkerLane implements Lane {
   }
 
   #receive(message: WorkerReply): void {
+    if (message.kind === "wants-files") this.#sendFiles();
     if (message.kind !== "done" && message.kind !== "failed") return;
     const pending = this.#pending.get(message.id);
     this.#pending.delete(message.id);
     if (message.kind === "done") pending?.resolve(message.outputs);
     else pending?.reject(fromFailure(message.failure));
+  }
+
+  #sendFiles(): void {
+    const { copies, buffers } = copyFiles(this.#files);
+    this.#files = new Map();
+    post(this.#worker, { kind: "files", files: copies }, buffers);
   }
 
   /** Frees the model and ends the thread. */
@@ -134,10 +160,12 @@ function post(worker: Worker, message: WorkerRequest, transfer: ArrayBuffer[] = 
 }
 
 function sendModel(worker: Worker, { files, options, prepared, keeps }: LaneStart): void {
-  // A restored model answers before it needs its files: they are copied meanwhile.
-  if (prepared) post(worker, { kind: "restore", prepared, options });
+  if (prepared) {
+    post(worker, { kind: "restore", prepared, options });
+    return;
+  }
   const { copies, buffers } = copyFiles(files);
-  post(worker, prepared ? { kind: "files", files: copies } : { kind: "load", files: copies, options, keeps }, buffers);
+  post(worker, { kind: "load", files: copies, options, keeps }, buffers);
 }
 
 function threadEnded(cause?: unknown): Error {

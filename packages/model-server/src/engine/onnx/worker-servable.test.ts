@@ -119,6 +119,17 @@ describe("a model in a worker thread", () => {
     await other.close();
   });
 
+  it("loads in a thread that was made ready before, and needs none for a small model", async () => {
+    const engine = new OnnxEngine({ threads: 1 });
+    for (const files of [DIGITS, COUNTER, DIGITS]) {
+      engine.prepare();
+      engine.prepare();
+      const other = await engine.load(files);
+      assert.ok(other.signatures.size > 0);
+      await other.close();
+    }
+  });
+
   it("keeps a model that requests change in one lane", async () => {
     const counter = await new OnnxEngine({ execution: "worker", lanes: 2 }).load(COUNTER);
     const ask = (signature: string) => counter.run({ signature, inputs: new Map(), outputs: ["output"] });

@@ -1,11 +1,10 @@
-import type { Worker } from "node:worker_threads";
 import type { Tensor } from "@cloister/encoding/tensor";
 import type { ModelFiles } from "@cloister/saved-model";
 import type { RunRequest, Servable, SignatureInfo } from "../engine.ts";
 import { RequestQueue } from "../request-queue.ts";
 import { digestOf, HeldModel, type PreparedModel, type PreparedModels } from "./prepared-model.ts";
 import type { LoadOptions } from "./local-servable.ts";
-import { WorkerLane } from "./worker-lane.ts";
+import { type LaneThread, WorkerLane } from "./worker-lane.ts";
 
 /** Requests in a lane at a time: one that runs, and the next, so that the thread never waits for the event loop. */
 const IN_LANE = 2;
@@ -33,17 +32,17 @@ export class WorkerServable implements Servable {
     this.unsupported = lanes[0].loaded.unsupported;
   }
 
-  /** Loads the model in new threads. Throws what loading throws there. */
+  /** Loads the model in `thread`, and in new ones for further lanes. Throws what loading throws there. */
   static async load(
     files: ModelFiles,
     { lanes: count, maxQueue, ...options }: WorkerOptions,
     cache: PreparedModels,
+    thread: LaneThread,
   ): Promise<WorkerServable> {
-    const thread = WorkerLane.startThread({ lowers: !cache.isUsed });
     const digest = cache.isUsed ? digestOf(files) : "";
     let held = cache.get(digest);
-    const start = (worker: Worker): Promise<WorkerLane> =>
-      WorkerLane.load(worker, { files, options, prepared: held?.model, keeps: cache.isUsed || count > 1 });
+    const start = (own: LaneThread): Promise<WorkerLane> =>
+      WorkerLane.load(own, { files, options, prepared: held?.model, keeps: cache.isUsed || count > 1 });
     const lanes: WorkerLane[] = [];
     try {
       const first = await start(thread);

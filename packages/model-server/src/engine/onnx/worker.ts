@@ -22,8 +22,9 @@ function reply(message: WorkerReply, transfer: ArrayBuffer[] = []): void {
   port?.postMessage(message, transfer);
 }
 
-/** Needs the files, which come after the model's first program. */
+/** A restored model has no need of its files until then. */
 async function lowerLater(tags: readonly string[]): Promise<LoweredModel> {
+  reply({ kind: "wants-files" });
   const { lowerModel } = await lowering();
   return lowerModel(await files.promise, tags);
 }
@@ -56,14 +57,11 @@ async function run({ id, ...request }: Extract<WorkerRequest, { kind: "run" }>):
   }
 }
 
-async function serve(message: WorkerRequest): Promise<void> {
+async function serve(message: Exclude<WorkerRequest, { kind: "files" }>): Promise<void> {
   switch (message.kind) {
     case "load":
     case "restore":
       await load(message);
-      break;
-    case "files":
-      files.resolve(message.files);
       break;
     case "run":
       await run(message);
@@ -75,8 +73,9 @@ async function serve(message: WorkerRequest): Promise<void> {
   }
 }
 
-// Requests run one after the other, in the order of their arrival.
+// Requests run one after the other, in the order of their arrival. Files come while one waits for them.
 let last = Promise.resolve();
 port.on("message", (message: WorkerRequest) => {
-  last = last.then(() => serve(message));
+  if (message.kind === "files") files.resolve(message.files);
+  else last = last.then(() => serve(message));
 });
