@@ -1,6 +1,13 @@
 import type { DType, Tensor } from "@cloister/encoding/tensor";
-import type { OnnxModel } from "./onnx/encode.ts";
 import type { HostCall } from "./host/call.ts";
+
+/** A model whose large constants lie beside its message, as ONNX's external data. */
+export interface OnnxModel {
+  /** A ModelProto. */
+  readonly graph: Uint8Array;
+  /** By the location that the message names; views of the model's files where those hold them as they are. */
+  readonly weights: ReadonlyMap<string, Uint8Array>;
+}
 
 /** An ONNX model; its inputs and outputs go by the names of the program's values, 16-bit floats as floats by their `borderName`. */
 export interface OnnxStep extends OnnxModel {

@@ -2,15 +2,12 @@
 
 import { DTYPES } from "../tensor/dtype.ts";
 import { ProtoWriter } from "../wire/proto-writer.ts";
-import {
-  IR_VERSION,
-  type OnnxAttribute,
-  type OnnxGraph,
-  type OnnxInitializer,
-  type OnnxNode,
-  type OnnxValueInfo,
-  OPSET,
-} from "./model.ts";
+import type { OnnxModel } from "../program-steps.ts";
+import type { OnnxAttribute, OnnxGraph, OnnxInitializer, OnnxNode, OnnxValueInfo } from "./model.ts";
+
+/** Operator set and IR version of every lowered graph. */
+const OPSET = 17;
+const IR_VERSION = 8;
 
 const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, graph: 5, floats: 6, ints: 7 } as const;
 
@@ -19,14 +16,6 @@ const MIN_WEIGHTS_BYTES = 4096;
 
 /** `TensorProto.DataLocation.EXTERNAL` */
 const EXTERNAL = 1;
-
-/** A model whose large constants lie beside its message, as ONNX's external data. */
-export interface OnnxModel {
-  /** A ModelProto. */
-  readonly graph: Uint8Array;
-  /** By the location that the message names; views of the model's files where those hold them as they are. */
-  readonly weights: ReadonlyMap<string, Uint8Array>;
-}
 
 /** Large constants are not copied: a message with them in it would have to be written, and read again by ONNX Runtime. */
 export function encodeOnnxModel(graph: OnnxGraph): OnnxModel {

@@ -74,10 +74,6 @@ export interface MixedGraph extends Omit<OnnxGraph, "nodes" | "outputs"> {
   readonly nodes: readonly GraphNode[];
 }
 
-/** Operator set and IR version of every lowered graph. */
-export const OPSET = 17;
-export const IR_VERSION = 8;
-
 /** The part of a graph that the values `outputs` need. Inputs that nothing needs any more are left out. */
 export function pruneGraph(graph: MixedGraph, outputs: readonly string[]): MixedGraph {
   const needed = new Set(outputs);
