@@ -69,6 +69,16 @@ export const EXPLANATIONS = {
     "it is not a plain relative path in normal form",
     "use names without `.`, `..` and `//`",
   ],
+  CIPHER_UNAVAILABLE: [
+    "cipher refused",
+    "CLOISTER_NODE_CIPHER asks for one that is not to be had here",
+    "unset it, or set it to node:crypto",
+  ],
+  CIPHER_FAILED: [
+    "cipher stopped",
+    "OpenSSL reported a failure that is not about the data",
+    "set CLOISTER_NODE_CIPHER=node:crypto, and report it",
+  ],
   ABORTED: ["stopped", "the caller cancelled", "run again"],
   WORKER_FAILED: ["worker thread stopped", "it ended before its work was done", "run again with fewer workers"],
   BUNDLE_MANIFEST_MALFORMED: ["bundle refused", "its manifest is not what this version writes", bundle],

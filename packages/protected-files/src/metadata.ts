@@ -1,7 +1,7 @@
 import { asBuffer, equalBytes, fromUtf8, isZero, type Secret, utf8 } from "@cloister/encoding";
 import { ProtectedFileError } from "./errors.ts";
 import { deriveMetadataKey, KEY_BYTES, NONCE_BYTES } from "./kdf.ts";
-import { decryptNode, encryptNode, keyText } from "./node-cipher.ts";
+import { gcmDecrypt, gcmEncrypt, keyText } from "./gcm.ts";
 import { encodePath, MAX_PATH_BYTES } from "./path.ts";
 import { type RandomSource, systemRandom } from "./random.ts";
 import { allows, type Tolerance } from "./tolerance.ts";
@@ -90,7 +90,7 @@ function checkUnauthenticated(
 
 /** The decrypted part, 3884 bytes, as it stands. Throws METADATA_NOT_AUTHENTIC. */
 export function decryptMetadata(header: MetadataHeader, wrapKey: Secret): Uint8Array {
-  const plain = decryptNode(keyText(deriveMetadataKey(wrapKey, header.nonce)), header.tag, header.encrypted);
+  const plain = gcmDecrypt(keyText(deriveMetadataKey(wrapKey, header.nonce)), header.tag, header.encrypted);
   if (plain === undefined) throw new ProtectedFileError("METADATA_NOT_AUTHENTIC");
   return new Uint8Array(plain);
 }
@@ -133,7 +133,7 @@ export interface MetadataSealOptions {
 export function encryptMetadata(plain: Uint8Array, options: MetadataSealOptions): Uint8Array {
   const { wrapKey, formatVersion = "1.0", random = systemRandom } = options;
   const nonce = random(NONCE_BYTES);
-  const { ciphertext, tag } = encryptNode(keyText(deriveMetadataKey(wrapKey, nonce)), plain);
+  const { ciphertext, tag } = gcmEncrypt(keyText(deriveMetadataKey(wrapKey, nonce)), plain);
   const node = new Uint8Array(NODE_BYTES);
   node.set(MAGIC);
   node[MAGIC.length] = formatVersion === "1.0" ? 1 : 2;

@@ -3,6 +3,7 @@ import { suite, test } from "node:test";
 import type { ProtectedFileCode } from "./errors.ts";
 import { openFile } from "./open.ts";
 import { throwsCode } from "./rim/test-assert.ts";
+import { forEachCipher } from "./rim/test-ciphers.ts";
 import { index, mutated, type Mutation, sha256Hex, vectorKey } from "./rim/test-vectors.ts";
 import { STOCK_TOLERANCES, type Tolerance } from "./tolerance.ts";
 
@@ -71,44 +72,46 @@ const TOLERANCE_FOR: Partial<Record<ProtectedFileCode, Tolerance>> = {
   FEATURE_FLAGS_UNKNOWN: "feature-flags",
 };
 
-function open(one: Mutation, tolerate: readonly Tolerance[]): Uint8Array {
-  return openFile(mutated(one), { wrapKey: vectorKey(one.key_hex), boundPath: one.path, tolerate });
-}
-
 test("all 51 recorded mutations are covered", () => {
   assert.equal(index.negative.cases.length, 51);
   assert.deepEqual(Object.keys(DEFAULTS).sort(), index.negative.cases.map((one) => one.name).sort());
 });
 
-suite("by default", () => {
-  for (const one of index.negative.cases) {
-    const expected = DEFAULTS[one.name] ?? "opens";
-    test(`${one.name}: ${expected}`, () => {
-      assert.equal(sha256Hex(mutated(one)), one.mutated_sha256, "the steps were applied as recorded");
-      if (expected !== "opens") return throwsCode(() => open(one, []), expected);
-      assert.equal(sha256Hex(open(one, [])), one.master.output_sha256);
-    });
-  }
-});
+forEachCipher((cipher) => {
+  const open = (one: Mutation, tolerate: readonly Tolerance[]): Uint8Array => {
+    return openFile(mutated(one), { wrapKey: vectorKey(one.key_hex), boundPath: one.path, tolerate, cipher });
+  };
 
-suite("with the stock tolerances, as the tool of June 2025", () => {
-  for (const one of index.negative.cases) {
-    test(`${one.name}: exit ${one.master.rc}`, () => {
-      if (one.master.rc === 0) assert.equal(sha256Hex(open(one, STOCK_TOLERANCES)), one.master.output_sha256);
-      else assert.throws(() => open(one, STOCK_TOLERANCES), { name: "ProtectedFileError" });
-    });
-  }
-});
+  suite("by default", () => {
+    for (const one of index.negative.cases) {
+      const expected = DEFAULTS[one.name] ?? "opens";
+      test(`${one.name}: ${expected}`, () => {
+        assert.equal(sha256Hex(mutated(one)), one.mutated_sha256, "the steps were applied as recorded");
+        if (expected !== "opens") return throwsCode(() => open(one, []), expected);
+        assert.equal(sha256Hex(open(one, [])), one.master.output_sha256);
+      });
+    }
+  });
 
-suite("one tolerance opens one refusal", () => {
-  for (const one of index.negative.cases) {
-    const code = DEFAULTS[one.name];
-    const tolerance = code === undefined || code === "opens" ? undefined : TOLERANCE_FOR[code];
-    if (tolerance === undefined || one.master.rc !== 0) continue;
-    test(`${one.name}: ${tolerance}`, () => {
-      assert.equal(sha256Hex(open(one, [tolerance])), one.master.output_sha256);
-      const others = STOCK_TOLERANCES.filter((other) => other !== tolerance);
-      throwsCode(() => open(one, others), code as ProtectedFileCode);
-    });
-  }
+  suite("with the stock tolerances, as the tool of June 2025", () => {
+    for (const one of index.negative.cases) {
+      test(`${one.name}: exit ${one.master.rc}`, () => {
+        if (one.master.rc === 0) assert.equal(sha256Hex(open(one, STOCK_TOLERANCES)), one.master.output_sha256);
+        else assert.throws(() => open(one, STOCK_TOLERANCES), { name: "ProtectedFileError" });
+      });
+    }
+  });
+
+  suite("one tolerance opens one refusal", () => {
+    for (const one of index.negative.cases) {
+      const code = DEFAULTS[one.name];
+      const tolerance = code === undefined || code === "opens" ? undefined : TOLERANCE_FOR[code];
+      if (tolerance === undefined || one.master.rc !== 0) continue;
+      test(`${one.name}: ${tolerance}`, () => {
+        assert.equal(sha256Hex(open(one, [tolerance])), one.master.output_sha256);
+        const others = STOCK_TOLERANCES.filter((other) => other !== tolerance);
+        throwsCode(() => open(one, others), code as ProtectedFileCode);
+      });
+    }
+  });
 });

@@ -1,5 +1,5 @@
-import { concatBytes } from "@cloister/encoding";
 import { ProtectedFileError } from "./errors.ts";
+import { nodeCryptoCipher } from "./node-cipher.ts";
 import { openGroup } from "./nodes.ts";
 import { openNodeZero, type OpenOptions, PendingEntries } from "./open.ts";
 import { allows } from "./tolerance.ts";
@@ -15,6 +15,7 @@ export async function* openStream(
   sealed: AsyncIterable<Uint8Array>,
   options: OpenOptions,
 ): AsyncGenerator<Uint8Array, void> {
+  const { cipher = nodeCryptoCipher } = options;
   const input = new ForwardInput(sealed);
   try {
     const node = await input.take(NODE_BYTES);
@@ -26,9 +27,9 @@ export async function* openStream(
       const group = groupOf(shape, mht);
       const nodes = await input.take(group.sealedBytes);
       if (nodes === undefined) throw new ProtectedFileError("TRUNCATED");
-      const opened = openGroup(nodes, pending.take(mht), group.lengthBytes);
-      pending.add(mht, opened.mht, shape);
-      yield concatBytes(...opened.plaintext);
+      const plaintext = nodes.subarray(NODE_BYTES);
+      pending.add(mht, openGroup(cipher, nodes, pending.take(mht), plaintext), shape);
+      yield plaintext.subarray(0, group.lengthBytes);
     }
     await checkEnd(input, options);
   } finally {

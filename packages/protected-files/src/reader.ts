@@ -1,6 +1,7 @@
 import { ProtectedFileError } from "./errors.ts";
 import type { FormatVersion } from "./metadata.ts";
-import { gather, openDataNodes, openMhtNode } from "./nodes.ts";
+import { type NodeCipher, nodeCryptoCipher } from "./node-cipher.ts";
+import { openDataNodes, openMhtNode } from "./nodes.ts";
 import { checkSealedLength, type OpenedMetadata, openNodeZero, type OpenOptions } from "./open.ts";
 import type { SealedSource } from "./source.ts";
 import {
@@ -29,18 +30,21 @@ const MAX_CACHED_NODES = 64;
 export class ProtectedFileReader {
   readonly #source: SealedSource;
   readonly #opened: OpenedMetadata;
+  readonly #cipher: NodeCipher;
   readonly #cache = new Map<number, Uint8Array>();
 
-  private constructor(source: SealedSource, opened: OpenedMetadata) {
+  private constructor(source: SealedSource, opened: OpenedMetadata, cipher: NodeCipher) {
     this.#source = source;
     this.#opened = opened;
+    this.#cipher = cipher;
   }
 
   /** Verifies the metadata. Rejects with the codes of `openFile` for all that node 0 shows. */
   static async open(source: SealedSource, options: OpenOptions): Promise<ProtectedFileReader> {
     checkSealedLength(source.sealedBytes);
     const node = await source.read(0, NODE_BYTES);
-    return new ProtectedFileReader(source, openNodeZero(node, source.sealedBytes, options));
+    const opened = openNodeZero(node, source.sealedBytes, options);
+    return new ProtectedFileReader(source, opened, options.cipher ?? nodeCryptoCipher);
   }
 
   get sizeBytes(): number {
@@ -79,7 +83,7 @@ export class ProtectedFileReader {
     for (let at = Math.max(offset, HEAD_BYTES); at < end;) {
       const group = groupOf(this.shape, Math.floor((at - HEAD_BYTES) / GROUP_BYTES));
       const stop = Math.min(end, group.offset + group.lengthBytes);
-      wanted.set(await this.#readWithin(group, at, stop), at - offset);
+      await this.#readWithin(group, at, wanted.subarray(at - offset, stop - offset));
       at = stop;
     }
     return wanted;
@@ -99,7 +103,7 @@ export class ProtectedFileReader {
     const cached = this.#cache.get(mht);
     if (cached !== undefined) return cached;
     const sealed = await this.#source.read(mhtNodeNumber(mht) * NODE_BYTES, NODE_BYTES);
-    const node = openMhtNode(sealed, await this.entry(mht));
+    const node = openMhtNode(this.#cipher, sealed, await this.entry(mht));
     const oldest = this.#cache.keys().next();
     if (this.#cache.size >= MAX_CACHED_NODES && oldest.done !== true) this.#cache.delete(oldest.value);
     this.#cache.set(mht, node);
@@ -113,15 +117,20 @@ export class ProtectedFileReader {
     return (await this.entries(parentOf(mht))).subarray(at, at + ENTRY_BYTES);
   }
 
-  /** Plaintext from `start` to `stop`, both in `group`: the data nodes that hold it are read and verified whole. */
-  async #readWithin(group: Group, start: number, stop: number): Promise<Uint8Array> {
+  /** Fills `wanted` with plaintext of `group` from `start`: the data nodes that hold it are read and verified whole. */
+  async #readWithin(group: Group, start: number, wanted: Uint8Array): Promise<void> {
     const first = Math.floor((start - HEAD_BYTES) / NODE_BYTES);
     const from = HEAD_BYTES + first * NODE_BYTES;
-    const count = Math.ceil((stop - from) / NODE_BYTES);
-    const entries = await this.entries(group.mht);
+    const before = start - from;
+    const count = Math.ceil((before + wanted.length) / NODE_BYTES);
+    const entries = (await this.entries(group.mht)).subarray(dataEntryOffset(first % DATA_PER_MHT));
     const sealed = await this.#source.read(dataNodeNumber(first) * NODE_BYTES, count * NODE_BYTES);
-    const plaintext = new Uint8Array(stop - from);
-    gather(openDataNodes(sealed, entries.subarray(dataEntryOffset(first % DATA_PER_MHT)), plaintext.length), plaintext);
-    return plaintext.subarray(start - from);
+    if (before === 0) {
+      openDataNodes(this.#cipher, sealed, entries, wanted);
+      return;
+    }
+    const plaintext = new Uint8Array(before + wanted.length);
+    openDataNodes(this.#cipher, sealed, entries, plaintext);
+    wanted.set(plaintext.subarray(before));
   }
 }

@@ -5,11 +5,13 @@ import { concatBytes, fromHex, toHex, utf8 } from "@cloister/encoding";
 import { aesCmac } from "./cmac.ts";
 import { deriveMetadataKey, kdfInput } from "./kdf.ts";
 import { decryptMetadata, openMetadata, parseMetadataHeader } from "./metadata.ts";
+import { nodeCryptoCipher } from "./node-cipher.ts";
 import { openMhtNode } from "./nodes.ts";
 import { openFile, PendingEntries } from "./open.ts";
 import { bindPath, MAX_PATH_BYTES, normalisePath } from "./path.ts";
 import type { RandomSource } from "./random.ts";
 import { throwsCode } from "./rim/test-assert.ts";
+import { forEachCipher } from "./rim/test-ciphers.ts";
 import { index, sealedBytes, sha256Hex, type Vector, vector, vectorKey, vectorPlaintext } from "./rim/test-vectors.ts";
 import { sealFile } from "./seal.ts";
 import { childrenFirst, groupOf, treeShape } from "./tree.ts";
@@ -21,33 +23,6 @@ suite("files of stock tools", () => {
     assert.equal(index.vectors.length, 36);
     assert.equal(index.vectors.filter((one) => one.sparse).length, 2);
   });
-
-  for (const one of index.vectors.filter((each) => each.sparse === undefined)) {
-    test(`${one.name} (format ${one.format}, ${one.plaintext_size} bytes) opens to its recorded plaintext`, () => {
-      const sealed = sealedBytes(one.name);
-      assert.equal(sealed.length, one.encrypted_size);
-      assert.equal(sha256Hex(sealed), one.encrypted_sha256);
-      const wrapKey = vectorKey(one.key_hex);
-      const raw = normalisePath(one.bound_path) !== one.bound_path;
-      const options = { wrapKey, boundPath: one.bound_path };
-      if (raw) throwsCode(() => openFile(sealed, options), "PATH_NOT_NORMAL");
-      const plaintext = openFile(sealed, raw ? { ...options, tolerate: ["raw-path"] } : options);
-      assert.equal(sha256Hex(plaintext), one.plaintext_sha256);
-      const tail = Math.max(0, one.plaintext_size - 10_000);
-      assert.deepEqual(plaintext.subarray(tail), vectorPlaintext(one.plaintext_seed, tail, one.plaintext_size - tail));
-      assert.equal(parseMetadataHeader(sealed.subarray(0, 4096)).formatVersion, one.format);
-    });
-  }
-
-  for (const one of index.vectors.filter((each) => each.sparse === undefined && each.bound_path.startsWith("files/"))) {
-    test(`${one.name} sealed by us in its format has the stock size and opens again`, () => {
-      const plaintext = new Uint8Array(randomBytes(one.plaintext_size));
-      const options = { wrapKey: vectorKey(one.key_hex), boundPath: one.bound_path, formatVersion: one.format };
-      const sealed = sealFile(plaintext, options);
-      assert.equal(sealed.length, one.encrypted_size);
-      assert.equal(Buffer.compare(openFile(sealed, options), plaintext), 0);
-    });
-  }
 });
 
 /** What a stock writer drew at random for this file, in the order in which `sealFile` draws. */
@@ -60,7 +35,7 @@ function recordedRandom(sealed: Uint8Array, one: Vector): RandomSource {
   for (let mht = 0; mht < shape.mhtNodes; mht += 1) {
     const { sealedOffset, dataNodes } = groupOf(shape, mht);
     const entry = pending.take(mht);
-    const node = openMhtNode(sealed.subarray(sealedOffset, sealedOffset + 4096), entry);
+    const node = openMhtNode(nodeCryptoCipher, sealed.subarray(sealedOffset, sealedOffset + 4096), entry);
     pending.add(mht, node, shape);
     const dataKeys = Array.from({ length: dataNodes }, (_, slot) => node.subarray(slot * 32, slot * 32 + 16));
     drawn.set(mht, concatBytes(...dataKeys, entry.subarray(0, 16)));
@@ -74,20 +49,62 @@ function recordedRandom(sealed: Uint8Array, one: Vector): RandomSource {
   };
 }
 
-suite("what we write is what stock tools write", () => {
-  for (const one of index.vectors.filter((each) => each.sparse === undefined)) {
-    if (normalisePath(one.bound_path) !== one.bound_path) continue;
-    test(`${one.name} comes out byte for byte from the keys and nonce that its writer drew`, () => {
-      const stock = sealedBytes(one.name);
-      const sealed = sealFile(vectorPlaintext(one.plaintext_seed, 0, one.plaintext_size), {
-        wrapKey: vectorKey(one.key_hex),
-        boundPath: one.bound_path,
-        formatVersion: one.format,
-        random: recordedRandom(stock, one),
+forEachCipher((cipher) => {
+  suite("files of stock tools", () => {
+    for (const one of index.vectors.filter((each) => each.sparse === undefined)) {
+      test(`${one.name} (format ${one.format}, ${one.plaintext_size} bytes) opens to its recorded plaintext`, () => {
+        const sealed = sealedBytes(one.name);
+        assert.equal(sealed.length, one.encrypted_size);
+        assert.equal(sha256Hex(sealed), one.encrypted_sha256);
+        const wrapKey = vectorKey(one.key_hex);
+        const raw = normalisePath(one.bound_path) !== one.bound_path;
+        const options = { wrapKey, boundPath: one.bound_path, cipher };
+        if (raw) throwsCode(() => openFile(sealed, options), "PATH_NOT_NORMAL");
+        const plaintext = openFile(sealed, raw ? { ...options, tolerate: ["raw-path"] } : options);
+        assert.equal(sha256Hex(plaintext), one.plaintext_sha256);
+        const tail = Math.max(0, one.plaintext_size - 10_000);
+        assert.deepEqual(
+          plaintext.subarray(tail),
+          vectorPlaintext(one.plaintext_seed, tail, one.plaintext_size - tail),
+        );
+        assert.equal(parseMetadataHeader(sealed.subarray(0, 4096)).formatVersion, one.format);
       });
-      assert.equal(sha256Hex(sealed), one.encrypted_sha256);
-    });
-  }
+    }
+
+    for (const one of index.vectors.filter(
+      (each) => each.sparse === undefined && each.bound_path.startsWith("files/"),
+    )) {
+      test(`${one.name} sealed by us in its format has the stock size and opens again`, () => {
+        const plaintext = new Uint8Array(randomBytes(one.plaintext_size));
+        const options = {
+          wrapKey: vectorKey(one.key_hex),
+          boundPath: one.bound_path,
+          formatVersion: one.format,
+          cipher,
+        };
+        const sealed = sealFile(plaintext, options);
+        assert.equal(sealed.length, one.encrypted_size);
+        assert.equal(Buffer.compare(openFile(sealed, options), plaintext), 0);
+      });
+    }
+  });
+
+  suite("what we write is what stock tools write", () => {
+    for (const one of index.vectors.filter((each) => each.sparse === undefined)) {
+      if (normalisePath(one.bound_path) !== one.bound_path) continue;
+      test(`${one.name} comes out byte for byte from the keys and nonce that its writer drew`, () => {
+        const stock = sealedBytes(one.name);
+        const sealed = sealFile(vectorPlaintext(one.plaintext_seed, 0, one.plaintext_size), {
+          wrapKey: vectorKey(one.key_hex),
+          boundPath: one.bound_path,
+          formatVersion: one.format,
+          random: recordedRandom(stock, one),
+          cipher,
+        });
+        assert.equal(sha256Hex(sealed), one.encrypted_sha256);
+      });
+    }
+  });
 });
 
 suite("intermediate values", () => {
@@ -105,7 +122,7 @@ suite("intermediate values", () => {
       assert.equal(metadata.sizeBytes, one.file_size);
       assert.equal(toHex(metadata.rootEntry), one.root_mht_key_hex + one.root_mht_tag_hex);
       if (one.data0_key_hex === undefined) return;
-      const root = openMhtNode(sealed.subarray(4096, 8192), metadata.rootEntry);
+      const root = openMhtNode(nodeCryptoCipher, sealed.subarray(4096, 8192), metadata.rootEntry);
       assert.equal(toHex(root.subarray(0, 32)), one.data0_key_hex + (one.data0_tag_hex ?? ""));
     });
   }

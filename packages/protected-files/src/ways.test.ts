@@ -5,6 +5,7 @@ import * as fc from "fast-check";
 import { openStream } from "./open-stream.ts";
 import { openFile, type OpenOptions } from "./open.ts";
 import { ProtectedFileReader } from "./reader.ts";
+import { forEachCipher } from "./rim/test-ciphers.ts";
 import { index, mutated, vectorKey, vectorPlaintext } from "./rim/test-vectors.ts";
 import { sealFile } from "./seal.ts";
 import { memorySource } from "./source.ts";
@@ -51,97 +52,99 @@ const STREAM_CODES: Readonly<Record<string, string>> = {
   "trunc-mid-node": "TRUNCATED",
 };
 
-for (const [name, way] of Object.entries(WAYS)) {
-  suite(`${name} agrees with opening in memory`, () => {
-    for (const tolerate of [[], STOCK_TOLERANCES]) {
-      for (const one of index.negative.cases) {
-        test(`${one.name}, ${tolerate.length} tolerances`, async () => {
-          const options = { wrapKey: vectorKey(one.key_hex), boundPath: one.path, tolerate };
-          const whole = await outcome(() => openFile(mutated(one), options));
-          const got = await outcome(() => way(mutated(one), options));
-          const streamed = name.startsWith("stream") && typeof whole === "string";
-          assert.deepEqual(got, streamed ? (STREAM_CODES[one.name] ?? whole) : whole);
-        });
-      }
-    }
-  });
-}
-
-suite("properties", () => {
-  const sizes = fc.oneof(
-    fc.nat(12_000),
-    fc.constantFrom(3072, 3073, 7168, 7169, 396_288, 396_289, 789_504, 789_505),
-    fc.integer({ min: 390_000, max: 820_000 }),
-  );
-
-  test("what is sealed opens again, in both formats and every way", async () => {
-    await fc.assert(
-      fc.asyncProperty(sizes, fc.constantFrom("1.0" as const, "2.0" as const), async (sizeBytes, formatVersion) => {
-        const plaintext = new Uint8Array(randomBytes(sizeBytes));
-        const options = { wrapKey, boundPath: "models/m/1/x", formatVersion };
-        const sealed = sealFile(plaintext, options);
-        assert.equal(Buffer.compare(openFile(sealed, options), plaintext), 0);
-        for (const way of Object.values(WAYS)) assert.equal(Buffer.compare(await way(sealed, options), plaintext), 0);
-      }),
-      { numRuns: 25 },
-    );
-  });
-
-  test("two sealings of one plaintext share no node and no key material", () => {
-    const plaintext = new Uint8Array(20_000);
-    const options = { wrapKey, boundPath: "a" };
-    const [first, second] = [sealFile(plaintext, options), sealFile(plaintext, options)];
-    const nodes = new Set<string>();
-    for (const sealed of [first, second]) {
-      for (let at = 0; at < sealed.length; at += 4096)
-        nodes.add(Buffer.from(sealed.subarray(at, at + 4096)).toString("hex"));
-    }
-    assert.equal(nodes.size, (first.length + second.length) / 4096);
-  });
-
-  test("a flipped bit anywhere is refused in every way, and no wrong byte comes out before", async () => {
-    const plaintext = vectorPlaintext("fuzz", 0, 410_000);
-    const options = { wrapKey, boundPath: "a/b", formatVersion: "2.0" as const };
-    const sealed = sealFile(plaintext, options);
-    await fc.assert(
-      fc.asyncProperty(fc.nat(sealed.length - 1), fc.nat(7), async (offset, bit) => {
-        const damaged = sealed.slice();
-        damaged[offset] = (damaged[offset] ?? 0) ^ (1 << bit);
-        assert.equal(typeof (await outcome(() => openFile(damaged, options))), "string");
-        let seen = 0;
-        try {
-          for await (const chunk of openStream(inPieces(damaged, 50_000), options)) {
-            assert.deepEqual(chunk, plaintext.subarray(seen, seen + chunk.length));
-            seen += chunk.length;
-          }
-          assert.fail("opened");
-        } catch (error) {
-          assert.ok(error instanceof ProtectedFileError, String(error));
+forEachCipher((cipher) => {
+  for (const [name, way] of Object.entries(WAYS)) {
+    suite(`${name} agrees with opening in memory`, () => {
+      for (const tolerate of [[], STOCK_TOLERANCES]) {
+        for (const one of index.negative.cases) {
+          test(`${one.name}, ${tolerate.length} tolerances`, async () => {
+            const options = { wrapKey: vectorKey(one.key_hex), boundPath: one.path, tolerate, cipher };
+            const whole = await outcome(() => openFile(mutated(one), options));
+            const got = await outcome(() => way(mutated(one), options));
+            const streamed = name.startsWith("stream") && typeof whole === "string";
+            assert.deepEqual(got, streamed ? (STREAM_CODES[one.name] ?? whole) : whole);
+          });
         }
-      }),
-      { numRuns: 60 },
-    );
-  });
+      }
+    });
+  }
 
-  test("arbitrary bytes, cuts and splices are refused with a code and never crash", async () => {
-    const sealed = sealFile(vectorPlaintext("splice", 0, 30_000), { wrapKey, boundPath: "a/b" });
-    const piece = fc.oneof(
-      fc.uint8Array({ maxLength: 9000 }),
-      fc
-        .tuple(fc.nat(sealed.length), fc.nat(sealed.length))
-        .map(([a, b]) => sealed.slice(Math.min(a, b), Math.max(a, b))),
-      fc.constantFrom(new Uint8Array(4096), sealed.slice(0, 4096), sealed.slice(4096, 8192)),
+  suite("properties", () => {
+    const sizes = fc.oneof(
+      fc.nat(12_000),
+      fc.constantFrom(3072, 3073, 7168, 7169, 396_288, 396_289, 789_504, 789_505),
+      fc.integer({ min: 390_000, max: 820_000 }),
     );
-    await fc.assert(
-      fc.asyncProperty(fc.array(piece, { maxLength: 4 }), async (pieces) => {
-        const bytes = new Uint8Array(Buffer.concat(pieces));
-        if (Buffer.compare(bytes, sealed) === 0) return;
-        const options = { wrapKey, boundPath: "a/b", tolerate: [] };
-        assert.equal(typeof (await outcome(() => openFile(bytes, options))), "string");
-        for (const way of Object.values(WAYS))
-          assert.equal(typeof (await outcome(() => way(bytes, options))), "string");
-      }),
-      { numRuns: 150 },
-    );
+
+    test("what is sealed opens again, in both formats and every way", async () => {
+      await fc.assert(
+        fc.asyncProperty(sizes, fc.constantFrom("1.0" as const, "2.0" as const), async (sizeBytes, formatVersion) => {
+          const plaintext = new Uint8Array(randomBytes(sizeBytes));
+          const options = { wrapKey, boundPath: "models/m/1/x", formatVersion, cipher };
+          const sealed = sealFile(plaintext, options);
+          assert.equal(Buffer.compare(openFile(sealed, options), plaintext), 0);
+          for (const way of Object.values(WAYS)) assert.equal(Buffer.compare(await way(sealed, options), plaintext), 0);
+        }),
+        { numRuns: 25 },
+      );
+    });
+
+    test("two sealings of one plaintext share no node and no key material", () => {
+      const plaintext = new Uint8Array(20_000);
+      const options = { wrapKey, boundPath: "a", cipher };
+      const [first, second] = [sealFile(plaintext, options), sealFile(plaintext, options)];
+      const nodes = new Set<string>();
+      for (const sealed of [first, second]) {
+        for (let at = 0; at < sealed.length; at += 4096)
+          nodes.add(Buffer.from(sealed.subarray(at, at + 4096)).toString("hex"));
+      }
+      assert.equal(nodes.size, (first.length + second.length) / 4096);
+    });
+
+    test("a flipped bit anywhere is refused in every way, and no wrong byte comes out before", async () => {
+      const plaintext = vectorPlaintext("fuzz", 0, 410_000);
+      const options = { wrapKey, boundPath: "a/b", formatVersion: "2.0" as const, cipher };
+      const sealed = sealFile(plaintext, options);
+      await fc.assert(
+        fc.asyncProperty(fc.nat(sealed.length - 1), fc.nat(7), async (offset, bit) => {
+          const damaged = sealed.slice();
+          damaged[offset] = (damaged[offset] ?? 0) ^ (1 << bit);
+          assert.equal(typeof (await outcome(() => openFile(damaged, options))), "string");
+          let seen = 0;
+          try {
+            for await (const chunk of openStream(inPieces(damaged, 50_000), options)) {
+              assert.deepEqual(chunk, plaintext.subarray(seen, seen + chunk.length));
+              seen += chunk.length;
+            }
+            assert.fail("opened");
+          } catch (error) {
+            assert.ok(error instanceof ProtectedFileError, String(error));
+          }
+        }),
+        { numRuns: 60 },
+      );
+    });
+
+    test("arbitrary bytes, cuts and splices are refused with a code and never crash", async () => {
+      const sealed = sealFile(vectorPlaintext("splice", 0, 30_000), { wrapKey, boundPath: "a/b", cipher });
+      const piece = fc.oneof(
+        fc.uint8Array({ maxLength: 9000 }),
+        fc
+          .tuple(fc.nat(sealed.length), fc.nat(sealed.length))
+          .map(([a, b]) => sealed.slice(Math.min(a, b), Math.max(a, b))),
+        fc.constantFrom(new Uint8Array(4096), sealed.slice(0, 4096), sealed.slice(4096, 8192)),
+      );
+      await fc.assert(
+        fc.asyncProperty(fc.array(piece, { maxLength: 4 }), async (pieces) => {
+          const bytes = new Uint8Array(Buffer.concat(pieces));
+          if (Buffer.compare(bytes, sealed) === 0) return;
+          const options = { wrapKey, boundPath: "a/b", tolerate: [], cipher };
+          assert.equal(typeof (await outcome(() => openFile(bytes, options))), "string");
+          for (const way of Object.values(WAYS))
+            assert.equal(typeof (await outcome(() => way(bytes, options))), "string");
+        }),
+        { numRuns: 150 },
+      );
+    });
   });
 });

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { encodeBundleManifest, sealBundle } from "@cloister/protected-files";
-import { writeTreeAtomically } from "@cloister/protected-files/rim";
+import { nodeCipher, writeTreeAtomically } from "@cloister/protected-files/rim";
 import type { StepResult } from "./events.ts";
 import type { WorkFolders } from "./folders.ts";
 import type { OwnedModel } from "./model.ts";
@@ -33,6 +33,7 @@ export async function sealStep({ model, owner, folders }: SealOptions): Promise<
     generation: GENERATION,
     wrapKey: owner.wrapKey,
     signingKey: owner.bundleKey.privateKey,
+    cipher: await nodeCipher(),
   });
   const folder = join(folders.host, "models", model.name, String(model.version));
   await mkdir(folder, { recursive: true });

@@ -3,7 +3,7 @@ import type { ProvisionedServing } from "@cloister/broker/client";
 import { type ModelServer, type ModelServerTls, startModelServer } from "@cloister/model-server";
 import { OnnxEngine } from "@cloister/model-server/engine";
 import { decodeBundleManifest, openBundle, ProtectedFileError, type VerifiedModel } from "@cloister/protected-files";
-import { readTree } from "@cloister/protected-files/rim";
+import { nodeCipher, readTree } from "@cloister/protected-files/rim";
 import { EnclaveError } from "../errors.ts";
 import type { HostOptions } from "../manifest/host-options.ts";
 import type { ReplicaConfig } from "../manifest/manifest.ts";
@@ -126,11 +126,13 @@ async function openModel(
   const sealed = await readTree(hostOptions.sealedDir);
   const { ownerKey, minimumGeneration, bundleManifest } = admission.model;
   const manifest = decodeBundleManifest(bundleManifest);
+  const bundle = { sealed, ownerKey, manifest, expect: { ...config.model, minimumGeneration } };
+  const cipher = await nodeCipher();
   let first: ProtectedFileError | undefined;
   try {
     for (const { secret: wrapKey } of admission.keys) {
       try {
-        return openBundle({ sealed, wrapKey, ownerKey, manifest, expect: { ...config.model, minimumGeneration } });
+        return openBundle({ ...bundle, wrapKey, cipher });
       } catch (error) {
         if (!(error instanceof ProtectedFileError)) throw error;
         first ??= error;

@@ -1,6 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import type { Secret } from "@cloister/encoding";
 import { decodeBundleManifest, openBundle } from "@cloister/protected-files";
+import { nodeCipher } from "@cloister/protected-files/rim";
 import { callError } from "../errors.ts";
 import { type ModelSource, versionOf, withoutQuery } from "./model-source.ts";
 
@@ -29,9 +30,11 @@ export function sealedSource(
       const { name, version, manifestPlace } = bundleOf(place);
       const sealed = await inner.readVersion(place);
       const manifest = decodeBundleManifest(await inner.readFile(manifestPlace));
+      const cipher = await nodeCipher();
       const { wrapKey, ownerKey, minimumGeneration } = await keysOf(name, version);
+      const expect = { name, version, minimumGeneration };
       try {
-        return openBundle({ sealed, wrapKey, ownerKey, manifest, expect: { name, version, minimumGeneration } }).files;
+        return openBundle({ sealed, wrapKey, ownerKey, manifest, expect, cipher }).files;
       } finally {
         wrapKey.wipe();
       }

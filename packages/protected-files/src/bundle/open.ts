@@ -1,6 +1,7 @@
 import { type KeyObject, verify } from "node:crypto";
 import { type Secret, toHex } from "@cloister/encoding";
 import { type ProtectedFileCode, ProtectedFileError } from "../errors.ts";
+import type { NodeCipher } from "../node-cipher.ts";
 import { ANY_PATH, openFile, type OpenedMetadata, openNodeZero } from "../open.ts";
 import { STOCK_TOLERANCES } from "../tolerance.ts";
 import { NODE_BYTES } from "../tree.ts";
@@ -44,6 +45,8 @@ export interface OpenBundleOptions extends CheckManifestOptions {
   /** Protected files by path relative to the version directory. */
   readonly sealed: ReadonlyMap<string, Uint8Array>;
   readonly wrapKey: Secret;
+  /** As for `openFile`. */
+  readonly cipher?: NodeCipher | undefined;
 }
 
 /**
@@ -51,14 +54,14 @@ export interface OpenBundleOptions extends CheckManifestOptions {
  * `checkBundleManifest`, BUNDLE_FILE_MISSING, _EXTRA, _RENAMED, _SWAPPED, _OLDER, _CHANGED with the path as `subject`.
  */
 export function openBundle(options: OpenBundleOptions): VerifiedModel {
-  const { sealed, wrapKey } = options;
+  const { sealed, wrapKey, cipher } = options;
   const manifest = checkBundleManifest(options);
   checkNames(manifest, new Map([...sealed].map(([path, bytes]) => [path, nodeZeroOf(bytes)])));
   const files = new Map<string, Uint8Array>();
   for (const entry of manifest.files) {
     const bytes = sealed.get(entry.path) ?? new Uint8Array();
     const boundPath = checkNodeZero(manifest, entry, nodeZeroOf(bytes), bytes.length, wrapKey);
-    const plaintext = openOrRefuse(entry.path, () => openFile(bytes, { wrapKey, boundPath }));
+    const plaintext = openOrRefuse(entry.path, () => openFile(bytes, { wrapKey, boundPath, cipher }));
     checkPlaintext(entry, plaintext.length, sha256Hex(plaintext));
     files.set(entry.path, plaintext);
   }

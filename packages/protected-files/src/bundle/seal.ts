@@ -2,6 +2,7 @@ import { type KeyObject, sign } from "node:crypto";
 import type { Secret } from "@cloister/encoding";
 import { ProtectedFileError } from "../errors.ts";
 import type { FormatVersion } from "../metadata.ts";
+import type { NodeCipher } from "../node-cipher.ts";
 import type { RandomSource } from "../random.ts";
 import { sealFile } from "../seal.ts";
 import { type BundleFile, describeFile, signedBytes, type SignedBundleManifest } from "./manifest.ts";
@@ -18,6 +19,8 @@ export interface SealBundleOptions {
   readonly signingKey: KeyObject;
   readonly formatVersion?: FormatVersion | undefined;
   readonly random?: RandomSource | undefined;
+  /** As for `sealFile`. */
+  readonly cipher?: NodeCipher | undefined;
 }
 
 export interface SealedBundle {

@@ -22,26 +22,6 @@ export async function writeFully(file: FileHandle, bytes: Uint8Array, offset: nu
   }
 }
 
-/** Writes `parts` one after the other from `offset`, gathered by the system call. */
-export async function writeParts(file: FileHandle, parts: readonly Uint8Array[], offset: number): Promise<void> {
-  let at = offset;
-  for (let rest = parts; rest.length > 0;) {
-    const { bytesWritten } = await file.writev(rest, at);
-    at += bytesWritten;
-    rest = partsAfter(rest, bytesWritten);
-  }
-}
-
-/** What is left of `parts` when their first `count` bytes are done. */
-export function partsAfter(parts: readonly Uint8Array[], count: number): readonly Uint8Array[] {
-  let done = count;
-  for (const [index, part] of parts.entries()) {
-    if (done < part.length) return [part.subarray(done), ...parts.slice(index + 1)];
-    done -= part.length;
-  }
-  return [];
-}
-
 /** The first node of an open file of `sizeBytes` bytes, or all of a shorter one. */
 export async function readNodeZero(file: FileHandle, sizeBytes: number): Promise<Uint8Array> {
   const node = new Uint8Array(Math.min(NODE_BYTES, sizeBytes));

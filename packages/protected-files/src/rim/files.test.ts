@@ -4,23 +4,40 @@ import { truncateSync } from "node:fs";
 import { mkdir, readdir, readFile, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
+import type { NodeCipher } from "../node-cipher.ts";
 import { openFile, ANY_PATH } from "../open.ts";
 import { sealFile } from "../seal.ts";
+import { CIPHER_VARIABLE } from "./choose-cipher.ts";
 import { openFileTo, type OpenFileToOptions, withReader } from "./open-file.ts";
 import { sealFileTo } from "./seal-file.ts";
 import { rejectsCode } from "./test-assert.ts";
+import { CIPHERS } from "./test-ciphers.ts";
 import { inDirectory } from "./test-directory.ts";
 import { index, mutated, sealedBytes, sha256Hex, vector, vectorKey } from "./test-vectors.ts";
 import { WorkerPool } from "./worker-pool.ts";
 
 const wrapKey = vectorKey("00112233445566778899aabbccddeeff");
 const options = { wrapKey, boundPath: "models/m/1/x" };
-const pool = new WorkerPool(2);
-after(() => pool.close());
 
-for (const threads of [undefined, pool]) {
-  suite(threads === undefined ? "file to file on this thread" : "file to file on two workers", () => {
-    const withThreads = { ...options, pool: threads };
+/** Two threads that use this cipher: they choose by the environment that they are started in. */
+function poolWith({ name }: NodeCipher): WorkerPool {
+  process.env[CIPHER_VARIABLE] = name;
+  const pool = new WorkerPool(2);
+  Reflect.deleteProperty(process.env, CIPHER_VARIABLE);
+  return pool;
+}
+
+const pools = CIPHERS.map(poolWith);
+after(() => Promise.all(pools.map((pool) => pool.close())));
+
+const places = CIPHERS.flatMap((cipher, at) => [
+  { name: `on this thread with ${cipher.name}`, work: { cipher } },
+  { name: `on two workers with ${cipher.name}`, work: { cipher, pool: pools[at] } },
+]);
+
+for (const { name, work: place } of places) {
+  suite(`file to file ${name}`, () => {
+    const withThreads = { ...options, ...place };
 
     test("every size around a border round-trips, and opens in memory too", () =>
       inDirectory(async (dir) => {
@@ -58,7 +75,7 @@ for (const threads of [undefined, pool]) {
         const input = join(dir, "input");
         for (const one of index.negative.cases.filter((each) => each.name !== "trunc-0" && each.master.rc !== 0)) {
           await writeFile(input, mutated(one));
-          const open: OpenFileToOptions = { wrapKey: vectorKey(one.key_hex), boundPath: one.path, pool: threads };
+          const open: OpenFileToOptions = { wrapKey: vectorKey(one.key_hex), boundPath: one.path, ...place };
           await assert.rejects(openFileTo(input, join(dir, "output"), open), { name: "ProtectedFileError" });
           assert.deepEqual(await readdir(dir), ["input"], one.name);
         }
@@ -152,7 +169,7 @@ suite("files", () => {
     inDirectory(async (dir) => {
       const one = vector("s5242880");
       await writeFile(join(dir, "in"), sealedBytes(one.name));
-      const open = { wrapKey: vectorKey(one.key_hex), boundPath: ANY_PATH, pool } as const;
+      const open = { wrapKey: vectorKey(one.key_hex), boundPath: ANY_PATH, pool: pools[0] } as const;
       await openFileTo(join(dir, "in"), join(dir, "out"), open);
       assert.equal(sha256Hex(await readFile(join(dir, "out"))), one.plaintext_sha256);
     }));

@@ -1,4 +1,5 @@
 export { writeFileAtomically, type WriteOptions } from "./atomic-file.ts";
+export { type ChosenCipher, chooseNodeCipher, nodeCipher } from "./choose-cipher.ts";
 export { fileSource, readNodeZero, withInput } from "./file-io.ts";
 export { type OpenedFileInfo, openFileTo, type OpenFileToOptions, withReader } from "./open-file.ts";
 export { type ReEncryptOptions, reEncryptFile, reKeyFile, repairReKey } from "./re-key-file.ts";

@@ -1,69 +1,54 @@
-import { readSync, writevSync } from "node:fs";
+import { readSync, writeSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
 import { ProtectedFileError } from "../errors.ts";
-import { gather, openGroup, resealGroup, type SealedGroup, sealGroup } from "../nodes.ts";
+import { openGroup, resealGroup, sealGroup } from "../nodes.ts";
 import { systemRandom } from "../random.ts";
-import { GROUP_BYTES, SEALED_GROUP_BYTES } from "../tree.ts";
-import { partsAfter } from "./file-io.ts";
-import type { OpenTask, ReadTask, ResealTask, SealTask, WorkerResult, WorkerTask } from "./worker-messages.ts";
+import { NODE_BYTES, SEALED_GROUP_BYTES } from "../tree.ts";
+import { nodeCipher } from "./choose-cipher.ts";
+import { plaintextOf } from "./groups.ts";
+import type { WorkerResult, WorkerTask } from "./worker-messages.ts";
 
-// Body of a worker thread: one group at a time, read and written by this thread, in buffers that are used again.
+// Body of a worker thread: one group at a time, read and written by this thread, in a buffer that is used again.
 
-const plaintextBuffer = new Uint8Array(GROUP_BYTES);
-const sealedBuffer = new Uint8Array(SEALED_GROUP_BYTES);
+const buffer = new Uint8Array(SEALED_GROUP_BYTES);
+const cipher = await nodeCipher();
 
 function perform(task: WorkerTask): Uint8Array<ArrayBuffer> {
-  if (task.kind === "seal") return writeSealed(task, sealGroup(readPlaintext(task), task.children, systemRandom));
-  const { kind, entry, group } = task;
-  if (kind === "reseal") {
-    return writeSealed(task, resealGroup(readSealed(task), entry, group.lengthBytes, task.children, systemRandom));
+  const { kind, group, inputFd } = task;
+  const nodes = buffer.subarray(0, group.sealedBytes);
+  if (kind === "seal") {
+    readFully(inputFd, plaintextOf(nodes, group), group.offset);
+    const entry = sealGroup(cipher, nodes, group.lengthBytes, task.children, systemRandom);
+    writeFully(task.outputFd, nodes, group.sealedOffset);
+    return entry;
   }
-  if (kind === "read") return whole(openTask(task), group.lengthBytes);
-  writeParts(task.outputFd, openTask(task), group.offset);
+  readFully(inputFd, nodes, group.sealedOffset);
+  if (kind === "reseal") {
+    const entry = resealGroup(cipher, nodes, task.entry, group.lengthBytes, task.children, systemRandom);
+    writeFully(task.outputFd, nodes, group.sealedOffset);
+    return entry;
+  }
+  if (kind === "read") {
+    const plaintext = new Uint8Array(group.lengthBytes);
+    openGroup(cipher, nodes, task.entry, plaintext);
+    return plaintext;
+  }
+  openGroup(cipher, nodes, task.entry, nodes.subarray(NODE_BYTES));
+  writeFully(task.outputFd, plaintextOf(nodes, group), group.offset);
   return new Uint8Array();
 }
 
-function openTask(task: ReadTask | OpenTask): readonly Uint8Array[] {
-  return openGroup(readSealed(task), task.entry, task.group.lengthBytes).plaintext;
-}
-
-function whole(parts: readonly Uint8Array[], lengthBytes: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(lengthBytes);
-  gather(parts, bytes);
-  return bytes;
-}
-
-function writeSealed(
-  { outputFd, group }: SealTask | ResealTask,
-  { entry, nodes }: SealedGroup,
-): Uint8Array<ArrayBuffer> {
-  writeParts(outputFd, nodes, group.sealedOffset);
-  return entry;
-}
-
-function readPlaintext({ inputFd, group }: Pick<WorkerTask, "inputFd" | "group">): Uint8Array {
-  return readFully(inputFd, plaintextBuffer.subarray(0, group.lengthBytes), group.offset);
-}
-
-function readSealed({ inputFd, group }: Pick<WorkerTask, "inputFd" | "group">): Uint8Array {
-  return readFully(inputFd, sealedBuffer.subarray(0, group.sealedBytes), group.sealedOffset);
-}
-
-function readFully(fd: number, into: Uint8Array, offset: number): Uint8Array {
+function readFully(fd: number, into: Uint8Array, offset: number): void {
   for (let filled = 0; filled < into.length;) {
     const count = readSync(fd, into, filled, into.length - filled, offset + filled);
     if (count === 0) throw new ProtectedFileError("INPUT_CHANGED");
     filled += count;
   }
-  return into;
 }
 
-function writeParts(fd: number, parts: readonly Uint8Array[], offset: number): void {
-  let at = offset;
-  for (let rest = parts; rest.length > 0;) {
-    const written = writevSync(fd, rest, at);
-    at += written;
-    rest = partsAfter(rest, written);
+function writeFully(fd: number, bytes: Uint8Array, offset: number): void {
+  for (let written = 0; written < bytes.length;) {
+    written += writeSync(fd, bytes, written, bytes.length - written, offset + written);
   }
 }
 

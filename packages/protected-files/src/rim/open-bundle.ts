@@ -15,6 +15,7 @@ import { ProtectedFileReader } from "../reader.ts";
 import { allGroups, groupOf } from "../tree.ts";
 import { inOrderAhead } from "./ahead.ts";
 import { writeFileAtomically } from "./atomic-file.ts";
+import { nodeCipher } from "./choose-cipher.ts";
 import { fileSource, readNodeZero, withInput, writeFully } from "./file-io.ts";
 import type { WorkOptions } from "./seal-file.ts";
 import { listTree, makeDirectoryAtomically, type TreeLimits } from "./tree.ts";
@@ -90,10 +91,11 @@ async function readEntry(
   await withInput(join(directory, entry.path), async (file, sealedBytes) => {
     const node = await readNodeZero(file, sealedBytes);
     const boundPath = checkNodeZero(manifest, entry, node, sealedBytes, wrapKey);
+    const keys = { wrapKey, boundPath, cipher: await nodeCipher() };
     const hash = createHash("sha256");
     let sizeBytes = 0;
     for await (const chunk of verifiedChunks(entry.path, async () => {
-      const reader = await ProtectedFileReader.open(fileSource(file, sealedBytes), { wrapKey, boundPath });
+      const reader = await ProtectedFileReader.open(fileSource(file, sealedBytes), keys);
       return pool === undefined ? reader.chunks() : chunksOn(pool, reader, file);
     })) {
       hash.update(chunk);

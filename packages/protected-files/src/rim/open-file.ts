@@ -3,6 +3,7 @@ import { ProtectedFileReader } from "../reader.ts";
 import { allGroups, groupOf } from "../tree.ts";
 import { inOrderAhead } from "./ahead.ts";
 import { writeFileAtomically, type WriteOptions } from "./atomic-file.ts";
+import { nodeCipher } from "./choose-cipher.ts";
 import { fileSource, withInput, writeFully } from "./file-io.ts";
 import { LOCAL_AHEAD, localOpener } from "./groups.ts";
 import { Progress, type WorkOptions } from "./seal-file.ts";
@@ -26,11 +27,11 @@ export async function openFileTo(
   options: OpenFileToOptions,
 ): Promise<OpenedFileInfo> {
   return withInput(inputPath, async (input, sealedBytes) => {
-    const reader = await ProtectedFileReader.open(fileSource(input, sealedBytes), options);
+    const { pool, cipher = await nodeCipher() } = options;
+    const reader = await ProtectedFileReader.open(fileSource(input, sealedBytes), { ...options, cipher });
     const { shape, boundPath, sizeBytes } = reader;
     return writeFileAtomically(outputPath, options, async (output) => {
-      const { pool } = options;
-      const opener = pool?.opener(input.fd, output.fd) ?? localOpener(input, output);
+      const opener = pool?.opener(input.fd, output.fd) ?? localOpener(input, output, cipher);
       const progress = new Progress(sizeBytes, reader.head.length, options);
       await writeFully(output, reader.head, 0);
       const open = async (mht: number): Promise<void> => opener(groupOf(shape, mht), await reader.entry(mht));
@@ -51,7 +52,8 @@ export async function withReader<T>(
   options: OpenOptions,
   use: (reader: ProtectedFileReader) => Promise<T>,
 ): Promise<T> {
-  return withInput(path, async (input, sealedBytes) =>
-    use(await ProtectedFileReader.open(fileSource(input, sealedBytes), options)),
-  );
+  return withInput(path, async (input, sealedBytes) => {
+    const { cipher = await nodeCipher() } = options;
+    return use(await ProtectedFileReader.open(fileSource(input, sealedBytes), { ...options, cipher }));
+  });
 }

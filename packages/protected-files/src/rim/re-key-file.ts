@@ -5,6 +5,7 @@ import { systemRandom } from "../random.ts";
 import { ProtectedFileReader } from "../reader.ts";
 import { reKeyNodeZero, type ReKeyOptions } from "../re-key.ts";
 import { exists, syncDirectory, writeFileAtomically, type WriteOptions } from "./atomic-file.ts";
+import { nodeCipher } from "./choose-cipher.ts";
 import { fileSource, readNodeZero, withInput, withInputForUpdate, writeFully } from "./file-io.ts";
 import { type GroupSealer, LOCAL_AHEAD, localResealer } from "./groups.ts";
 import { type SealedFileInfo, type WorkOptions, writeSealed } from "./seal-file.ts";
@@ -60,12 +61,12 @@ export type ReEncryptOptions = ReKeyOptions & WriteOptions & WorkOptions;
  * the old one; plaintext exists only in memory, a group at a time. Rejects with the codes of `openFile` and `sealFileTo`.
  */
 export async function reEncryptFile(path: string, options: ReEncryptOptions): Promise<SealedFileInfo> {
-  const { random = systemRandom, newWrapKey, pool } = options;
+  const { random = systemRandom, newWrapKey, pool, cipher = await nodeCipher() } = options;
   return withInput(path, async (input, sealedBytes) => {
-    const reader = await ProtectedFileReader.open(fileSource(input, sealedBytes), options);
+    const reader = await ProtectedFileReader.open(fileSource(input, sealedBytes), { ...options, cipher });
     const { shape, head, boundPath: bound, formatVersion } = reader;
     return writeFileAtomically(path, { mode: 0o644, overwrite: true }, (output) => {
-      const reseal = pool?.resealer(input.fd, output.fd) ?? localResealer(input, output, random);
+      const reseal = pool?.resealer(input.fd, output.fd) ?? localResealer(input, output, cipher, random);
       const sealer: GroupSealer = async (group, children) => reseal(group, await reader.entry(group.mht), children);
       const plan = { shape, head, sealer, ahead: pool?.ahead ?? LOCAL_AHEAD, bound };
       const { onProgress, signal } = options;

@@ -7,6 +7,7 @@ import { systemRandom } from "../random.ts";
 import { FinishedGroups, NO_ROOT, type SealOptions } from "../seal.ts";
 import { childrenFirst, groupOf, HEAD_BYTES, NODE_BYTES, treeShape, type TreeShape } from "../tree.ts";
 import { inOrderAhead } from "./ahead.ts";
+import { nodeCipher } from "./choose-cipher.ts";
 import { writeFileAtomically, type WriteOptions } from "./atomic-file.ts";
 import { readFully, withInput, writeFully } from "./file-io.ts";
 import { type GroupSealer, LOCAL_AHEAD, localSealer } from "./groups.ts";
@@ -48,8 +49,8 @@ export async function sealFileTo(
     const head = new Uint8Array(Math.min(sizeBytes, HEAD_BYTES));
     await readFully(input, head, 0);
     return writeFileAtomically(outputPath, { mode: 0o644, ...withoutMode(options) }, async (output) => {
-      const { pool, random = systemRandom } = options;
-      const sealer = pool?.sealer(input.fd, output.fd) ?? localSealer(input, output, random);
+      const { pool, random = systemRandom, cipher = await nodeCipher() } = options;
+      const sealer = pool?.sealer(input.fd, output.fd) ?? localSealer(input, output, cipher, random);
       const info = await writeSealed(
         output,
         { shape, head, sealer, ahead: pool?.ahead ?? LOCAL_AHEAD, bound },

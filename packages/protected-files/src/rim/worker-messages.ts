@@ -9,7 +9,7 @@ interface GroupTask {
 }
 
 /** Seals from the input to the output. */
-export interface SealTask extends GroupTask {
+interface SealTask extends GroupTask {
   readonly kind: "seal";
   readonly outputFd: number;
   /** Entries of the child MHT nodes, one after the other. */
@@ -17,7 +17,7 @@ export interface SealTask extends GroupTask {
 }
 
 /** Opens from the input to the output. */
-export interface OpenTask extends GroupTask {
+interface OpenTask extends GroupTask {
   readonly kind: "open";
   readonly outputFd: number;
   /** Verified entry of the group. */
@@ -25,7 +25,7 @@ export interface OpenTask extends GroupTask {
 }
 
 /** Encrypts anew from the input to the output. */
-export interface ResealTask extends GroupTask {
+interface ResealTask extends GroupTask {
   readonly kind: "reseal";
   readonly outputFd: number;
   readonly entry: Uint8Array;
@@ -34,7 +34,7 @@ export interface ResealTask extends GroupTask {
 }
 
 /** Opens from the input and hands the plaintext back. */
-export interface ReadTask extends GroupTask {
+interface ReadTask extends GroupTask {
   readonly kind: "read";
   readonly entry: Uint8Array;
 }
