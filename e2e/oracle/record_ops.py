@@ -24,7 +24,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import numpy as np
 import tensorflow as tf
-from op_cases import audio, convolution, elementwise, features, functions, host, linear, more, rearranging, shaping, vision
+from op_cases import audio, convolution, edges, elementwise, features, functions, host, linear, more, rearranging, shaping, vision
 from op_cases.case import OpCase
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ TOLERANCE = 1e-5
 
 
 def all_cases() -> list[OpCase]:
-    modules = (convolution, elementwise, linear, shaping, functions, host, more, rearranging, features, vision, audio)
+    modules = (convolution, elementwise, linear, shaping, functions, host, more, rearranging, features, vision, audio, edges)
     found = [case for module in modules for case in module.cases()]
     names = [case.name for case in found]
     assert len(names) == len(set(names)), sorted(n for n in names if names.count(n) > 1)

@@ -87,7 +87,8 @@ function lowerCase(
 
 type Side = (inner: Emitter) => ControlResult;
 
-function lowerIf(emit: Emitter, condition: string, build: readonly [Side, Side]): ControlResult {
+/** One of two subgraphs, by a condition that is known when the program runs. */
+export function lowerIf(emit: Emitter, condition: string, build: readonly [Side, Side]): ControlResult {
   const sides = build.map((side) => {
     const inner = new Emitter(emit);
     return { inner, result: side(inner) };

@@ -11,6 +11,7 @@ import { NORMALIZATION } from "./ops/normalization.ts";
 import { PADDING } from "./ops/padding.ts";
 import { PARSE_EXAMPLE } from "./ops/parse-example.ts";
 import { POOLING } from "./ops/pooling.ts";
+import { RANKING } from "./ops/ranking.ts";
 import { REDUCTION } from "./ops/reduction.ts";
 import { SHAPE } from "./ops/shape.ts";
 import { SLICING } from "./ops/slicing.ts";
@@ -54,6 +55,7 @@ export const LOWERINGS = tableOf([
   NORMALIZATION,
   PADDING,
   POOLING,
+  RANKING,
   REDUCTION,
   SHAPE,
   SLICING,

@@ -1,3 +1,4 @@
+import type { NumericArray } from "@cloister/encoding/tensor";
 import { computeType, elementwise, fromCompute, inOneLayout, isFloating, toCompute } from "../elementwise.ts";
 import { type Emitter, unlowerable } from "../emitter.ts";
 import { type Arithmetic, foldArithmetic, foldElements } from "../fold.ts";
@@ -29,19 +30,42 @@ const floatingOnly =
   (emit, names, op) =>
     isFloating(op.input(0).dtype) ? build(emit, names, op) : unlowerable(`on ${op.input(0).dtype}`);
 
+/**
+ * A divisor of integers, and a quotient by it. The smallest integer has no quotient by -1: the processor traps, and the process with
+ * it. So dividing by -1 is negating, which wraps as TensorFlow's does.
+ */
+function divisorOf(
+  emit: Emitter,
+  divisor: string,
+  op: Op,
+): { divisor: string; quotient: (dividend: string) => string } {
+  const plainly = (dividend: string, by: string): string => emit.node("Div", [dividend, by])[0];
+  const known = op.input(1).constant?.data as NumericArray | undefined;
+  if (known?.every((value) => Number(value) !== -1)) {
+    return { divisor, quotient: (dividend) => plainly(dividend, divisor) };
+  }
+  const compute = computeType(op.input(0).dtype);
+  const [isNegation] = emit.node("Equal", [divisor, emit.cast(emit.int(-1), compute)]);
+  const [safe] = emit.node("Where", [isNegation, emit.cast(emit.int(1), compute), divisor]);
+  const quotient = (dividend: string): string =>
+    emit.node("Where", [isNegation, emit.node("Neg", [dividend])[0], plainly(dividend, safe)])[0];
+  return { divisor: safe, quotient };
+}
+
 function floorDiv(emit: Emitter, names: readonly [string, ...string[]], op: Op): string {
   const [a, b = ""] = names;
   const { dtype } = op.input(0);
   if (isFloating(dtype)) return emit.node("Floor", [emit.node("Div", [a, b])[0]])[0];
   // ONNX divides towards zero, TensorFlow's FloorDiv towards minus infinity: (a - mod(a, b)) / b has no remainder.
-  const [remainder] = emit.node("Mod", [a, b]);
-  return emit.node("Div", [emit.node("Sub", [a, remainder])[0], b])[0];
+  const { divisor, quotient } = divisorOf(emit, b, op);
+  const [remainder] = emit.node("Mod", [a, divisor]);
+  return quotient(emit.node("Sub", [a, remainder])[0]);
 }
 
 /** Modulo with the divisor's sign. ONNX's Mod has it for integers; for floats it is a - b * floor(a / b). */
 function floorMod(emit: Emitter, names: readonly [string, ...string[]], op: Op): string {
   const [a, b = ""] = names;
-  if (!isFloating(op.input(0).dtype)) return emit.node("Mod", [a, b])[0];
+  if (!isFloating(op.input(0).dtype)) return emit.node("Mod", [a, divisorOf(emit, b, op).divisor])[0];
   const [floor] = emit.node("Floor", [emit.node("Div", [a, b])[0]]);
   return emit.node("Sub", [a, emit.node("Mul", [floor, b])[0]])[0];
 }
@@ -115,7 +139,10 @@ function clipByValue(emit: Emitter, [x, low = "", high = ""]: readonly [string, 
 }
 
 /** Remainder with the dividend's sign. */
-const truncateMod: BuildNode = (emit, names) => emit.node("Mod", names, { fmod: 1 })[0];
+const truncateMod: BuildNode = (emit, [a, b = ""], op) => {
+  const divisor = isFloating(op.input(0).dtype) ? b : divisorOf(emit, b, op).divisor;
+  return emit.node("Mod", [a, divisor], { fmod: 1 })[0];
+};
 
 /** TensorFlow raises integers exactly; ONNX Runtime's Pow does too for int32 and int64. */
 const pow: Lowering = (op) =>
@@ -126,7 +153,10 @@ const pow: Lowering = (op) =>
   });
 
 const add = arithmetic(onnx("Add"), (a, b) => a + b);
-const division: BuildNode = onnx("Div");
+const division: BuildNode = (emit, names, op) => {
+  const [a, b = ""] = names;
+  return isFloating(op.input(0).dtype) ? emit.node("Div", names)[0] : divisorOf(emit, b, op).quotient(a);
+};
 
 export const ARITHMETIC: LoweringTable = {
   Abs: arithmetic(onnx("Abs"), Math.abs),

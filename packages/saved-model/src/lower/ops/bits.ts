@@ -1,6 +1,7 @@
 // Integers as bits: ONNX's operators of this version have none, so the host computes.
 
 import { elementCount, type DType, type NumericArray, type Tensor } from "@cloister/encoding/tensor";
+import { broadcastTogether, sourceIn } from "../../host/broadcast.ts";
 import { refuse } from "../../host/refusal.ts";
 import { DTYPES, newArray, viewOf } from "../../tensor/dtype.ts";
 import { unlowerable } from "../emitter.ts";
@@ -15,24 +16,6 @@ function numericOf(op: Op): Numeric {
   return dtype === "string" ? unlowerable("on strings") : dtype;
 }
 
-/** Where an element of a broadcast result comes from. */
-function sourceIn(from: readonly number[], to: readonly number[]): (index: number) => number {
-  if (elementCount(from) === elementCount(to)) return (index) => index;
-  const strides = to.map((_, axis) => {
-    const own = axis - to.length + from.length;
-    return own < 0 || from[own] === 1 ? 0 : elementCount(from.slice(own + 1));
-  });
-  return (index) => {
-    let [rest, offset] = [index, 0];
-    for (let axis = to.length - 1; axis >= 0; axis--) {
-      const size = to[axis] as number;
-      offset += (rest % size) * (strides[axis] as number);
-      rest = Math.floor(rest / size);
-    }
-    return offset;
-  };
-}
-
 /** Operators work on number and bigint alike; typed arrays cut results to their width. */
 type Binary = (a: number, b: number) => number;
 
@@ -45,12 +28,7 @@ function broadcastHost(calculate: (op: Op) => Binary): Lowering {
       const run = calculate(op);
       return ([a, b]) => {
         const [left, right] = [a as Tensor, b as Tensor];
-        const shape = [...(broadcastShapes(left.shape, right.shape) ?? [])];
-        if (elementCount(shape) === 0) return [{ dtype, shape, data: newArray(dtype, 0) }];
-        const isEven = [left, right].every(({ shape: own }) =>
-          own.every((size, axis) => size === 1 || size === shape[axis - own.length + shape.length]),
-        );
-        if (!isEven) refuse("its operands do not broadcast");
+        const shape = broadcastTogether(left.shape, right.shape);
         const [from, other] = [sourceIn(left.shape, shape), sourceIn(right.shape, shape)];
         const data = newArray(dtype, elementCount(shape));
         const [x, y] = [left.data as NumericArray, right.data as NumericArray];

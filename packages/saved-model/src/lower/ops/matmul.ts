@@ -48,15 +48,16 @@ const einsum: Lowering = (op) => {
   const equation = op.attributes.string("equation", "");
   const { dtype } = op.input(0);
   const hasEllipsis = equation.includes("...");
-  const [sources = "", result = ""] = equation.split("->");
+  const [sources = "", target = ""] = equation.split("->");
   const sizes = new Map<string, number>();
   sources.split(",").forEach((labels, index) => {
     Array.from(labels).forEach((label, axis) => sizes.set(label, op.input(index).shape?.[axis] ?? -1));
   });
   // What an ellipsis stands for would have to be counted per operand; the rank is left open instead.
-  const shape = hasEllipsis ? undefined : Array.from(result, (label) => sizes.get(label) ?? -1);
-  const names = op.inputs.map((value) => op.emit.plain(value));
-  return op.emit.plainNode("Einsum", names, { dtype, shape }, { equation });
+  const shape = hasEllipsis ? undefined : Array.from(target, (label) => sizes.get(label) ?? -1);
+  const names = op.inputs.map((value) => toCompute(op.emit, op.emit.plain(value), dtype));
+  const [product] = op.emit.node("Einsum", names, { equation });
+  return { kind: "tensor", dtype, shape, plain: fromCompute(op.emit, product, dtype) };
 };
 
 export const MATMUL: LoweringTable = {

@@ -1,4 +1,4 @@
-import { fromCompute, toCompute } from "../elementwise.ts";
+import { computeType, fromCompute, isFloating, toCompute } from "../elementwise.ts";
 import { unlowerable } from "../emitter.ts";
 import type { Lowering, LoweringTable, Op } from "../op.ts";
 import { CHANNELS_FIRST_AXIS, knownInts, normalizeAxis, type Shape, type TensorValue } from "../value.ts";
@@ -9,7 +9,7 @@ function reduceNode(op: Op, onnxOp: string, name: string, axes: readonly number[
   return op.emit.node(onnxOp, [name], { axes, keepdims })[0];
 }
 
-function reducedShape(shape: Shape, axes: readonly number[], keepDims: boolean): Shape {
+export function reducedShape(shape: Shape, axes: readonly number[], keepDims: boolean): Shape {
   if (!shape) return undefined;
   const isReduced = (axis: number): boolean => axes.includes(axis);
   return keepDims
@@ -28,14 +28,13 @@ function reduction(onnxOp: string): Lowering {
     const normal = rank === undefined ? axes : axes.map((axis) => normalizeAxis(axis, rank));
     const shape = reducedShape(value.shape, normal, keepDims);
     const { dtype } = value;
+    const mayBeEmpty =
+      onnxOp === "ReduceMean" && isFloating(dtype) && normal.some((axis) => value.shape?.[axis] === -1);
     const reduce = (name: string, over: readonly number[]): string => {
       if (dtype === "bool")
         return op.emit.cast(reduceNode(op, onnxOp, op.emit.cast(name, "int32"), over, Number(keepDims)), "bool");
-      return fromCompute(
-        op.emit,
-        reduceNode(op, onnxOp, toCompute(op.emit, name, dtype), over, Number(keepDims)),
-        dtype,
-      );
+      const reduced = reduceNode(op, onnxOp, toCompute(op.emit, name, dtype), over, Number(keepDims));
+      return fromCompute(op.emit, mayBeEmpty ? orNaN(op, reduced, name, over) : reduced, dtype);
     };
     return (
       channelsFirst(op, value, normal, keepDims, reduce, shape) ?? {
@@ -48,6 +47,16 @@ function reduction(onnxOp: string): Lowering {
   };
 }
 
+/** A mean of nothing is NaN; ONNX Runtime gives zero. */
+function orNaN(op: Op, mean: string, source: string, axes: readonly number[]): string {
+  const { emit } = op;
+  const compute = computeType(op.input(0).dtype);
+  const [sizes] = emit.node("Gather", [emit.node("Shape", [source])[0], emit.ints(axes)]);
+  const [count] = emit.node("ReduceProd", [sizes], { keepdims: 0 });
+  const [zeroOrNaN] = emit.node("Div", [emit.scalar(0, compute), emit.cast(count, compute)]);
+  return emit.node("Add", [mean, zeroOrNaN])[0];
+}
+
 /** Over all axes of a tensor of unknown rank: what is left is a scalar or, where axes are kept, of unknown rank too. */
 function overComputedAxes(op: Op, onnxOp: string, value: TensorValue): TensorValue {
   const keepDims = op.attributes.bool("keep_dims", false);
@@ -55,7 +64,9 @@ function overComputedAxes(op: Op, onnxOp: string, value: TensorValue): TensorVal
   if (!op.input(1).isCount || keepDims) unlowerable("axes that are computed");
   const flat = emit.node("Reshape", [emit.plain(value), emit.ints([-1])])[0];
   const compute = value.dtype === "bool" ? emit.cast(flat, "int32") : toCompute(emit, flat, value.dtype);
-  const reduced = reduceNode(op, onnxOp, compute, [0], 0);
+  const found = reduceNode(op, onnxOp, compute, [0], 0);
+  const isMean = onnxOp === "ReduceMean" && isFloating(value.dtype);
+  const reduced = isMean ? orNaN(op, found, flat, [0]) : found;
   const plain = value.dtype === "bool" ? emit.cast(reduced, "bool") : fromCompute(emit, reduced, value.dtype);
   return { kind: "tensor", dtype: value.dtype, shape: [], plain };
 }
@@ -80,26 +91,15 @@ function channelsFirst(
   return { kind: "tensor", dtype: value.dtype, shape, ...form };
 }
 
-/** The first of equal extremes wins, in both frameworks. */
-function argExtreme(onnxOp: string): Lowering {
-  return (op) => {
-    const value = op.input(0);
-    const [axis = 0] = (op.inputs[1] && knownInts(op.inputs[1])) ?? unlowerable("an axis that is computed");
-    const dtype = op.attributes.dtype("output_type") ?? "int64";
-    const shape = value.shape && reducedShape(value.shape, [normalizeAxis(axis, value.shape.length)], false);
-    const source = toCompute(op.emit, op.emit.plain(value), value.dtype);
-    const [index] = op.emit.node(onnxOp, [source], { axis, keepdims: 0 });
-    return { kind: "tensor", dtype, shape, plain: dtype === "int64" ? index : op.emit.cast(index, dtype) };
-  };
-}
-
 const cumsum: Lowering = (op) => {
   const value = op.input(0);
   const attributes = {
     exclusive: Number(op.attributes.bool("exclusive", false)),
     reverse: Number(op.attributes.bool("reverse", false)),
   };
-  return op.emit.plainNode("CumSum", [op.emit.plain(value), op.emit.asInt64(op.input(1))], value, attributes);
+  const terms = toCompute(op.emit, op.emit.plain(value), value.dtype);
+  const [sums] = op.emit.node("CumSum", [terms, op.emit.asInt64(op.input(1))], attributes);
+  return { kind: "tensor", dtype: value.dtype, shape: value.shape, plain: fromCompute(op.emit, sums, value.dtype) };
 };
 
 /** Half the sum of squares of all elements. */
@@ -113,9 +113,7 @@ const l2Loss: Lowering = (op) => {
 
 export const REDUCTION: LoweringTable = {
   All: reduction("ReduceMin"),
-  Any: reduction("ReduceMax"),
-  ArgMax: argExtreme("ArgMax"),
-  ArgMin: argExtreme("ArgMin"),
+  Any: reduction("ReduceSum"),
   Cumsum: cumsum,
   EuclideanNorm: reduction("ReduceL2"),
   L2Loss: l2Loss,

@@ -254,18 +254,6 @@ const oneHot: Lowering = (op) => {
   };
 };
 
-const topK: Lowering = (op) => {
-  const [value, k] = [op.input(0), op.input(1)];
-  const { emit } = op;
-  const shape = value.shape?.with(-1, knownInts(k)?.[0] ?? -1);
-  const count = emit.node("Reshape", [emit.asInt64(k), emit.ints([1])])[0];
-  const [values, indices = ""] = emit.node("TopK", [emit.plain(value), count], { axis: -1, largest: 1, sorted: 1 }, 2);
-  return [
-    { kind: "tensor", dtype: value.dtype, shape, plain: values },
-    { kind: "tensor", dtype: "int32", shape, plain: emit.cast(indices, "int32") },
-  ];
-};
-
 /** Coordinates of the true elements: ONNX gives them as columns. */
 const where: Lowering = (op) => {
   const value = op.input(0);
@@ -319,7 +307,6 @@ export const SLICING: LoweringTable = {
   SplitV: splitV,
   TensorScatterAdd: tensorScatter({ reduction: "add" }),
   TensorScatterUpdate: tensorScatter({}),
-  TopKV2: topK,
   Unpack: unpack,
   Where: where,
 };

@@ -1,5 +1,6 @@
 // Ops on byte strings: host calls all of them.
 
+import { broadcastTogether, sourceIn } from "../../host/broadcast.ts";
 import { elementCount, type Tensor } from "@cloister/encoding/tensor";
 import { fromUtf8, utf8 } from "@cloister/encoding";
 import { refuse } from "../../host/refusal.ts";
@@ -273,22 +274,24 @@ const decodeRaw: Lowering = hostOp(
   },
 );
 
-/** Comparison of strings; one operand may be a scalar. */
+/** Comparison of strings. */
 function compared(isEqual: boolean): Lowering {
   return hostOp(
     (op) => [{ dtype: "bool", shape: broadcastShapes(op.input(0).shape, op.input(1).shape) }],
     () =>
       ([a, b]) => {
-        const [left, right] = [elementsOf(a as Tensor), elementsOf(b as Tensor)];
-        const long = left.length >= right.length ? (a as Tensor) : (b as Tensor);
-        const isEven = left.length === right.length || Math.min(left.length, right.length) === 1;
-        if (!isEven) refuse("strings of different shapes are compared");
-        const at = (list: readonly unknown[], index: number): unknown => list[list.length === 1 ? 0 : index];
-        const same = Array.from(
-          { length: elementCount(long.shape) },
-          (_, i) => (at(left, i) === at(right, i)) === isEqual,
-        );
-        return [fromElements("bool", long.shape, same.map(Number))];
+        const [left, right] = [a as Tensor, b as Tensor];
+        const shape = broadcastTogether(left.shape, right.shape);
+        const [from, other] = [sourceIn(left.shape, shape), sourceIn(right.shape, shape)];
+        const [texts, others] = [elementsOf(left), elementsOf(right)];
+        const same = Array.from({ length: elementCount(shape) }, (_, i) => texts[from(i)] === others[other(i)]);
+        return [
+          fromElements(
+            "bool",
+            shape,
+            same.map((each) => Number(each === isEqual)),
+          ),
+        ];
       },
   );
 }

@@ -1,5 +1,6 @@
 import type { GraphNode, MixedGraph, OnnxInitializer, OnnxNode } from "../model.ts";
 import { fuseAttention } from "./attention.ts";
+import { unfoldEinsum } from "./einsum.ts";
 import { fuseGelu } from "./gelu.ts";
 import { fuseLayerNorm } from "./layer-norm.ts";
 import { NodeIndex } from "./node-index.ts";
@@ -14,7 +15,7 @@ export function fuseNodes(graph: MixedGraph): MixedGraph {
   const nodes = graph.nodes.flatMap((node): readonly GraphNode[] => {
     if ("host" in node) return [node];
     const fused = fuseLayerNorm(index, node) ?? fuseAttention(index, node);
-    if (!fused) return [fuseGelu(index, node) ?? withoutMove(node)];
+    if (!fused) return (unfoldEinsum(node) ?? [fuseGelu(index, node) ?? node]).map(withoutMove);
     for (const [name, initializer] of fused.initializers) initializers.set(name, initializer);
     return fused.nodes;
   });
