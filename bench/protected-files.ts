@@ -18,6 +18,7 @@ import { cpuUsage, env, execPath } from "node:process";
 import { fileURLToPath } from "node:url";
 import { Secret } from "@cloister/encoding";
 import { openFileTo, sealFileTo, WorkerPool, writeKeyFile } from "@cloister/protected-files/rim";
+import { cipherRows, median } from "./protected-files.ciphers.ts";
 import type { BenchRow } from "./row.ts";
 
 // Sealing and opening from file to file, beside one AES-128-GCM stream over the same bytes: what the cipher alone would take.
@@ -65,7 +66,10 @@ function sizesFromEnvironment(): number[] {
   return (env["BENCH_SIZES_MIB"] ?? "256,2048").split(",").map(Number);
 }
 
-/** Rows `seal` and `open` in MiB/s for one and two threads, and the private memory of a process that does it. */
+/**
+ * Rows `seal` and `open` in MiB/s for one and two threads, the private memory of a process that does it, and the cipher of nodes
+ * beside `node:crypto`'s.
+ */
 export async function run(options: ProtectedFilesBenchOptions = {}): Promise<BenchRow[]> {
   const { sizesMiB = sizesFromEnvironment(), stockTool = env["PF_CRYPT_STOCK"] } = options;
   const directory = mkdtempSync(join(fileSystemFor(Math.max(...sizesMiB)), "bench-"));
@@ -76,7 +80,7 @@ export async function run(options: ProtectedFilesBenchOptions = {}): Promise<Ben
       const { rounds = sizeMiB < 1024 ? 5 : 3 } = options;
       rows.push(...(await measureSize(directory, pool, sizeMiB, rounds, stockTool)));
     }
-    return rows;
+    return [...rows, ...(await cipherRows(directory))];
   } finally {
     await pool.close();
     rmSync(directory, { recursive: true });
@@ -175,11 +179,6 @@ async function takeTurns(contestants: Contestants, sizeMiB: number, rounds: numb
     return [name, { mibPerSecond: sizeMiB / median(seconds), cpuSecondsPerGib: median(cpuSeconds) / gib }] as const;
   });
   return Object.fromEntries(speeds);
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
 function stockContestants(tool: string, files: Files): Contestants {

@@ -1,6 +1,7 @@
 export { aesCmac } from "./cmac.ts";
 export { EXPLANATIONS, type ProtectedFileCode, ProtectedFileError } from "./errors.ts";
 export { type FormatVersion } from "./metadata.ts";
+export { type NodeCipher, nodeCryptoCipher } from "./node-cipher.ts";
 export { ANY_PATH, openFile, type OpenOptions } from "./open.ts";
 export { type BoundPath, bindPath, MAX_PATH_BYTES, normalisePath } from "./path.ts";
 export { type RandomSource } from "./random.ts";

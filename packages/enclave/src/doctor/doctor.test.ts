@@ -34,6 +34,7 @@ const NODE = {
 const HEALTHY: HostFacts = {
   now: NOW,
   nodeVersion: "v24.1.0",
+  cipher: { name: "openssl" },
   platform: "linux",
   architecture: "x64",
   kernelRelease: "6.8.0-31-generic",
@@ -80,6 +81,8 @@ test("a laptop without a TEE is fine for the simulated platform, and told what i
 const faults: readonly [string, Partial<HostFacts>, Purpose, Record<string, string>][] = [
   ["an old Node.js", { nodeVersion: "v20.20.2" }, "simulated", { node: "error" }],
   ["a Node.js just old enough", { nodeVersion: "v22.18.0" }, "simulated", {}],
+  ["no koffi", { cipher: { name: "node:crypto", reason: "no koffi" } }, "simulated", { cipher: "note" }],
+  ["a cipher that is not there", { cipher: { name: null, reason: "asked" } }, "verifier", { cipher: "error" }],
   ["nginx without stream", { nginx: { version: "1.24.0", stream: "none" } }, "simulated", { nginx: "note" }],
   ["an old kernel", { kernelRelease: "5.4.119-19" }, "sgx", { kernel: "error" }],
   ["a kernel too old for TDX", { kernelRelease: "6.5.0" }, "tdx", { kernel: "error" }],

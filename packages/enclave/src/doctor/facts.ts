@@ -43,11 +43,20 @@ export interface TcbFact {
   readonly remedy?: string;
 }
 
+/** What encrypts the nodes of sealed files. */
+export interface CipherFact {
+  /** `null` where none can be used. */
+  readonly name: "openssl" | "node:crypto" | null;
+  /** Why it is not OpenSSL's own interface. */
+  readonly reason?: string;
+}
+
 /** Everything that the checks look at, gathered once. */
 export interface HostFacts {
   readonly now: Date;
   /** "v24.1.0". */
   readonly nodeVersion: string;
+  readonly cipher: CipherFact;
   /** "linux". */
   readonly platform: string;
   /** "x64". */

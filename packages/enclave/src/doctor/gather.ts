@@ -14,7 +14,9 @@ import {
 } from "@cloister/attestation";
 import { probeService } from "@cloister/attestation/collateral-client";
 import { readSets, type StoredSet } from "@cloister/attestation/collateral-folder";
-import type { DeviceFact, HostFacts, NginxFact, ServiceFact, TcbFact } from "./facts.ts";
+import { ProtectedFileError } from "@cloister/protected-files";
+import { chooseNodeCipher } from "@cloister/protected-files/rim";
+import type { CipherFact, DeviceFact, HostFacts, NginxFact, ServiceFact, TcbFact } from "./facts.ts";
 import { gatherNodeFacts } from "./kubernetes-facts.ts";
 import { AESM_SOCKET, SGX_ENCLAVE_DEVICES, SGX_PROVISION_DEVICES, TDX_DEVICES, TSM_FOLDER } from "./hardware-checks.ts";
 
@@ -56,6 +58,7 @@ export async function gatherFacts(options: GatherOptions): Promise<HostFacts> {
   return {
     now: options.now,
     nodeVersion: process.version,
+    cipher: await lookAtCipher(),
     platform: process.platform,
     architecture: process.arch,
     kernelRelease,
@@ -70,6 +73,16 @@ export async function gatherFacts(options: GatherOptions): Promise<HostFacts> {
     ...(tcb && { tcb }),
     ...(node && { node }),
   };
+}
+
+async function lookAtCipher(): Promise<CipherFact> {
+  try {
+    const { cipher, reason } = await chooseNodeCipher();
+    return { name: cipher.name, ...(reason !== undefined && { reason }) };
+  } catch (error) {
+    if (!(error instanceof ProtectedFileError)) throw error;
+    return { name: null, reason: error.message };
+  }
 }
 
 async function readCpuFlags(): Promise<ReadonlySet<string>> {

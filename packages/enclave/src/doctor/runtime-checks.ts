@@ -19,6 +19,16 @@ export function checkNode({ nodeVersion }: HostFacts): Finding {
   });
 }
 
+/** Both ciphers write and read the same files; without koffi it takes several times as long. */
+export function checkCipher({ cipher: { name, reason = "" } }: HostFacts): Finding {
+  if (name === "openssl") return ok("cipher", "sealed files by OpenSSL's own interface");
+  return lacking("cipher", name === null, {
+    found: name === null ? "sealed files cannot be read or written" : `sealed files by ${name}, which is slower`,
+    cause: reason,
+    remedy: "unset CLOISTER_NODE_CIPHER, and install the optional package koffi: npm ci without --omit=optional",
+  });
+}
+
 export function checkNginx({ nginx }: HostFacts): Finding {
   const builtIn = "the built-in gateway is used instead";
   if (nginx === undefined) {

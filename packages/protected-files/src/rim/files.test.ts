@@ -174,6 +174,18 @@ suite("files", () => {
       assert.equal(sha256Hex(await readFile(join(dir, "out"))), one.plaintext_sha256);
     }));
 
+  test("threads that are stopped in the middle of calls into OpenSSL end the work and nothing else", () =>
+    inDirectory(async (dir) => {
+      await writeFile(join(dir, "in"), new Uint8Array(20_000_000));
+      for (let round = 0; round < 2; round += 1) {
+        const stopped = new WorkerPool(2);
+        const close = (): void => void stopped.close();
+        const sealing = sealFileTo(join(dir, "in"), join(dir, "out"), { ...options, pool: stopped, onProgress: close });
+        await rejectsCode(sealing, "WORKER_FAILED");
+      }
+      assert.deepEqual(await readdir(dir), ["in"]);
+    }));
+
   test("work on a closed pool fails instead of waiting for ever", () =>
     inDirectory(async (dir) => {
       await writeFile(join(dir, "in"), new Uint8Array(100_000));
