@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BrokerError } from "@cloister/broker/client";
-import { verifyPostgresLog } from "@cloister/broker/store";
+import { verifyStoredLog } from "@cloister/broker/store";
 import { verifyCheckpoint, verifyContinuation, verifyLogProof } from "@cloister/release-log";
 import { createEnclave } from "../../packages/broker/src/testing/stock-client.ts";
 import { ORIGIN, type StoreBroker, type StoreCluster, startStoreCluster } from "../support/store-cluster.ts";
@@ -17,7 +17,7 @@ type Served = Awaited<ReturnType<StoreCluster["provision"]>>;
 async function verifyServed({ database, log, logKey }: StoreCluster, served: readonly Served[]): Promise<void> {
   const expected = { origin: ORIGIN, publicKey: logKey };
   const released = new Set<string | null>();
-  await verifyPostgresLog(database.settings, {
+  await verifyStoredLog(database.settings, {
     ...expected,
     onEntry: (entry) => entry.decision === "released" && released.add(entry.peerKeySha256),
   });

@@ -7,19 +7,19 @@ import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { PostgresSettings } from "@cloister/broker/store";
+import type { TestStore } from "./store-suite.ts";
 
 const run = promisify(execFile);
 const VERSIONS = "/usr/lib/postgresql";
 const START_TIMEOUT_MS = 20_000;
 
 /** A PostgreSQL server of this test alone, on a Unix socket, with its default durability. */
-export interface TestDatabase {
+export interface TestDatabase extends TestStore {
   readonly settings: PostgresSettings;
-  readonly folder: string;
-  /** Everything an administrator of the database can see, as SQL text. */
-  dump(): Promise<string>;
   /** Runs statements as the administrator and returns what `psql` prints: a line a row, columns separated by `|`. */
   admin(sql: string): Promise<string>;
+  /** The same with the triggers in force. */
+  guarded(sql: string): Promise<string>;
   /** "immediate" is a crash: nothing is flushed, all connections break. */
   stop(mode: "immediate" | "fast"): Promise<void>;
   start(): Promise<void>;
@@ -35,10 +35,12 @@ export async function startPostgres(t: TestContext, parent: string = tmpdir()): 
   await run(join(bin, "initdb"), ["-D", data, "-U", "cloister", "-A", "trust", "-E", "UTF8"], owner);
   const settings: PostgresSettings = { host: folder, database: "postgres", user: "cloister" };
   let server: ChildProcess | undefined;
-  const admin = async (sql: string): Promise<string> => {
+  const guarded = async (sql: string): Promise<string> => {
     const options = ["-h", folder, "-U", "cloister", "-qAt", "-v", "ON_ERROR_STOP=1", "-c", sql, "postgres"];
-    return (await run(join(bin, "psql"), options)).stdout.trim();
+    const env = { ...process.env, PGOPTIONS: "-c search_path=cloister" };
+    return (await run(join(bin, "psql"), options, { env })).stdout.trim();
   };
+  const admin = async (sql: string): Promise<string> => guarded(`SET session_replication_role = replica; ${sql}`);
 
   const start = async (): Promise<void> => {
     const options = ["-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "shared_buffers=64MB"];
@@ -46,7 +48,7 @@ export async function startPostgres(t: TestContext, parent: string = tmpdir()): 
     const deadline = Date.now() + START_TIMEOUT_MS;
     for (;;) {
       try {
-        await admin("SELECT 1");
+        await guarded("SELECT 1");
         return;
       } catch (error) {
         if (Date.now() > deadline) throw error;
@@ -71,6 +73,13 @@ export async function startPostgres(t: TestContext, parent: string = tmpdir()): 
     stop,
     start,
     admin,
+    guarded,
+    sql: { hex: (column) => `encode(${column}, 'hex')`, bytes: (digits) => `'\\x${digits}'::bytea` },
+    async refuseWrites(refuse) {
+      await guarded(`ALTER SYSTEM SET default_transaction_read_only = ${refuse ? "on" : "off"}`);
+      await guarded("SELECT pg_reload_conf()");
+      await sleep(300);
+    },
     async dump() {
       const options = { ...owner, maxBuffer: 1 << 28 };
       return (await run(join(bin, "pg_dump"), ["-h", folder, "-U", "cloister", "postgres"], options)).stdout;

@@ -3,7 +3,7 @@ import { json } from "node:stream/consumers";
 import { decodeCollateral } from "@cloister/attestation";
 import { KeyStore, passphraseProtection, startBroker } from "@cloister/broker";
 import { createServingCa, openAuthority, readPrivateKey } from "@cloister/broker/certificates";
-import { followPolicies, openPostgresStore, type PostgresSettings } from "@cloister/broker/store";
+import { followPolicies, openStore, type PostgresSettings } from "@cloister/broker/store";
 import { Secret } from "@cloister/encoding";
 import { REFUSE_ALL } from "@cloister/policy";
 
@@ -29,7 +29,7 @@ const bytes = (base64: string): Uint8Array => Buffer.from(base64, "base64");
 const secret = (text: string): Secret => new Secret(Buffer.from(text), "test");
 const print = (value: object): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
 
-const store = await openPostgresStore(settings);
+const store = await openStore(settings);
 const { log, policies } = await store.openLog({ origin, signingKey: createPrivateKey(config.signingKey) });
 const active = await policies.current();
 const collateral = decodeCollateral(bytes(config.collateral));

@@ -9,7 +9,7 @@ import { createSimulatedPlatform, type SimulatedPlatform } from "@cloister/attes
 import { type BrokerEvent, KeyStore, passphraseProtection } from "@cloister/broker";
 import { createAuthority, generatePrivateKey, issueServerCertificate } from "@cloister/broker/certificates";
 import { type Provisioned, provision } from "@cloister/broker/client";
-import { openPostgresStore, type SharedLog } from "@cloister/broker/store";
+import { openStore, type StoredLog } from "@cloister/broker/store";
 import { fromUtf8, Secret } from "@cloister/encoding";
 import { buildCsr } from "@cloister/encoding/x509-builder";
 import type { Policy } from "@cloister/policy";
@@ -33,8 +33,8 @@ export interface StoreBroker {
 /** Brokers on one database, and what their clients and their operator have. */
 export interface StoreCluster {
   readonly database: TestDatabase;
-  readonly log: SharedLog["log"];
-  readonly policies: SharedLog["policies"];
+  readonly log: StoredLog["log"];
+  readonly policies: StoredLog["policies"];
   readonly keys: KeyStore;
   readonly logKey: KeyObject;
   readonly platform: SimulatedPlatform;
@@ -48,7 +48,7 @@ export async function startStoreCluster(t: TestContext): Promise<StoreCluster> {
   const database = await startPostgres(t);
   const now = new Date();
   const signing = generateKeyPairSync("ed25519");
-  const store = await openPostgresStore(database.settings);
+  const store = await openStore(database.settings);
   const { log, policies } = await store.openLog({ origin: ORIGIN, signingKey: signing.privateKey });
   t.after(() => store.close());
   const protection = passphraseProtection(new Secret(Buffer.from(PASSPHRASE), "passphrase"));

@@ -10,7 +10,7 @@ import { encodePem } from "@cloister/encoding/pem";
 import { encodeManifest, replicaManifest } from "@cloister/enclave";
 import { parsePolicy, type Policy } from "@cloister/policy";
 import type { LogEntry } from "@cloister/release-log";
-import { verifyReleaseLogFile } from "@cloister/release-log/file";
+import { verifyStoredLog } from "@cloister/broker/store";
 import { ROOT } from "./images.ts";
 import { run } from "./process.ts";
 
@@ -87,11 +87,14 @@ export async function setUpOwner(folder: string, platform: SimulatedPlatform): P
   }
   const releases = async (): Promise<LogEntry[]> => {
     const released: LogEntry[] = [];
-    await verifyReleaseLogFile(path("broker-state/release.log"), {
-      origin: `${BROKER_NAME}/release-log`,
-      publicKey: logKey,
-      onEntry: (entry) => void (entry.decision === "released" && released.push(entry)),
-    });
+    await verifyStoredLog(
+      { path: path("broker-state/broker.db") },
+      {
+        origin: `${BROKER_NAME}/release-log`,
+        publicKey: logKey,
+        onEntry: (entry) => void (entry.decision === "released" && released.push(entry)),
+      },
+    );
     return released;
   };
   const sealedFolder = path("sealed/models");

@@ -1,16 +1,19 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { mkdir, writeFile } from "node:fs/promises";
+import { access, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { asBuffer, Secret, utf8 } from "@cloister/encoding";
 import type { CertificateAuthority } from "../certificates/authority.ts";
+import { fileKeyStorage } from "../keys/file-key-storage.ts";
 import { KeyStore } from "../keys/key-store.ts";
 import type { KeyProtection } from "../keys/protection.ts";
-import type { PostgresSettings } from "../store/postgres/connection.ts";
-import { openPostgresStore, type PostgresStore } from "../store/postgres/store.ts";
+import type { StoreSettings } from "../store/store.ts";
+import { openStore, type BrokerStore } from "../store/store.ts";
 import { openOwnAuthority } from "./own-certificates.ts";
 
 /** Where a state folder keeps what peers and auditors need. */
 export const STATE_FILES = {
+  /** Keys, release log and policy; or, where they are there already, the two files after it. */
+  database: "broker.db",
   keys: "keys.json",
   log: "release.log",
   authority: "ca.pem",
@@ -23,19 +26,33 @@ export const STATE_FILES = {
 export interface IdentityOptions {
   /** Folder for authority, release log and keys; made with mode 0700. */
   readonly stateDir: string;
-  /** Default `keys.json` in the state folder. */
+  /** Default: in the store, or `keys.json` in the state folder where there is none. */
   readonly keysFile?: string;
   readonly protection: KeyProtection;
-  /** A database that several brokers share, in place of the file of keys and that of the log. */
-  readonly store?: PostgresSettings;
+  /** A database for what has no file of its own. */
+  readonly store?: StoreSettings;
   readonly clock?: () => Date;
 }
+
+/** Where a state folder keeps keys and log: in its database, unless they lie there in the two files of earlier versions. */
+export async function storeIn(stateDir: string): Promise<StoreSettings | undefined> {
+  const has = (name: string): Promise<boolean> => isThere(join(stateDir, name));
+  const hasFiles = (await has(STATE_FILES.keys)) || (await has(STATE_FILES.log));
+  if (hasFiles && !(await has(STATE_FILES.database))) return undefined;
+  return { path: join(stateDir, STATE_FILES.database) };
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
 
 /** What a broker is before it has a policy. The private halves lie in the key store, encrypted. */
 export interface BrokerIdentity {
   readonly keys: KeyStore;
   /** Open; whoever asked for the identity closes it. */
-  readonly store: PostgresStore | undefined;
+  readonly store: BrokerStore | undefined;
   readonly authority: CertificateAuthority;
   readonly signingKey: KeyObject;
   /** PEM of the key that the release log is signed with. */
@@ -46,12 +63,11 @@ export interface BrokerIdentity {
 export async function openIdentity(options: IdentityOptions): Promise<BrokerIdentity> {
   const { stateDir, protection, clock = () => new Date() } = options;
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
-  const store = options.store && (await openPostgresStore(options.store));
+  const store = options.store && (await openStore(options.store));
   try {
-    const path = options.keysFile ?? join(stateDir, STATE_FILES.keys);
-    const keys = await KeyStore.open(
-      store === undefined ? { path, protection, clock } : { storage: store.keyStorage, protection, clock },
-    );
+    const inStore = options.keysFile === undefined ? store?.keyStorage : undefined;
+    const storage = inStore ?? fileKeyStorage(options.keysFile ?? join(stateDir, STATE_FILES.keys));
+    const keys = await KeyStore.open({ storage, protection, clock });
     const authority = await openOwnAuthority(keys, { name: "Cloister broker CA", now: clock() });
     const signingKey = await openLogKey(keys);
     const logKey = publicPem(signingKey);

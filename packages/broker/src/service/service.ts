@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Collateral, TrustAnchor } from "@cloister/attestation";
-import { parsePolicy, type Policy, PolicyError } from "@cloister/policy";
+import { parsePolicy, type Policy, PolicyError, policySha256 } from "@cloister/policy";
 import { type ReleaseLog, ReleaseLogError } from "@cloister/release-log";
 import { openReleaseLog } from "@cloister/release-log/file";
 import { startBroker } from "../broker.ts";
@@ -10,8 +10,8 @@ import type { BrokerEvent } from "../monitoring/events.ts";
 import { createMetrics } from "../monitoring/metrics.ts";
 import type { Broker, BrokerLimits, BundleSource } from "../options.ts";
 import { followPolicies, type StoredPolicy } from "../store/follow-policies.ts";
-import type { PostgresPolicies } from "../store/postgres/policy-store.ts";
-import type { SharedLog } from "../store/postgres/store.ts";
+import type { StoredPolicies } from "../store/policy-store.ts";
+import type { StoredLog } from "../store/store.ts";
 import { type CollateralSettings, keepCollateral, type ServiceCollateral } from "./collateral.ts";
 import { startHealth } from "./health.ts";
 import { type BrokerIdentity, type IdentityOptions, openIdentity, STATE_FILES } from "./identity.ts";
@@ -22,8 +22,8 @@ import { unservable } from "./servable.ts";
 import { watchFile } from "./watch-file.ts";
 
 /**
- * Everything that `cloister broker` decides about the service. With a `store` the policy is the one active there; the policy file is
- * taken at the first start, and for all brokers when it changes or on `reloadPolicy`.
+ * Everything that `cloister broker` decides about the service. With a `store` the policy is the one active there for all brokers; the
+ * policy file becomes it when it changes, on `reloadPolicy`, and at a start: always in a file's store, in a server's where there is none.
  */
 export interface BrokerServiceOptions extends IdentityOptions {
   readonly listen: { readonly host: string; readonly port: number };
@@ -31,7 +31,7 @@ export interface BrokerServiceOptions extends IdentityOptions {
   readonly health?: { readonly host: string; readonly port: number };
   readonly policyFile: string;
   readonly readPolicy?: PolicyReader;
-  /** Default `release.log` in the state folder. */
+  /** Default: in the store, or `release.log` in the state folder where there is none. */
   readonly logFile?: string;
   /** Names that enclaves connect to, for the broker's certificate; the first one also names the log. */
   readonly serverNames: readonly [string, ...string[]];
@@ -100,9 +100,11 @@ async function bringUp(
   };
   const readPolicy = async (): Promise<Policy> =>
     servable(parsePolicy(await readPolicyFile(options.policyFile, options.readPolicy)));
-  const { log, shared } = await openLog(identity, options);
+  const { log, stored } = await openLog(identity, options);
   cleanup.push(() => log.close());
-  const active = shared && (await startingPolicy(shared.policies, readPolicy));
+  // A file of this machine is for brokers that have one policy file, which counts when one of them starts.
+  const isEmbedded = options.store !== undefined && "path" in options.store;
+  const active = stored && (await startingPolicy(stored.policies, readPolicy, { fromFile: isEmbedded }));
   const metrics = createMetrics();
   const readiness = createReadiness(clock);
   const onEvent = (event: BrokerEvent): void => {
@@ -159,7 +161,7 @@ async function bringUp(
     try {
       const policy = await readPolicy();
       // The brokers put it in place when they hear of it, this one too.
-      if (shared !== undefined) await shared.policies.activate(policy);
+      if (stored !== undefined) await stored.policies.activate(policy);
       else broker.replacePolicy(policy);
       return true;
     } catch (error) {
@@ -167,10 +169,10 @@ async function bringUp(
       return false;
     }
   };
-  if (shared !== undefined) {
+  if (stored !== undefined) {
     const ending = new AbortController();
     cleanup.push(() => ending.abort());
-    void followPolicies(shared.policies, {
+    void followPolicies(stored.policies, {
       onPolicy({ policy }) {
         // It counts for all brokers, also for one that cannot serve all of it.
         broker.replacePolicy(policy);
@@ -215,24 +217,31 @@ function collateralOf(
   return keepCollateral(collateral, { anchors, clock, folder, onEvent, ...(checkEveryMs && { checkEveryMs }) });
 }
 
-/** The policy that is active for all brokers; the first of them puts its file's there. */
-async function startingPolicy(policies: PostgresPolicies, readPolicy: () => Promise<Policy>): Promise<StoredPolicy> {
-  return (await policies.current()) ?? policies.activate(await readPolicy());
+/** The policy that is active for all brokers: the one of the store, where there is one, or that of the file. */
+async function startingPolicy(
+  policies: StoredPolicies,
+  readPolicy: () => Promise<Policy>,
+  { fromFile }: { fromFile: boolean },
+): Promise<StoredPolicy> {
+  const active = await policies.current();
+  if (active !== undefined && !fromFile) return active;
+  const policy = await readPolicy();
+  return active?.sha256 === policySha256(policy) ? active : policies.activate(policy);
 }
 
 /** The name under which a broker's log signs its checkpoints. */
 export const logOrigin = (serverName: string): string => `${serverName}/release-log`;
 
-/** The log in a file, or the one that several brokers share. It is named after the broker, and keeps its name. */
+/** The log in a file of its own or in the store. It is named after the broker, and keeps its name. */
 async function openLog(
   { store, signingKey }: BrokerIdentity,
   { stateDir, logFile, serverNames }: BrokerServiceOptions,
-): Promise<{ log: ReleaseLog; shared?: SharedLog }> {
+): Promise<{ log: ReleaseLog; stored?: StoredLog }> {
   const origin = logOrigin(serverNames[0]);
   if (!DNS_NAME.test(serverNames[0])) throw notAName();
   try {
-    const shared = await store?.openLog({ origin, signingKey });
-    if (shared !== undefined) return { log: shared.log, shared };
+    const stored = logFile === undefined ? await store?.openLog({ origin, signingKey }) : undefined;
+    if (stored !== undefined) return { log: stored.log, stored };
     return { log: await openReleaseLog({ path: logFile ?? join(stateDir, STATE_FILES.log), origin, signingKey }) };
   } catch (error) {
     throw error instanceof ReleaseLogError && error.madeAs !== undefined ? nameChanged(error, origin) : error;
@@ -254,7 +263,7 @@ function nameChanged(cause: ReleaseLogError, origin: string): BrokerError {
     {
       what: "the release log was not opened",
       why: `it was made as ${cause.madeAs}, and the broker's first --name now makes it ${origin}`,
-      remedy: `give ${first} first and the new name after it (the certificate has both), or another --log for a log that starts anew`,
+      remedy: `give ${first} first and the new name after it (the certificate has both), or another --state-dir for a log that starts anew`,
     },
     { cause },
   );

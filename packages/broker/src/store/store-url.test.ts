@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connectPostgres } from "./postgres/connection.ts";
-import { parseStoreUrl } from "./postgres/store-url.ts";
+import { parseStoreUrl } from "./store-url.ts";
 
 test("an address names host, port, database and user", () => {
   assert.deepEqual(parseStoreUrl("postgresql://broker@db.example:5433/keys"), {

@@ -1,7 +1,7 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { join } from "node:path";
 import { logOrigin, STATE_FILES } from "@cloister/broker/service";
-import { verifyPostgresLog } from "@cloister/broker/store";
+import { verifyStoredLog } from "@cloister/broker/store";
 import type { LogEntry } from "@cloister/release-log";
 import { type VerifiedLog, verifyReleaseLogFile } from "@cloister/release-log/file";
 import type { Command } from "commander";
@@ -19,7 +19,7 @@ export interface LogFlags {
   readonly storeCa?: string;
 }
 
-/** A release log: the file of one broker, or the database of several. */
+/** A release log: in a database, or a file of its own. */
 export interface LogAccess {
   readonly origin: string;
   readonly publicKey: KeyObject;
@@ -35,8 +35,8 @@ export interface LogAccess {
 export function withLogOptions(command: Command): Command {
   return command
     .option("--state-dir <folder>", "the broker's state, with log and log key", "broker-state")
-    .option("--log <file>", "release log (default: release.log in the state folder)")
-    .option("--store <url>", "database that several brokers share, in place of the file: postgresql://user@host/db")
+    .option("--store <url>", "sqlite:FILE or postgresql://user@host/db (default: broker.db in the state folder)")
+    .option("--log <file>", "log in a file of its own (default: release.log in the state folder, if it is there)")
     .option("--store-password-file <file>", "its password, mode 0600")
     .option("--store-ca <file>", "authority of its certificate, PEM; needed unless it is on this machine")
     .option("--log-key <file>", "its public key, PEM (default: log-key.pem in the state folder)")
@@ -48,10 +48,10 @@ export function withLogOptions(command: Command): Command {
 export async function openLogAccess(flags: LogFlags): Promise<LogAccess> {
   const keyPath = flags.logKey ?? join(flags.stateDir, STATE_FILES.logKey);
   const expected = { origin: flags.origin, publicKey: createPublicKey(await readText(keyPath)) };
-  const store = await storeOf(flags);
+  const store = flags.log === undefined ? await storeOf(flags) : undefined;
   if (store !== undefined) {
     const verify: LogAccess["verify"] = async (options) => ({
-      ...(await verifyPostgresLog(store, { ...options, ...expected })),
+      ...(await verifyStoredLog(store, { ...options, ...expected })),
       unacknowledgedBytes: 0,
     });
     return { ...expected, verify };

@@ -1,7 +1,10 @@
 import type { Secret } from "@cloister/encoding";
 import { fromUtf8 } from "@cloister/encoding";
-import { Client, type ClientConfig, type QueryResult } from "pg";
+import { Client, type ClientConfig } from "pg";
 import { BrokerError } from "../../broker-error.ts";
+import type { Row, StoreClient, StoreConnection, StoreValue } from "../client.ts";
+import { unavailable } from "../unavailable.ts";
+import { PostgresClient } from "./client.ts";
 
 const CONNECT_TIMEOUT_MS = 3000;
 const RETRY_PAUSE_MS = 250;
@@ -48,7 +51,7 @@ export function discard(client: Client): void {
  * A connection that is opened when it is needed and given up at the first error, so that the next use begins with a fresh
  * one. Uses take turns.
  */
-export class Connection {
+export class PostgresConnection implements StoreConnection {
   readonly #settings: PostgresSettings;
   #client: Client | undefined;
   #turn: Promise<unknown> = Promise.resolve();
@@ -60,18 +63,16 @@ export class Connection {
   }
 
   /** Runs `work` alone on the connection. What it throws is thrown on, and the connection is given up. */
-  use<T>(work: (client: Client) => Promise<T>): Promise<T> {
+  use<T>(work: (client: StoreClient) => Promise<T>): Promise<T> {
     const turn = this.#turn.then(() => this.#run(work));
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
 
-  /** One statement. Throws STORE_UNAVAILABLE. */
-  query(text: string, values: readonly unknown[] = []): Promise<Record<string, unknown>[]> {
+  query(text: string, values: readonly StoreValue[] = []): Promise<Row[]> {
     return this.use(async (client) => {
       try {
-        const { rows }: QueryResult<Record<string, unknown>> = await client.query(text, [...values]);
-        return rows;
+        return await client.query(text, values);
       } catch (error) {
         throw unavailable(error);
       }
@@ -85,11 +86,11 @@ export class Connection {
     this.#client = undefined;
   }
 
-  async #run<T>(work: (client: Client) => Promise<T>): Promise<T> {
+  async #run<T>(work: (client: StoreClient) => Promise<T>): Promise<T> {
     if (this.#isClosed) throw unavailable(new Error("the store was closed"));
     const client = this.#client ?? (await this.#open());
     try {
-      return await work(client);
+      return await work(new PostgresClient(client));
     } catch (error) {
       discard(client);
       this.#forget(client);
@@ -135,7 +136,7 @@ function clientConfig({ host, port = 5432, database, user, password, ca }: Postg
     ...(ca !== undefined && { ssl: { ca, rejectUnauthorized: true, minVersion: "TLSv1.2" } }),
     application_name: "cloister-broker",
     // A commit that is answered before it is on the disk would let a key leave without its entry.
-    options: "-c synchronous_commit=on",
+    options: "-c synchronous_commit=on -c search_path=cloister",
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     query_timeout: QUERY_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
@@ -143,19 +144,4 @@ function clientConfig({ host, port = 5432, database, user, password, ca }: Postg
     idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT_MS,
     keepAlive: true,
   };
-}
-
-/** Messages of a database may quote what they were given: the code alone is told. */
-export function unavailable(cause: unknown): BrokerError {
-  if (cause instanceof BrokerError) return cause;
-  const code = cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : "no code";
-  return new BrokerError(
-    "STORE_UNAVAILABLE",
-    {
-      what: "the store that the brokers share did not answer",
-      why: `the database refused or was not reached (${code})`,
-      remedy: "nothing is released meanwhile; look at the database and the network",
-    },
-    { cause },
-  );
 }

@@ -1,6 +1,6 @@
-import { type CheckpointSigner, MerkleTree } from "@cloister/release-log";
 import { BrokerError } from "../../broker-error.ts";
-import { type Client, unavailable } from "./connection.ts";
+import type { StoreClient } from "../client.ts";
+import { unavailable } from "../unavailable.ts";
 
 /** Any number that no other program's advisory lock in this database has. */
 const PREPARE_LOCK = 6_296_116_171;
@@ -42,44 +42,23 @@ CREATE OR REPLACE TRIGGER only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON cloi
  * Makes the tables where there are none. Brokers that start together take turns. Throws STORE_NOT_DURABLE for a server that
  * may lose what it acknowledged, and STORE_UNAVAILABLE.
  */
-export async function prepareDatabase(client: Client): Promise<void> {
-  await checkDurability(client);
-  await inTurn(client, async () => {
-    const { rows } = await client.query<{ exists: boolean }>(
-      "SELECT to_regclass('cloister.head') IS NOT NULL AS exists",
-    );
-    if (rows[0]?.exists !== true) await client.query(SCHEMA);
-  });
-}
-
-/** Puts an empty, signed log where there is none. Throws STORE_UNAVAILABLE. */
-export async function prepareLog(client: Client, signer: CheckpointSigner): Promise<void> {
-  await inTurn(client, async () => {
-    const { rows } = await client.query("SELECT 1 FROM cloister.head");
-    if (rows.length > 0) return;
-    const note = signer.sign({ size: 0, root: new MerkleTree().root() });
-    await client.query("INSERT INTO cloister.head (size, checkpoint) VALUES (0, $1)", [note]);
-    await client.query("INSERT INTO cloister.checkpoints (size, note) VALUES (0, $1)", [note]);
-  });
-}
-
-async function inTurn(client: Client, work: () => Promise<void>): Promise<void> {
+export async function prepareDatabase(client: StoreClient): Promise<void> {
   try {
-    await client.query("BEGIN");
+    await checkDurability(client);
+    await client.begin();
     await client.query("SELECT pg_advisory_xact_lock($1)", [PREPARE_LOCK]);
-    await work();
+    const [found] = await client.query("SELECT to_regclass('cloister.head') IS NOT NULL AS exists");
+    if (found?.["exists"] !== true) await client.query(SCHEMA);
     await client.query("COMMIT");
   } catch (error) {
     throw unavailable(error);
   }
 }
 
-async function checkDurability(client: Client): Promise<void> {
+async function checkDurability(client: StoreClient): Promise<void> {
   for (const setting of ["fsync", "full_page_writes"] as const) {
-    const { rows } = await client.query<Record<string, string>>(`SHOW ${setting}`).catch((error: unknown) => {
-      throw unavailable(error);
-    });
-    if (rows[0]?.[setting] === "on") continue;
+    const [row] = await client.query(`SHOW ${setting}`);
+    if (row?.[setting] === "on") continue;
     throw new BrokerError("STORE_NOT_DURABLE", {
       what: "the store was not opened",
       why: `the database server runs with ${setting} off and may lose what it has acknowledged`,

@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { readSection } from "../../config.ts";
 import { wholeNumber } from "../../flags.ts";
 import { EXIT } from "../../output/exit-code.ts";
+import { copyStoreCommand } from "./copy-store.ts";
 import { initCommand } from "./init.ts";
 import { keysCommand } from "./keys.ts";
 import { BROKER_SECTION, type BrokerSettings, serviceOptions, withKeyOptions, withServiceOptions } from "./options.ts";
@@ -22,7 +23,7 @@ export function brokerCommand(setExit: (code: number) => void): Command {
     .option("--grace-seconds <n>", "how long a stop waits for open connections", wholeNumber(0, 600), 10)
     .option("--json", "has no effect: the output is JSON lines always")
     .action(async (flags: BrokerFlags) => setExit(await serve(flags)));
-  return broker.addCommand(initCommand(setExit)).addCommand(keysCommand(setExit));
+  return broker.addCommand(initCommand(setExit)).addCommand(keysCommand(setExit)).addCommand(copyStoreCommand(setExit));
 }
 
 /** One JSON object a line. Events hold no secret. */

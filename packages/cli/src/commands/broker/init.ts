@@ -9,7 +9,14 @@ import { readSection } from "../../config.ts";
 import { EXIT } from "../../output/exit-code.ts";
 import { openTerminal } from "../../output/terminal.ts";
 import { examplePolicy } from "./example-policy.ts";
-import { BROKER_SECTION, type BrokerSettings, identityOptions, stateDirOf, withKeyOptions } from "./options.ts";
+import {
+  BROKER_SECTION,
+  type BrokerSettings,
+  identityOptions,
+  stateDirOf,
+  storeOf,
+  withKeyOptions,
+} from "./options.ts";
 
 const PASSPHRASE_BYTES = 32;
 
@@ -33,9 +40,10 @@ export function initCommand(setExit: (code: number) => void): Command {
 async function makeBroker({ config, json = false, ...given }: InitFlags): Promise<number> {
   const settings = { ...(await readSection(config, BROKER_SECTION)), ...given };
   const stateDir = stateDirOf(settings);
+  const keysPath = await keysPathOf(settings);
   const paths = {
     ...(settings.passphraseFile !== undefined && { passphrase: settings.passphraseFile }),
-    ...(settings.store === undefined && { keys: settings.keys ?? join(stateDir, STATE_FILES.keys) }),
+    ...(keysPath !== undefined && { keys: keysPath }),
     authority: join(stateDir, STATE_FILES.authority),
     logKey: join(stateDir, STATE_FILES.logKey),
     policy: resolve(settings.policy ?? "policy.yaml"),
@@ -61,6 +69,14 @@ async function makeBroker({ config, json = false, ...given }: InitFlags): Promis
   }
   if (json) process.stdout.write(`${JSON.stringify({ stateDir, authority, logKey, policy, files })}\n`);
   return EXIT.done;
+}
+
+/** The file that the keys are in; undefined where they are on a server. */
+async function keysPathOf(settings: BrokerSettings): Promise<string | undefined> {
+  if (settings.keys !== undefined) return settings.keys;
+  const store = await storeOf(settings);
+  if (store === undefined) return join(stateDirOf(settings), STATE_FILES.keys);
+  return "path" in store ? store.path : undefined;
 }
 
 const isThere = (path: string): Promise<boolean> =>

@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type KeyListing, type KeyProtection, KeyStore, readSecretFile, writeSecretFile } from "@cloister/broker";
 import { STATE_FILES } from "@cloister/broker/service";
-import { openPostgresStore, type PostgresSettings, type PostgresStore } from "@cloister/broker/store";
+import { openStore, type StoreSettings, type BrokerStore } from "@cloister/broker/store";
 import { Secret } from "@cloister/encoding";
 import { Command } from "commander";
 import { readSection } from "../../config.ts";
@@ -74,21 +74,21 @@ export function keysCommand(setExit: (code: number) => void): Command {
 interface OpenKeys {
   readonly keys: KeyStore;
   /** Holds connections until it is closed. */
-  readonly shared?: PostgresStore;
+  readonly shared?: BrokerStore;
 }
 
 async function openKeys({ config, ...given }: KeysFlags): Promise<OpenKeys> {
   const settings = { ...(await readSection(config, BROKER_SECTION)), ...given };
   const protection = await protectionOf(settings);
+  if (settings.keys !== undefined) return { keys: await KeyStore.open({ path: settings.keys, protection }) };
+  await mkdir(stateDirOf(settings), { recursive: true, mode: 0o700 });
   const database = await storeOf(settings);
-  if (database !== undefined) return openSharedKeys(database, protection);
-  if (settings.keys === undefined) await mkdir(stateDirOf(settings), { recursive: true, mode: 0o700 });
-  const path = settings.keys ?? join(stateDirOf(settings), STATE_FILES.keys);
-  return { keys: await KeyStore.open({ path, protection }) };
+  if (database !== undefined) return openStoredKeys(database, protection);
+  return { keys: await KeyStore.open({ path: join(stateDirOf(settings), STATE_FILES.keys), protection }) };
 }
 
-async function openSharedKeys(database: PostgresSettings, protection: KeyProtection): Promise<OpenKeys> {
-  const shared = await openPostgresStore(database);
+async function openStoredKeys(database: StoreSettings, protection: KeyProtection): Promise<OpenKeys> {
+  const shared = await openStore(database);
   try {
     return { keys: await KeyStore.open({ storage: shared.keyStorage, protection }), shared };
   } catch (error) {

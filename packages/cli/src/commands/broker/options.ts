@@ -17,8 +17,9 @@ import {
   bundleFolder,
   type CollateralSettings,
   type IdentityOptions,
+  storeIn,
 } from "@cloister/broker/service";
-import { type PostgresSettings, readStoreSettings } from "@cloister/broker/store";
+import { type StoreSettings, readStoreSettings } from "@cloister/broker/store";
 import { Secret } from "@cloister/encoding";
 import { type Command, InvalidArgumentError } from "commander";
 import { z } from "zod";
@@ -26,6 +27,8 @@ import type { Section } from "../../config.ts";
 import { wholeNumber } from "../../flags.ts";
 import { InputError, need, needReadable, parseDocument, readCertificate, readText } from "../../read-document.ts";
 
+/** What the original's enclaves connect to. */
+export const DEFAULT_NAME = "attestation.service.com";
 const PORT = z.int().min(0).max(65_535);
 /** Files that an operator replaces take effect within this time. */
 const FILES_MAX_AGE_MS = 600_000;
@@ -75,11 +78,11 @@ export function withKeyOptions(command: Command): Command {
   return command
     .option("--config <file>", "configuration file (default: cloister.yaml, if there is one)")
     .option("--state-dir <folder>", "authority, release log and keys (default: broker-state)")
-    .option("--keys <file>", "key store (default: keys.json in the state folder)")
     .option(
       "--store <url>",
-      "database that several brokers share, in place of key store and log: postgresql://user@host/db",
+      "keys, log and policy: sqlite:FILE, or postgresql://user@host/db for brokers on several machines (default: broker.db in the state folder)",
     )
+    .option("--keys <file>", "key store in a file of its own (default: keys.json in the state folder, if it is there)")
     .option("--store-password-file <file>", "its password, mode 0600")
     .option("--store-ca <file>", "authority of its certificate, PEM; needed unless it is on this machine")
     .option("--passphrase-file <file>", "passphrase of the key store, mode 0600")
@@ -104,8 +107,11 @@ export function withServiceOptions(command: Command): Command {
     .option("--health-host <address>", "address of /livez, /readyz and /metrics (default: 127.0.0.1)")
     .option("--health-port <n>", "their port (default: 9433)", port)
     .option("--policy <file>", "release policy, JSON or YAML; read again when it changes and on SIGHUP")
-    .option("--log <file>", "release log (default: release.log in the state folder)")
-    .option("--name <dns...>", "names that enclaves connect to (default: attestation.service.com)")
+    .option(
+      "--log <file>",
+      "release log in a file of its own (default: release.log in the state folder, if it is there)",
+    )
+    .option("--name <dns...>", `names that enclaves connect to (default: ${DEFAULT_NAME})`)
     .option("--certificate-days <n>", "life of the broker's own certificate (default: 30)", wholeNumber(1, 825))
     .option("--allow-tls13", "also speak TLS 1.3, which breaks clients of Gramine 1.8")
     .option("--pccs <url>", "collateral from that PCCS (default: Intel's service)", url)
@@ -124,13 +130,10 @@ export function withServiceOptions(command: Command): Command {
 
 export const stateDirOf = ({ stateDir }: BrokerSettings): string => resolve(stateDir ?? "broker-state");
 
-/** The database that several brokers share; undefined without one. */
-export async function storeOf({
-  store,
-  storePasswordFile,
-  storeCa,
-}: BrokerSettings): Promise<PostgresSettings | undefined> {
-  if (store === undefined) return undefined;
+/** Where keys and log are: the database that is named, or that of the state folder; undefined for files of their own. */
+export async function storeOf(settings: BrokerSettings): Promise<StoreSettings | undefined> {
+  const { store, storePasswordFile, storeCa, keys, log } = settings;
+  if (store === undefined) return keys !== undefined && log !== undefined ? undefined : storeIn(stateDirOf(settings));
   return readStoreSettings({
     url: store,
     ...(storePasswordFile !== undefined && { passwordFile: storePasswordFile }),
@@ -179,7 +182,7 @@ export async function identityOptions(settings: BrokerSettings): Promise<Identit
 /** Settings of the service, from flags over configuration. */
 export async function serviceOptions(settings: BrokerSettings): Promise<BrokerServiceOptions> {
   const anchors = await anchorsOf(settings);
-  const [name = "attestation.service.com", ...names] = settings.name ?? [];
+  const [name = DEFAULT_NAME, ...names] = settings.name ?? [];
   const { log, bundles, clientCa, certificateDays, allowTls13 } = settings;
   return {
     ...(await identityOptions(settings)),

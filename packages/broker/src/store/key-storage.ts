@@ -1,6 +1,7 @@
-import { BrokerError } from "../../broker-error.ts";
-import type { KeyStorage, SeenDocument } from "../../keys/key-storage.ts";
-import { type Client, type Connection, unavailable } from "./connection.ts";
+import { BrokerError } from "../broker-error.ts";
+import type { KeyStorage, SeenDocument } from "../keys/key-storage.ts";
+import type { Row, StoreClient, StoreConnection } from "./client.ts";
+import { unavailable } from "./unavailable.ts";
 
 const NAME = "keys";
 const NOTHING: SeenDocument = { bytes: undefined, mark: "" };
@@ -9,7 +10,7 @@ const NOTHING: SeenDocument = { bytes: undefined, mark: "" };
  * The encrypted key document in the database. It arrives there encrypted: the database never sees a key. The mark is a
  * version number; a document that goes back to an older version, or away, is STORE_DAMAGED: a revoked key would come back.
  */
-export function postgresKeyStorage(connection: Connection): KeyStorage {
+export function databaseKeyStorage(connection: StoreConnection): KeyStorage {
   let newest = 0;
   const check = (mark: string): string => {
     const version = mark === "" ? 0 : Number(mark);
@@ -17,7 +18,7 @@ export function postgresKeyStorage(connection: Connection): KeyStorage {
     newest = version;
     return mark;
   };
-  const using = async <T>(work: (client: Client) => Promise<T>): Promise<T> => {
+  const using = async <T>(work: (client: StoreClient) => Promise<T>): Promise<T> => {
     try {
       return await connection.use(work);
     } catch (error) {
@@ -32,15 +33,13 @@ export function postgresKeyStorage(connection: Connection): KeyStorage {
         return seen;
       }),
     async mark() {
-      const [row] = await connection.query("SELECT version::text FROM cloister.documents WHERE name = $1", [NAME]);
-      const version = row?.["version"];
-      return check(typeof version === "string" ? version : "");
+      const [row] = await connection.query("SELECT version FROM documents WHERE name = $1", [NAME]);
+      return check(markOf(row));
     },
     update: (edit) =>
       using(async (client) => {
-        await client.query("BEGIN");
-        // A lock on the row would not stop two first writers.
-        await client.query("LOCK TABLE cloister.documents IN EXCLUSIVE MODE");
+        await client.begin();
+        await client.lockDocuments();
         const seen = await readDocument(client);
         check(seen.mark);
         const bytes = await edit(seen);
@@ -50,7 +49,7 @@ export function postgresKeyStorage(connection: Connection): KeyStorage {
         }
         const version = String(Number(seen.mark) + 1);
         await client.query(
-          `INSERT INTO cloister.documents (name, version, content) VALUES ($1, $2, $3)
+          `INSERT INTO documents (name, version, content) VALUES ($1, $2, $3)
            ON CONFLICT (name) DO UPDATE SET version = $2, content = $3`,
           [NAME, version, bytes],
         );
@@ -60,17 +59,22 @@ export function postgresKeyStorage(connection: Connection): KeyStorage {
   };
 }
 
-async function readDocument(client: Client): Promise<SeenDocument> {
-  const { rows } = await client.query<{ version: string; content: Uint8Array }>(
-    "SELECT version::text, content FROM cloister.documents WHERE name = $1",
-    [NAME],
-  );
-  return rows[0] === undefined ? NOTHING : { bytes: rows[0].content, mark: rows[0].version };
+async function readDocument(client: StoreClient): Promise<SeenDocument> {
+  const [row] = await client.query("SELECT version, content FROM documents WHERE name = $1", [NAME]);
+  if (row === undefined) return NOTHING;
+  const { content } = row;
+  if (!(content instanceof Uint8Array)) throw damaged();
+  return { bytes: content, mark: markOf(row) };
+}
+
+function markOf(row: Row | undefined): string {
+  const version = row?.["version"];
+  return typeof version === "string" || typeof version === "number" ? String(version) : "";
 }
 
 function damaged(): BrokerError {
   return new BrokerError("STORE_DAMAGED", {
-    what: "the shared keys were not read",
+    what: "the keys of the store were not read",
     why: "their document is gone, or older than the one seen before",
     remedy: "restore the newest copy of the database",
   });

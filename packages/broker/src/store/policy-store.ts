@@ -2,24 +2,18 @@ import { type KeyObject, sign, verify } from "node:crypto";
 import { utf8 } from "@cloister/encoding";
 import { canonicalJson, type CanonicalJsonInput, parseStrictJson } from "@cloister/encoding/canonical-json";
 import { parsePolicy, type Policy, policySha256 } from "@cloister/policy";
-import { BrokerError } from "../../broker-error.ts";
-import type { StoredPolicy, PolicySource } from "../follow-policies.ts";
-import {
-  type Connection,
-  connectPostgres,
-  type Client,
-  discard,
-  type PostgresSettings,
-  unavailable,
-} from "./connection.ts";
+import { BrokerError } from "../broker-error.ts";
+import type { StoredPolicy, PolicySource } from "./follow-policies.ts";
+import type { StoreConnection } from "./client.ts";
+import { unavailable } from "./unavailable.ts";
 
-const CHANNEL = "cloister_policy";
 const MAX_POLICY_CHARACTERS = 4 << 20;
 const MAX_POLICY_DEPTH = 16;
 
 export interface PolicyStoreOptions {
-  readonly settings: PostgresSettings;
-  readonly connection: Connection;
+  readonly connection: StoreConnection;
+  /** Calls `wake` soon after each switch, as far as the database can. */
+  readonly listen: (wake: () => void) => Promise<void>;
   readonly origin: string;
   readonly signingKey: KeyObject;
   readonly publicKey: KeyObject;
@@ -30,10 +24,10 @@ export interface PolicyStoreOptions {
  * takes, so no release under the former policy follows it. It is signed with the key of the log: who can write to the
  * database cannot activate a policy.
  */
-export class PostgresPolicies implements PolicySource {
+export class StoredPolicies implements PolicySource {
   readonly #options: PolicyStoreOptions;
-  #listener: Client | undefined;
   #seen = 0;
+  #wake: (() => void) | undefined;
 
   constructor(options: PolicyStoreOptions) {
     this.#options = options;
@@ -46,23 +40,22 @@ export class PostgresPolicies implements PolicySource {
     const document = canonicalJson(policy as unknown as CanonicalJsonInput);
     return this.#options.connection.use(async (client) => {
       try {
-        await client.query("BEGIN");
-        await client.query("INSERT INTO cloister.policies (sha256, document) VALUES ($1, $2) ON CONFLICT DO NOTHING", [
+        await client.begin();
+        await client.query("INSERT INTO policies (sha256, document) VALUES ($1, $2) ON CONFLICT DO NOTHING", [
           sha256,
           document,
         ]);
-        const { rows } = await client.query<{ sequence: string }>(
-          "SELECT policy_sequence AS sequence FROM cloister.head FOR UPDATE",
-        );
-        const sequence = Number(rows[0]?.sequence) + 1;
+        const [head] = await client.query(`SELECT policy_sequence FROM head${client.forUpdate}`);
+        const sequence = Number(head?.["policy_sequence"]) + 1;
         const signature = sign(null, this.#statement(sequence, sha256), this.#options.signingKey);
-        await client.query("UPDATE cloister.head SET policy_sequence = $1, policy_sha256 = $2, policy_signature = $3", [
+        await client.query("UPDATE head SET policy_sequence = $1, policy_sha256 = $2, policy_signature = $3", [
           sequence,
           sha256,
           signature,
         ]);
-        await client.query(`NOTIFY ${CHANNEL}`);
+        await client.notifyPolicy();
         await client.query("COMMIT");
+        this.#wake?.();
         return { policy, sha256, sequence };
       } catch (error) {
         throw unavailable(error);
@@ -77,7 +70,7 @@ export class PostgresPolicies implements PolicySource {
   async current(): Promise<StoredPolicy | undefined> {
     const [row] = await this.#options.connection.query(
       `SELECT policy_sequence AS sequence, policy_sha256 AS sha256, policy_signature AS signature, document
-       FROM cloister.head LEFT JOIN cloister.policies ON sha256 = policy_sha256`,
+       FROM head LEFT JOIN policies ON sha256 = policy_sha256`,
     );
     const { sequence: text, sha256, signature, document } = row ?? {};
     const sequence = Number(text);
@@ -95,27 +88,9 @@ export class PostgresPolicies implements PolicySource {
     return { policy, sha256, sequence };
   }
 
-  /** Calls `wake` soon after each switch, as long as the database is there; opens its connection again when it is lost. */
-  async listen(wake: () => void): Promise<void> {
-    if (this.#listener !== undefined) return;
-    const client = await connectPostgres(this.#options.settings);
-    const forget = (): void => {
-      if (this.#listener === client) this.#listener = undefined;
-    };
-    client.on("notification", wake).on("error", forget).on("end", forget);
-    this.#listener = client;
-    try {
-      await client.query(`LISTEN ${CHANNEL}`);
-    } catch (error) {
-      forget();
-      discard(client);
-      throw unavailable(error);
-    }
-  }
-
-  close(): void {
-    if (this.#listener !== undefined) discard(this.#listener);
-    this.#listener = undefined;
+  listen(wake: () => void): Promise<void> {
+    this.#wake = wake;
+    return this.#options.listen(wake);
   }
 
   /** An object, which no checkpoint that the same key signs can be: the name of a log starts with a letter or digit. */

@@ -15,8 +15,8 @@ import {
   ReleaseLogError,
   verifyCheckpoint,
 } from "@cloister/release-log";
-import type { Client, Connection } from "./connection.ts";
-import { type Head, logError, readHead, readLeafHashes, readLeaves, readServed, writeRows } from "./log-rows.ts";
+import type { StoreClient, StoreConnection } from "./client.ts";
+import { type Head, logError, readHead, readLeafHashes, readLeaves } from "./log-rows.ts";
 
 /** Entries that share one transaction, one signature and one flush of the database at most. */
 const MAX_BATCH = 1024;
@@ -29,10 +29,10 @@ interface Item {
 
 type PendingItem = Pending<Item, LogProof>;
 
-export interface PostgresLogOptions {
+export interface DatabaseLogOptions {
   /** Transactions of appends take turns on this one. */
-  readonly writer: Connection;
-  readonly reader: Connection;
+  readonly writer: StoreConnection;
+  readonly reader: StoreConnection;
   readonly origin: string;
   readonly publicKey: KeyObject;
   readonly signer: CheckpointSigner;
@@ -43,16 +43,17 @@ export interface PostgresLogOptions {
  * and signs the new checkpoint, all in one transaction; appends that arrive meanwhile share the next one. Every broker has
  * the tree in memory and holds the database to it: a log that was cut, or is no continuation, takes nothing more.
  */
-export class PostgresLog implements ReleaseLog {
-  readonly #options: PostgresLogOptions;
+export class DatabaseLog implements ReleaseLog {
+  readonly #options: DatabaseLogOptions;
   readonly #tree = new MerkleTree();
   readonly #commits = new GroupCommit<Item, LogProof>((batch) => this.#commit(batch), MAX_BATCH);
   #size = 0;
   #checkpoint = "";
-  #isClosed = false;
+  /** Why the log takes nothing more. */
+  #refusal: ReleaseLogError | undefined;
 
   /** Call `refresh` before anything else. */
-  constructor(options: PostgresLogOptions) {
+  constructor(options: DatabaseLogOptions) {
     this.#options = options;
   }
 
@@ -65,13 +66,17 @@ export class PostgresLog implements ReleaseLog {
     return this.#checkpoint;
   }
 
+  get isBroken(): boolean {
+    return this.#refusal?.code === "LOG_BROKEN";
+  }
+
   /**
-   * Rejects with LOG_ENTRY_MALFORMED, LOG_ALREADY_RELEASED, LOG_POLICY_SUPERSEDED, LOG_CORRUPT, LOG_FORKED, LOG_CLOSED, or
-   * LOG_WRITE_FAILED, after which the entry may or may not be in the log.
+   * Rejects with LOG_ENTRY_MALFORMED, LOG_ALREADY_RELEASED, LOG_POLICY_SUPERSEDED, LOG_CORRUPT, LOG_FORKED, LOG_BROKEN, LOG_CLOSED,
+   * or LOG_WRITE_FAILED, after which the entry may or may not be in the log.
    */
   async append(entry: LogEntry, { unlessReleased = false }: AppendOptions = {}): Promise<LogProof> {
     const leaf = encodeLogEntry(entry);
-    if (this.#isClosed) throw logError("LOG_CLOSED", "the log was closed");
+    if (this.#refusal !== undefined) throw this.#refusal;
     return this.#commits.add({ entry, leaf, unlessReleased });
   }
 
@@ -104,7 +109,7 @@ export class PostgresLog implements ReleaseLog {
 
   /** Waits for appends in progress. The connections are closed by who opened them. */
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#refusal ??= logError("LOG_CLOSED", "the log was closed");
     await this.#commits.idle();
   }
 
@@ -114,6 +119,7 @@ export class PostgresLog implements ReleaseLog {
   }
 
   async #commit(batch: readonly PendingItem[]): Promise<void> {
+    if (this.#refusal?.code === "LOG_BROKEN") throw this.#refusal;
     const { taken, refused } = await this.#withWriter((client) => this.#transaction(client, batch));
     for (const { pending, error } of refused) pending.reject(error);
     const first = this.#size - taken.length;
@@ -124,29 +130,31 @@ export class PostgresLog implements ReleaseLog {
     }
   }
 
-  async #transaction(client: Client, batch: readonly PendingItem[]): Promise<Sifted> {
+  async #transaction(client: StoreClient, batch: readonly PendingItem[]): Promise<Sifted> {
     const head = await readHead(client, { lock: true });
     await this.#catchUp(client, head);
     const guarded = batch.flatMap(({ item }) => (item.unlessReleased ? (item.entry.peerKeySha256 ?? []) : []));
-    const served = guarded.length > 0 ? await readServed(client, guarded) : new Set<string>();
-    const sifted = sift(batch, head, served);
+    const rows = guarded.length > 0 ? await client.servedAmong(guarded) : [];
+    const before = new Set(rows.map((row) => String(row["peer_key_sha256"])));
+    const sifted = sift(batch, head, before);
     const leaves = sifted.taken.map(({ item }) => item.leaf);
     if (leaves.length === 0) {
       await client.query("ROLLBACK");
       return sifted;
     }
-    for (const leaf of leaves) this.#tree.append(leafHash(leaf));
+    const leafHashes = leaves.map(leafHash);
+    for (const hash of leafHashes) this.#tree.append(hash);
     const checkpoint = this.#options.signer.sign({ size: this.#tree.size, root: this.#tree.root() });
     const firstIndex = this.#size;
-    await writeRows(client, { firstIndex, leaves, served: servedKeys(sifted.taken, firstIndex), checkpoint });
-    await client.query("COMMIT");
+    const served = servedKeys(sifted.taken, firstIndex);
+    await client.commitEntries({ firstIndex, leaves, leafHashes, served, checkpoint });
     this.#size = this.#tree.size;
     this.#checkpoint = checkpoint;
     return sifted;
   }
 
   /** Takes over what the head says, if it is signed and continues what this broker has seen. */
-  async #catchUp(client: Client, { size, checkpoint }: Head): Promise<void> {
+  async #catchUp(client: StoreClient, { size, checkpoint }: Head): Promise<void> {
     if (checkpoint === this.#checkpoint && size === this.#size) return;
     const { origin, publicKey } = this.#options;
     const signed = verifyCheckpoint(checkpoint, { origin, publicKey });
@@ -163,13 +171,14 @@ export class PostgresLog implements ReleaseLog {
   }
 
   /** Whatever goes wrong, the tree goes back to what is known to be in the database. */
-  async #withWriter<T>(work: (client: Client) => Promise<T>): Promise<T> {
+  async #withWriter<T>(work: (client: StoreClient) => Promise<T>): Promise<T> {
     return this.#options.writer
       .use(async (client) => {
         try {
           return await work(client);
         } catch (error) {
           this.#tree.truncate(this.#size);
+          if (error instanceof ReleaseLogError && error.code === "LOG_BROKEN") this.#refusal ??= error;
           throw error;
         }
       })

@@ -1,11 +1,23 @@
 import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
 import { fromUtf8 } from "@cloister/encoding";
-import { BrokerError } from "../../broker-error.ts";
-import { passphraseFromFile } from "../../keys/passphrase-source.ts";
-import type { PostgresSettings } from "./connection.ts";
+import { BrokerError } from "../broker-error.ts";
+import { passphraseFromFile } from "../keys/passphrase-source.ts";
+import type { PostgresSettings } from "./postgres/connection.ts";
+import type { SqliteSettings } from "./sqlite/connection.ts";
+import type { StoreSettings } from "./store.ts";
 
+const SQLITE = "sqlite:";
 const DEFAULT_USER = "cloister";
 const DEFAULT_DATABASE = "cloister";
+
+export interface StoreAddress {
+  readonly url: string;
+  /** Mode 0600; a line end at its end does not count. */
+  readonly passwordFile?: string;
+  /** PEM. */
+  readonly caFile?: string;
+}
 
 /**
  * Reads `postgresql://user@host:port/database`, or `postgresql:///database?user=NAME&host=/folder` for a Unix socket. A
@@ -29,14 +41,12 @@ export function parseStoreUrl(text: string): PostgresSettings {
   return { host, database, user, ...(url.port !== "" && { port: Number(url.port) }) };
 }
 
-/** Settings from an address and the files beside it. Throws STORE_OPTIONS_INVALID and what reading the files throws. */
-export async function readStoreSettings(options: {
-  readonly url: string;
-  /** Mode 0600; a line end at its end does not count. */
-  readonly passwordFile?: string;
-  /** PEM. */
-  readonly caFile?: string;
-}): Promise<PostgresSettings> {
+/**
+ * Settings from an address and the files beside it: `sqlite:FILE`, or what `parseStoreUrl` reads.
+ * Throws STORE_OPTIONS_INVALID and what reading the files throws.
+ */
+export async function readStoreSettings(options: StoreAddress): Promise<StoreSettings> {
+  if (options.url.startsWith(SQLITE)) return sqliteSettings(options);
   const settings = parseStoreUrl(options.url);
   const { passwordFile, caFile } = options;
   return {
@@ -46,7 +56,15 @@ export async function readStoreSettings(options: {
   };
 }
 
+function sqliteSettings({ url, passwordFile, caFile }: StoreAddress): SqliteSettings {
+  const path = url.slice(SQLITE.length);
+  if (path === "" || path.startsWith("//"))
+    throw invalid("sqlite: is followed by the path of a file, and by nothing else");
+  if (passwordFile !== undefined || caFile !== undefined) throw invalid("a file has neither password nor authority");
+  return { path: resolve(path) };
+}
+
 function invalid(why: string): BrokerError {
-  const remedy = "give postgresql://user@host/database, and the password in a file";
+  const remedy = "give sqlite:FILE, or postgresql://user@host/database and the password in a file";
   return new BrokerError("STORE_OPTIONS_INVALID", { what: "the store was not opened", why, remedy });
 }
