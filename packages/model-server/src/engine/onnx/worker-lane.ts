@@ -5,6 +5,7 @@ import type { ModelFiles } from "@cloister/saved-model";
 import type { RunRequest } from "../engine.ts";
 import { closed, engineError, fromFailure } from "../failure.ts";
 import type { Lane } from "../request-queue.ts";
+import { MessagePool } from "../../rpc/message-pool.ts";
 import type { PreparedModel } from "./prepared-model.ts";
 import {
   copyFiles,
@@ -49,6 +50,7 @@ export class WorkerLane implements Lane {
   /** Of a restored model, until the thread asks for them. */
   #files: ModelFiles;
   #prepared: PreparedModel | undefined;
+  readonly #memory = new MessagePool();
   readonly #pending = new Map<number, Pending>();
   #nextId = 0;
   #isClosing = false;
@@ -114,7 +116,7 @@ export class WorkerLane implements Lane {
     return new Promise((resolve, reject) => {
       const id = this.#nextId++;
       try {
-        const inputs = copyTensors(given);
+        const inputs = copyTensors(given, this.#memory);
         post(this.#worker, { kind: "run", id, signature, inputs, outputs }, ownBuffers(inputs));
         this.#pending.set(id, { resolve, reject });
       } catch (cause) {
@@ -136,8 +138,10 @@ export class WorkerLane implements Lane {
     if (message.kind !== "done" && message.kind !== "failed") return;
     const pending = this.#pending.get(message.id);
     this.#pending.delete(message.id);
-    if (message.kind === "done") pending?.resolve(message.outputs);
-    else pending?.reject(fromFailure(message.failure));
+    if (message.kind === "done") {
+      for (const buffer of message.spent) this.#memory.give(buffer);
+      pending?.resolve(message.outputs);
+    } else pending?.reject(fromFailure(message.failure));
   }
 
   #sendFiles(): void {

@@ -68,6 +68,20 @@ describe("a model in a worker thread", () => {
     assert.deepEqual(first, second);
   });
 
+  it("uses the memory of a request again without mixing requests up", async () => {
+    const values = (value: number): Tensor => ({ ...images(400), data: new Float32Array(400 * 64).fill(value) });
+    const answers: unknown[] = [];
+    for (const value of [0.1, 0.9]) answers.push((await run(values(value))).get("predict")?.data);
+    assert.notDeepEqual(answers[0], answers[1]);
+    const together = await Promise.all([0.1, 0.9, 0.1].map((value) => run(values(value))));
+    assert.deepEqual(
+      together.map((answer) => answer.get("predict")?.data),
+      [answers[0], answers[1], answers[0]],
+    );
+    // A larger request left its memory to this one, whose rows are fewer.
+    assert.equal((await run(images(399))).get("predict")?.shape[0], 399);
+  });
+
   it("refuses an array whose buffer was given away, and goes on", async () => {
     const tensor = images(1);
     structuredClone(tensor.data, { transfer: [(tensor.data as Float32Array).buffer as ArrayBuffer] });

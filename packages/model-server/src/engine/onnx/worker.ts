@@ -51,7 +51,11 @@ async function run({ id, ...request }: Extract<WorkerRequest, { kind: "run" }>):
   try {
     if (!servable) throw new Error("nothing is loaded");
     const outputs = await servable.run(request);
-    reply({ kind: "done", id, outputs }, ownBuffers(outputs));
+    const results = ownBuffers(outputs);
+    // A variable may hold what a request has brought, and an answer may be it.
+    const isKept = (buffer: ArrayBuffer): boolean => servable?.isStateful === true || results.includes(buffer);
+    const spent = ownBuffers(request.inputs).filter((buffer) => !isKept(buffer));
+    reply({ kind: "done", id, outputs, spent }, [...results, ...spent]);
   } catch (error) {
     reply({ kind: "failed", id, failure: toFailure(error) });
   }
