@@ -27,33 +27,26 @@ function around(call: Call): Call {
   };
 }
 
-/** `half` makes of a write's arguments those of a write that was torn in the middle. */
-function tearable(write: Call, half: (args: unknown[]) => unknown[]): Call {
+/** As `around`, for a write, which can also be torn in the middle. */
+function tearable(write: Call): Call {
   return async function wrapped(this: unknown, ...args) {
     pass();
-    if (passed === boundary) await write.apply(this, half(args));
+    if (passed === boundary) await write.apply(this, halfOf(args));
     pass();
     return write.apply(this, args);
   };
 }
 
-function halfOfWrite(args: unknown[]): unknown[] {
+function halfOf(args: unknown[]): unknown[] {
   const [bytes, offset, length, position] = args as [Uint8Array, number, number, number];
   return [bytes, offset, Math.floor(length / 2), position];
 }
 
-function halfOfWritev(args: unknown[]): unknown[] {
-  const [parts, position] = args as [Uint8Array[], number];
-  const bytes = Buffer.concat(parts);
-  return [[bytes.subarray(0, Math.floor(bytes.length / 2))], position];
-}
-
 async function instrument(): Promise<void> {
   const handle = await open(input, "r");
-  const prototype = Object.getPrototypeOf(handle) as Record<"write" | "writev" | "sync", Call>;
+  const prototype = Object.getPrototypeOf(handle) as Record<"write" | "sync", Call>;
   await handle.close();
-  prototype.write = tearable(prototype.write, halfOfWrite);
-  prototype.writev = tearable(prototype.writev, halfOfWritev);
+  prototype.write = tearable(prototype.write);
   prototype.sync = around(prototype.sync);
   const names = fsPromises as unknown as Record<"rename" | "link" | "unlink", Call>;
   for (const name of ["rename", "link", "unlink"] as const) names[name] = around(names[name]);
