@@ -125,12 +125,8 @@ export class ProtectedFileReader {
     const count = Math.ceil((before + wanted.length) / NODE_BYTES);
     const entries = (await this.entries(group.mht)).subarray(dataEntryOffset(first % DATA_PER_MHT));
     const sealed = await this.#source.read(dataNodeNumber(first) * NODE_BYTES, count * NODE_BYTES);
-    if (before === 0) {
-      openDataNodes(this.#cipher, sealed, entries, wanted);
-      return;
-    }
-    const plaintext = new Uint8Array(before + wanted.length);
+    const plaintext = before === 0 ? wanted : new Uint8Array(before + wanted.length);
     openDataNodes(this.#cipher, sealed, entries, plaintext);
-    wanted.set(plaintext.subarray(before));
+    if (plaintext !== wanted) wanted.set(plaintext.subarray(before));
   }
 }
