@@ -20,9 +20,93 @@ def rows(name: str) -> list[np.ndarray]:
     return [NO_ROWS, numbers(name, [2, 4])]
 
 
+def short_floats() -> list[OpCase]:
+    """What the host computes, on floats of 16 bits: their values count, not their bits."""
+    values = np.array([[1.0, 7.0, 3.0], [9.0, -0.5, 5.0]])
+    return [
+        case(
+            f"{name}_on_the_host",
+            lambda a: [
+                op("AsString", a),
+                tf.math.unsorted_segment_sum(a, tf.constant([1, 1]), 2),
+                tf.dynamic_partition(a, [0, 1], 2)[1],
+                tf.ones_like(a),
+                tf.cast(tf.math.cumprod(a, 1), tf.float32),
+                tf.tensor_scatter_nd_add(a, [[1]], a[:1]),
+            ],
+            np.array(values, tf.as_dtype(name).as_numpy_dtype),
+        )
+        for name in ("float16", "bfloat16")
+    ]
+
+
+def carried() -> list[OpCase]:
+    """Moves of dtypes that ONNX Runtime's kernels do not take."""
+    return [
+        case(
+            f"carried_{dtype}",
+            lambda a: [
+                tf.where(a > a[:1], a, a[:, ::-1]),
+                tf.pad(a, [[0, 1], [1, 0]]),
+                tf.image.resize(tf.reshape(a, [1, 2, 2, 2]), [3, 4], "nearest"),
+                tf.nn.relu(a),
+            ],
+            np.array([[1, 100, 3, 7], [99, 5, 0, 2]], dtype),
+        )
+        for dtype in ("int8", "uint8", "int16", "uint16", "int32")
+    ] + [
+        case(
+            "carried_bool",
+            lambda a, b: [tf.where(a, b, a), op("DepthToSpace", tf.reshape(a, [1, 1, 1, 4]), block_size=2)],
+            np.array([[True, False], [False, True]]),
+            np.array([[False, False], [True, True]]),
+        ),
+        case("carried_uint32", lambda a: tf.where(a > a[::-1], a, a[::-1]), np.array([2**32 - 1, 7, 5], np.uint32)),
+        case("max_pool_int32", lambda a: tf.nn.max_pool2d(a, 2, 1, "VALID"), np.arange(18).astype(np.int32).reshape(1, 3, 3, 2)),
+    ]
+
+
+def computed_sizes() -> list[OpCase]:
+    image = numbers("ct", [2, 5, 4, 2])
+    kernel = numbers("ctk", [4, 4, 3, 2])
+
+    def transposed(padding: str, more: int):
+        def build(a):
+            size = tf.shape(a)
+            full = (lambda n: (n - 1) * 3 + 4 + more) if padding == "VALID" else (lambda n: n * 3 + more)
+            return tf.nn.conv2d_transpose(a, kernel, [size[0], full(size[1]), full(size[2]), 3], 3, padding)
+
+        return build
+
+    return [
+        case(
+            f"transposed_to_computed_size_{padding.lower()}{suffix}",
+            transposed(padding, more),
+            [image, image[:1, :3]],
+            shapes=[[None, None, None, 2]],
+        )
+        for padding, suffix, more in (("VALID", "", 0), ("VALID", "_more", 1), ("SAME", "", 0), ("SAME", "_less", -1))
+    ] + [
+        case(
+            "reductions_after_an_image",
+            lambda a: [
+                tf.reduce_sum(tf.nn.relu(tf.nn.conv2d(a, tf.ones([1, 1, 2, 3]), 1, "SAME")), -1, keepdims=True),
+                tf.reduce_mean(tf.nn.conv2d(a, tf.ones([2, 2, 2, 3]), 1, "SAME"), [-1], keepdims=True),
+            ],
+            image,
+            shapes=[None],
+        ),
+        case(
+            "reduction_over_folded_axes",
+            lambda a: tf.reduce_mean(a, tf.constant([0, 1]) + tf.cast(tf.constant([0, 1]) >= 0, tf.int32)),
+            image,
+        ),
+    ]
+
+
 def cases() -> list[OpCase]:
     heads = np.zeros([0, 3, 2, 4], np.float32)
-    return [
+    return short_floats() + carried() + computed_sizes() + [
         case("empty_top_k", lambda a: list(op("TopKV2", a, tf.constant(2))), rows("tk")),
         case("empty_argmax", lambda a: [tf.argmax(a, 1), tf.argmin(a, -1, tf.int32)], rows("am")),
         case(

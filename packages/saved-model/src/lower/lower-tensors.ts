@@ -1,3 +1,4 @@
+import { carried, inSinglePrecision } from "./carried.ts";
 import { Unlowerable, unlowerable } from "./emitter.ts";
 import { movedStrings } from "./moved-strings.ts";
 import { COMPLEX_OPS } from "./ops/complex-ops.ts";
@@ -17,15 +18,15 @@ export function lowerTensors(op: Op, hasTooManyLists: boolean): Value | readonly
   if (hasTooManyLists) unlowerable("over several lists");
   const isOnStrings = op.inputs.some(({ dtype }) => dtype === "string");
   const own = HOST_LOWERINGS.get(name);
-  if (own && (isOnStrings || !LOWERINGS.has(name))) return own(op);
+  if (own && (isOnStrings || !LOWERINGS.has(name))) return inSinglePrecision(op, own);
   if (Object.hasOwn(LIST, name)) return (LIST[name] as Lowering)(op);
   const lowering = LOWERINGS.get(name) ?? unlowerable("on numbers");
   if (isOnStrings) return movedStrings(op, lowering);
   try {
-    return lowering(op);
+    return carried(op, lowering);
   } catch (error) {
     // What ONNX takes as constants only may be computed on the host.
-    if (own && error instanceof Unlowerable) return own(op);
+    if (own && error instanceof Unlowerable) return inSinglePrecision(op, own);
     throw error;
   }
 }

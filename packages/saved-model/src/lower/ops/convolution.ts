@@ -1,5 +1,5 @@
 import { reshapeTensor } from "../../tensor/transform.ts";
-import { computeType, fromCompute, toCompute } from "../elementwise.ts";
+import { fromCompute, toCompute } from "../elementwise.ts";
 import { unlowerable } from "../emitter.ts";
 import type { Lowering, LoweringTable, Op } from "../op.ts";
 import {
@@ -17,6 +17,7 @@ import {
   type Window,
   windowAttributes,
 } from "../spatial.ts";
+import { convTranspose } from "../transposed.ts";
 import { knownElements, type TensorValue } from "../value.ts";
 
 /** TensorFlow's kernels are [height, width, in, out], ONNX's [out, in, height, width]. */
@@ -104,28 +105,6 @@ function groups(op: Op, kernel: Kernel, channels: number): number {
   return channels / kernel.inChannels;
 }
 
-/** How much of the full result a transposed convolution cuts off at both ends, or adds at the end, along one axis. */
-export interface Fit {
-  readonly size: number;
-  readonly pads: readonly [number, number];
-  readonly extra: number;
-}
-
-/** `wanted` is -1 where it is computed: then it is what TensorFlow's layers ask for. The surplus is cut off more at the end. */
-export function fitTransposed(input: number, wanted: number, reach: number, stride: number, isSame: boolean): Fit {
-  if (input < 0 || wanted < 0) {
-    const surplus = isSame ? reach - stride : 0;
-    const size = input < 0 ? wanted : isSame ? input * stride : (input - 1) * stride + reach;
-    return { size, pads: halves(Math.max(surplus, 0)), extra: Math.max(-surplus, 0) };
-  }
-  const surplus = (input - 1) * stride + reach - wanted;
-  return { size: wanted, pads: halves(Math.max(surplus, 0)), extra: Math.max(-surplus, 0) };
-}
-
-function halves(total: number): [number, number] {
-  return [Math.floor(total / 2), Math.ceil(total / 2)];
-}
-
 /** The gradient of a convolution, as Keras uses it in Conv2DTranspose: operands are output size, kernel [h, w, out, in], images. */
 const transposedConvolution: Lowering = (op) => {
   const format = dataFormat(op);
@@ -136,25 +115,27 @@ const transposedConvolution: Lowering = (op) => {
   if (padding !== "VALID" && padding !== "SAME") unlowerable("explicit padding of a transposed convolution");
   const strides = heightWidth(op.attributes.ints("strides"), format);
   const dilations = heightWidth(op.attributes.ints("dilations"), format);
-  const window: Window = { kernel: [height, width], strides, dilations };
   const { n, h, w } = imageDimensions(image.shape, format);
   const wanted = imageDimensions(
     knownElements(op.input(0))?.map((size) => size ?? -1),
     format,
   );
-  const fit = (input: number, target: number, axis: 0 | 1): Fit =>
-    fitTransposed(input, target, (window.kernel[axis] - 1) * dilations[axis] + 1, strides[axis], padding === "SAME");
-  const fits = [fit(h, wanted.h, 0), fit(w, wanted.w, 1)] as const;
-  const pads: Pads = [fits[0].pads, fits[1].pads];
   const kernelName = value.constant
     ? op.emit.transposedInitializer(value.constant, KERNEL_ORDER)
     : op.emit.node("Transpose", [op.emit.plain(value)], { perm: KERNEL_ORDER })[0];
-  const output_padding = fits.map(({ extra }) => extra);
-  const attributes = { ...windowAttributes(window, { kind: "explicit", pads }), output_padding };
-  computeType(image.dtype);
-  const [name] = op.emit.node("ConvTranspose", [imageName(op.emit, image, format), kernelName], attributes);
-  const shape = imageShape({ n, h: fits[0].size, w: fits[1].size, c: outChannels }, format);
-  return imageValue(name, image.dtype, shape, format);
+  const { dtype } = image;
+  const operands = [imageName(op.emit, image, format), kernelName].map((name) => toCompute(op.emit, name, dtype));
+  const axes = op.emit.ints(format === "NHWC" ? [1, 2] : [2, 3]);
+  const name = convTranspose(op.emit, operands, {
+    kernel: [height, width],
+    strides,
+    dilations,
+    input: [h, w],
+    wanted: [wanted.h, wanted.w],
+    wantedName: () => op.emit.node("Gather", [op.emit.asInt64(op.input(0)), axes])[0],
+  });
+  const shape = imageShape({ n, h: wanted.h, w: wanted.w, c: outChannels }, format);
+  return imageValue(fromCompute(op.emit, name, dtype), dtype, shape, format);
 };
 
 export const CONVOLUTION: LoweringTable = {

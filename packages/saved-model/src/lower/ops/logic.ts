@@ -1,8 +1,9 @@
 import type { DType, Tensor } from "@cloister/encoding/tensor";
+import { integerConstant } from "./shape.ts";
 import { elementwise, inOneLayout } from "../elementwise.ts";
 import type { Lowering, LoweringTable } from "../op.ts";
 import { DTYPES } from "../../tensor/dtype.ts";
-import { knownElements, knownInts, type TensorValue } from "../value.ts";
+import { broadcastShapes, knownElements, knownInts, type TensorValue } from "../value.ts";
 
 type Compare = (a: number, b: number) => boolean;
 
@@ -31,13 +32,16 @@ function logical(onnxOp: string): Lowering {
     );
 }
 
-/** Where both are integer scalars that are known; it decides computed axes and the branches of shape checks. */
+/** Where both are integers that are known; it decides computed axes and the branches of shape checks. */
 function foldComparison(compare: Compare, a: TensorValue, b: TensorValue): Tensor | undefined {
-  if (a.shape?.length !== 0 || b.shape?.length !== 0) return undefined;
-  const [x] = isInteger(a.dtype) ? (knownInts(a) ?? []) : [];
-  const [y] = isInteger(b.dtype) ? (knownInts(b) ?? []) : [];
-  if (x === undefined || y === undefined) return undefined;
-  return { dtype: "bool", shape: [], data: Uint8Array.of(compare(x, y) ? 1 : 0) };
+  if (![a, b].every(({ dtype, shape }) => isInteger(dtype) && (shape?.length ?? 2) < 2)) return undefined;
+  const [left, right] = [knownInts(a), knownInts(b)];
+  const shape = broadcastShapes(a.shape, b.shape);
+  if (!left || !right || !shape) return undefined;
+  const at = (list: readonly number[], index: number): number => (list.length === 1 ? list[0] : list[index]) ?? 0;
+  const count = Math.min(left.length, right.length) === 0 ? 0 : Math.max(left.length, right.length);
+  const found = Array.from({ length: count }, (_, index) => Number(compare(at(left, index), at(right, index))));
+  return { dtype: "bool", shape: shape.length === 0 ? [] : [count], data: Uint8Array.from(found) };
 }
 
 function isInteger(dtype: DType): boolean {
@@ -70,6 +74,9 @@ const cast: Lowering = (op) => {
   const value = op.input(0);
   const dtype = op.attributes.requireDType("DstT");
   if (dtype === value.dtype) return value;
+  if (value.constant && value.dtype === "bool" && isInteger(dtype) && value.constant.shape.length < 2) {
+    return integerConstant(op.emit, dtype, Array.from(value.constant.data as Uint8Array), value.constant.shape);
+  }
   const result = inOneLayout(
     op.emit,
     [value],

@@ -22,7 +22,8 @@ function reduction(onnxOp: string): Lowering {
     const value = op.input(0);
     const axes = knownInts(op.input(1));
     if (!axes) return overComputedAxes(op, onnxOp, value);
-    const rank = value.shape?.length;
+    // Only images have a channels-first form.
+    const rank = value.shape?.length ?? (value.channelsFirst === undefined ? undefined : 4);
     if (axes.length === 0) return value;
     const keepDims = op.attributes.bool("keep_dims", false);
     const normal = rank === undefined ? axes : axes.map((axis) => normalizeAxis(axis, rank));

@@ -207,13 +207,15 @@ const randomUniform: Lowering = (op) => {
   return op.emit.plainNode("RandomUniformLike", [zeros], { dtype, shape });
 };
 
-/** A tensor of one value in the shape of another. */
-function like(fillValue: number): Lowering {
+/** Ones, or zeros, in the shape of a tensor. */
+function like(isOne: boolean): Lowering {
   return (op) => {
     const value = op.input(0);
     if (value.dtype === "string") unlowerable("on string");
     const one = newArray(value.dtype, 1);
-    one.fill((one instanceof BigInt64Array || one instanceof BigUint64Array ? BigInt(fillValue) : fillValue) as never);
+    const bits = { half: 0x3c00, bfloat16: 0x3f80 }[value.dtype as string] ?? 1;
+    const filler = isOne ? bits : 0;
+    one.fill((one instanceof BigInt64Array || one instanceof BigUint64Array ? BigInt(filler) : filler) as never);
     const scalar = op.emit.initializer({ dtype: value.dtype, shape: [], data: one });
     return inOneLayout(
       op.emit,
@@ -228,7 +230,7 @@ export const SHAPE: LoweringTable = {
   BroadcastTo: broadcastTo,
   ExpandDims: expandDims,
   Fill: fill,
-  OnesLike: like(1),
+  OnesLike: like(true),
   RandomUniform: randomUniform,
   Range: range,
   Rank: rankOp,
@@ -240,5 +242,5 @@ export const SHAPE: LoweringTable = {
   Squeeze: squeeze,
   Tile: tile,
   Transpose: transpose,
-  ZerosLike: like(0),
+  ZerosLike: like(false),
 };

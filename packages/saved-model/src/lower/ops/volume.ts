@@ -5,8 +5,8 @@ import { transposeTensor } from "../../tensor/transform.ts";
 import { fromCompute, toCompute } from "../elementwise.ts";
 import { unlowerable } from "../emitter.ts";
 import type { Lowering, LoweringTable, Op } from "../op.ts";
+import { convTranspose } from "../transposed.ts";
 import { knownElements, type Shape } from "../value.ts";
-import { fitTransposed } from "./convolution.ts";
 
 const TO_CHANNELS_FIRST = [0, 4, 1, 2, 3] as const;
 const TO_CHANNELS_LAST = [0, 2, 3, 4, 1] as const;
@@ -78,26 +78,22 @@ const transposedConvolution: Lowering = (op) => {
   const [reach, channels] = [kernel.shape.slice(0, 3), kernel.shape[3] ?? -1];
   const strides = op.attributes.ints("strides").slice(1, 4);
   const dilations = [...op.attributes.ints("dilations"), 1, 1, 1, 1, 1].slice(1, 4);
-  const isSame = op.attributes.string("padding", "") === "SAME";
   const sizes = knownElements(wanted);
-  const fits = reach.map((size, axis) => {
-    const covered = (size - 1) * (dilations[axis] ?? 1) + 1;
-    return fitTransposed(volume.shape?.[axis + 1] ?? -1, sizes?.[axis + 1] ?? -1, covered, strides[axis] ?? 1, isSame);
-  });
-  const attributes = {
-    kernel_shape: reach,
-    strides,
-    dilations,
-    pads: [...fits.map(({ pads }) => pads[0]), ...fits.map(({ pads }) => pads[1])],
-    output_padding: fits.map(({ extra }) => extra),
-  };
+  const along = (axis: number): number => sizes?.[axis + 1] ?? -1;
   const weights = kernel.constant
     ? op.emit.initializer(transposeTensor(kernel.constant, KERNEL_ORDER))
     : op.emit.node("Transpose", [op.emit.plain(kernel)], { perm: KERNEL_ORDER })[0];
   const [data] = op.emit.node("Transpose", [op.emit.plain(volume)], { perm: TO_CHANNELS_FIRST });
   const names = [toCompute(op.emit, data, volume.dtype), toCompute(op.emit, weights, kernel.dtype)];
-  const [result] = op.emit.node("ConvTranspose", names, attributes);
-  const type = { dtype: volume.dtype, shape: [volume.shape?.[0] ?? -1, ...fits.map(({ size }) => size), channels] };
+  const result = convTranspose(op.emit, names, {
+    kernel: reach,
+    strides,
+    dilations,
+    input: reach.map((_, axis) => volume.shape?.[axis + 1] ?? -1),
+    wanted: reach.map((_, axis) => along(axis)),
+    wantedName: () => op.emit.node("Gather", [op.emit.asInt64(wanted), op.emit.ints([1, 2, 3])])[0],
+  });
+  const type = { dtype: volume.dtype, shape: [volume.shape?.[0] ?? -1, along(0), along(1), along(2), channels] };
   return op.emit.plainNode("Transpose", [fromCompute(op.emit, result, volume.dtype)], type, { perm: TO_CHANNELS_LAST });
 };
 
