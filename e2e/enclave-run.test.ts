@@ -64,8 +64,10 @@ describe("a replica in a process of its own", () => {
     assert.equal((await fetch(`${probes}/livez`)).status, 200);
     assert.equal((await fetch(`${probes}/readyz`)).status, 503);
     const broker = await startBroker();
+    const { publicKeySha256 } = await log.event("admitted");
     const ready = await log.event("ready");
     assert.equal((await fetch(`${probes}/readyz`)).status, 200);
+    assert.ok((await done("log", "show", "--json")).includes(`"peerKeySha256":"${publicKeySha256}"`));
     const status = (await (await fetch(`${probes}/status`)).json()) as Record<string, unknown>;
     const { state, platform, simulated, model, replica: id } = status;
     assert.deepEqual(

@@ -13,6 +13,7 @@ import { EnclaveError } from "../errors.ts";
 import type { HostOptions } from "../manifest/host-options.ts";
 import type { ReplicaConfig } from "../manifest/manifest.ts";
 import type { PlatformDriver } from "../platform/driver.ts";
+import { publicKeyDigest } from "./public-key-digest.ts";
 
 const generate = promisify(generateKeyPair);
 const EVIDENCE_VALIDITY_MS = 60 * 60 * 1000;
@@ -25,6 +26,9 @@ export interface AdmissionOptions {
   readonly hostOptions: HostOptions;
   readonly driver: PlatformDriver;
   readonly onPhase: (name: string, ms: number) => void;
+  /** Keys were released to this one, by the digest that the release log has it under. Nothing was done with them yet. */
+  readonly onAdmitted?: (publicKeySha256: string) => void;
+  /** Ends the waiting for a broker. */
   readonly signal?: AbortSignal;
 }
 
@@ -54,6 +58,7 @@ export async function askForAdmission(options: AdmissionOptions): Promise<Admiss
     logKey: createPublicKey({ key: Buffer.from(logKey, "base64"), format: "der", type: "spki" }),
     ...(signal !== undefined && { signal }),
   });
+  options.onAdmitted?.(publicKeyDigest(keyPair.publicKey));
   await installMountKeys(driver, config.mountKeys ?? [], secrets);
   if (model !== null && serving !== null) {
     return { keys, model, serving, leaseSeconds, logProof, servingKey: keyPair.privateKey };

@@ -1,9 +1,10 @@
-import { createHash, createPublicKey, type KeyObject } from "node:crypto";
+import { createPublicKey, type KeyObject } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { toHex } from "@cloister/encoding";
 import type { EvidenceSource } from "@cloister/model-server";
 import { encodeLogProof, type LogProof } from "@cloister/release-log";
 import type { PlatformDriver } from "../platform/driver.ts";
+import { publicKeyDigest } from "./public-key-digest.ts";
 
 /** What fits into an evidence exchange beside the quote. */
 const MAX_COLLATERAL_BYTES = 512 * 1024;
@@ -25,8 +26,7 @@ export class ReplicaEvidence implements EvidenceSource {
     const [previous] = [...this.#proofs].slice(-1);
     this.#proofs.clear();
     if (previous !== undefined) this.#proofs.set(...previous);
-    const spki = createPublicKey(servingKey).export({ format: "der", type: "spki" });
-    this.#proofs.set(createHash("sha256").update(spki).digest("hex"), encodeLogProof(proof));
+    this.#proofs.set(publicKeyDigest(createPublicKey(servingKey)), encodeLogProof(proof));
   }
 
   quote(reportData: Uint8Array): Promise<Uint8Array> {

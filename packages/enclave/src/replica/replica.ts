@@ -7,23 +7,16 @@ import { nodeCipher, readTree } from "@cloister/protected-files/rim";
 import { EnclaveError } from "../errors.ts";
 import type { HostOptions } from "../manifest/host-options.ts";
 import type { ReplicaConfig } from "../manifest/manifest.ts";
-import type { PlatformDriver } from "../platform/driver.ts";
-import { type Admission, askForAdmission } from "./admission.ts";
+import { type Admission, type AdmissionOptions, askForAdmission } from "./admission.ts";
 import { ReplicaEvidence } from "./evidence.ts";
 import { keepLease } from "./lease.ts";
 import { withPatience } from "./patience.ts";
 
 const MS_PER_SECOND = 1000;
 
-export interface ReplicaOptions {
-  readonly config: ReplicaConfig;
-  readonly hostOptions: HostOptions;
-  readonly driver: PlatformDriver;
-  readonly onPhase: (name: string, ms: number) => void;
+export interface ReplicaOptions extends AdmissionOptions {
   /** The broker could not be asked, and will be again. */
   readonly onRetry?: (code: string, pauseMs: number) => void;
-  /** Ends the waiting for a broker. */
-  readonly signal?: AbortSignal;
   /** The replica's lease is over. It serves nothing any more when this is called. */
   readonly onLost: (error: EnclaveError) => void;
 }

@@ -34,6 +34,8 @@ export async function runReplica(options: RunOptions): Promise<Replica> {
         log("phase", { name, ms });
         options.onPhase?.(name, ms);
       },
+      // Whoever has the release log finds the entry by it.
+      onAdmitted: (publicKeySha256) => log("admitted", { publicKeySha256 }),
       onRetry: (code, pauseMs) => {
         status.waiting(code);
         log("waiting", { code, pauseMs });
