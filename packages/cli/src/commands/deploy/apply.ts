@@ -6,6 +6,7 @@ import {
   findStale,
   type ObjectChange,
   pruneObjects,
+  refuseTakenNamespace,
   type ReplicaPod,
   simulatedPlatformSecret,
   waitForRollout,
@@ -47,6 +48,7 @@ async function apply(flags: ApplyFlags): Promise<number> {
   const { settings, enclaveManifest, part } = await deployInput(flags);
   const objects = renderObjects(valuesOf(settings, enclaveManifest), part);
   const api = await openCluster(flags);
+  await refuseTakenNamespace(api, settings);
   const changes = await applyObjects({
     api,
     objects:

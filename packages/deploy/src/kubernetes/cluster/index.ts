@@ -4,6 +4,7 @@ export { applyObjects, type ObjectChange } from "./apply.ts";
 export { type ClusterChoice, connectCluster } from "./connect.ts";
 export { deleteDeployment } from "./delete.ts";
 export { readLogs } from "./logs.ts";
+export { refuseTakenNamespace } from "./namespace-taken.ts";
 export { type DeploymentName, listPods, type ReplicaPod } from "./pods.ts";
 export { findStale, pruneObjects } from "./prune.ts";
 export { waitForRollout } from "./rollout.ts";
