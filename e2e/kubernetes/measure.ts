@@ -101,11 +101,8 @@ async function throughput(replicas: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 2000));
   const pods = (await listPods(rig.api, WHICH)).filter(({ state }) => state === "READY");
   const wait = () => new Promise<void>((resolve) => setTimeout(resolve, LOAD_MS));
-  const direct = await world.underLoad(
-    16,
-    wait,
-    pods.map(({ address }) => ({ host: address, port: 8500 })),
-  );
+  const [address = world.gateway, ...moreAddresses] = pods.map(({ address: host }) => ({ host, port: 8500 }));
+  const direct = await world.underLoad(16, wait, { address, moreAddresses });
   const through = await world.underLoad(16, wait);
   const name = `${replicas} replica${replicas === 1 ? "" : "s"}`;
   const peerName = "direct to the pods";

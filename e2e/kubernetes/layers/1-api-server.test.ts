@@ -6,9 +6,11 @@ import { before, test } from "node:test";
 import { isCodedError } from "@cloister/encoding";
 import { applyObjects, deleteDeployment } from "@cloister/deploy/cluster";
 import { type KubernetesInput, readSettings, renderObjects, valuesOf } from "@cloister/deploy/kubernetes";
+import { encodeManifest, replicaManifest } from "@cloister/enclave";
 import { connectRig, type ConnectedRig, gatewayDefinitions, installGatewayApi } from "../rig/connected.ts";
 import { strictSchemas } from "../schemas.ts";
 import { ROOT } from "../rig/images.ts";
+import { cli } from "../rig/owner.ts";
 import { waitFor } from "../rig/process.ts";
 
 const SCHEMAS = join(ROOT, "packages/deploy/src/kubernetes/schemas/kubernetes.json");
@@ -241,6 +243,102 @@ test("a field of somebody else is a conflict that only force takes over; a missp
     timeoutMs: 120_000,
     onDeleted: () => undefined,
   });
+});
+
+test("apply takes away what newer settings do not make, after a dry run has named it, and nothing of others", async () => {
+  const namespace = "layer-2-prune";
+  const elsewhere = "layer-2-prune-other";
+  const common: KubernetesInput = {
+    namespace,
+    preset: "sgx-intel",
+    image: `registry.example/cloister@sha256:${"ab".repeat(32)}`,
+    measurement: "cd".repeat(32),
+    model: { name: "digits" },
+    broker: {},
+  };
+  const file = (name: string): string => join(rig.folder, `prune-${name}`);
+  const broker = { serverName: "attestation.service.com", caPem: "", logKey: "" };
+  const installation = { root: ROOT, nodeExecutable: process.execPath };
+  const config = { model: { name: "digits", version: 1 }, broker, engineThreads: 1 };
+  await writeFile(file("manifest"), encodeManifest(await replicaManifest({ installation, config })));
+  const applyFile = async (kubernetes: KubernetesInput, ...more: string[]): Promise<string[]> => {
+    await writeFile(file("config"), JSON.stringify({ kubernetes }));
+    const flags = ["--config", file("config"), "--kubeconfig", rig.kubeconfig, "--enclave-manifest", file("manifest")];
+    const output = await cli("deploy", "apply", ...flags, "--json", "--no-wait", ...more);
+    return (JSON.parse(output) as { pruned: string[] }).pruned;
+  };
+  /** Everything that anybody has under the deployment's labels, by kind and name. */
+  const labelled = async (): Promise<string[]> => {
+    const selector = `app.kubernetes.io/part-of=cloister,cloister.local/namespace in (${namespace},${elsewhere})`;
+    const kinds = [
+      "services,endpointslices,networkpolicies,configmaps,deployments,horizontalpodautoscalers,poddisruptionbudgets",
+      "serviceaccounts,persistentvolumeclaims,persistentvolumes,gateways,tlsroutes",
+      "validatingadmissionpolicies,validatingadmissionpolicybindings",
+    ];
+    const names = await rig.kubectl("get", kinds.join(","), "-A", "-l", selector, "-o", "name");
+    return names.trim().split("\n").sort();
+  };
+  const rich: KubernetesInput = {
+    ...common,
+    broker: { kind: "endpoint", ip: "192.0.2.7" },
+    autoscaling: { adapter: false },
+    modelDelivery: { kind: "azure-files", share: "models", secret: "share-key" },
+  };
+  const plain: KubernetesInput = {
+    ...common,
+    autoscaling: { kind: "none" },
+    gateway: { kind: "none" },
+    networkPolicy: false,
+    admissionPolicy: false,
+  };
+  assert.deepEqual(await applyFile(rich), []);
+  // What others have there: another deployment of ours, and something that a person made under the same labels.
+  await apply(objectsOf({ ...rich, namespace: elsewhere }));
+  await assert.rejects(applyFile({ ...plain, name: "other" }), /NAMESPACE_TAKEN/);
+  const labels = {
+    "app.kubernetes.io/part-of": "cloister",
+    "app.kubernetes.io/instance": "serving",
+    "cloister.local/namespace": namespace,
+  };
+  await rig.create({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "notes", namespace, labels } });
+  const slices = await waitFor("the slices that the cluster itself makes", async () => {
+    const names = (await labelled()).filter((name) => /endpointslice.*\/serving-/.test(name));
+    return names.length === 4 ? names : undefined;
+  });
+  const before = await labelled();
+
+  const inNamespace = (group: string, path: string): string => `/apis/${group}/namespaces/${namespace}/${path}`;
+  const stale = [
+    inNamespace("gateway.networking.k8s.io/v1", "tlsroutes/serving"),
+    inNamespace("gateway.networking.k8s.io/v1", "gateways/serving"),
+    inNamespace("autoscaling/v2", "horizontalpodautoscalers/serving"),
+    `/api/v1/namespaces/${namespace}/services/cloister-broker`,
+    inNamespace("discovery.k8s.io/v1", "endpointslices/cloister-broker"),
+    inNamespace("networking.k8s.io/v1", "networkpolicies/serving"),
+    `/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/cloister-${namespace}-serving`,
+    `/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/cloister-${namespace}-serving`,
+  ];
+  assert.deepEqual(await applyFile(plain, "--dry-run"), stale);
+  assert.deepEqual(await labelled(), before, "a dry run takes nothing away");
+  assert.deepEqual(await applyFile(plain), stale);
+  const left = await waitFor("the end of what was pruned", async () => {
+    const names = await labelled();
+    return names.length === before.length - stale.length ? names : undefined;
+  });
+  for (const name of [...slices, "configmap/notes"]) assert.ok(left.includes(name), `${name} is not ours to take`);
+  const count = (names: readonly string[], wanted: string) => names.filter((name) => name === wanted).length;
+  assert.equal(count(before, "service/cloister-broker"), 2);
+  assert.equal(count(left, "service/cloister-broker"), 1, "that of another namespace stays");
+  assert.ok(left.includes(`persistentvolumeclaim/${namespace}-serving-models`), "storage goes only when asked to");
+  assert.deepEqual(await applyFile(plain), []);
+  assert.deepEqual(await applyFile(plain, "--prune-storage"), [
+    `/api/v1/namespaces/${namespace}/persistentvolumeclaims/${namespace}-serving-models`,
+    `/api/v1/persistentvolumes/${namespace}-serving-models`,
+  ]);
+  for (const each of [namespace, elsewhere]) {
+    const deployment = { namespace: each, name: "serving" };
+    await deleteDeployment({ api: rig.api, deployment, timeoutMs: 120_000, onDeleted: () => undefined });
+  }
 });
 
 test("the Gateway API's own rules hold for what people may set", async () => {

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ClusterApi, connectCluster } from "@cloister/deploy/cluster";
 import { programPath } from "./layout.ts";
@@ -14,6 +14,8 @@ export interface ConnectedRig {
   readonly killNode: (name: string) => void;
   readonly api: ClusterApi;
   readonly kubectl: (...args: string[]) => Promise<string>;
+  /** Makes objects as kubectl does, not as our own apply. */
+  readonly create: (...objects: object[]) => Promise<void>;
 }
 
 interface RigFacts {
@@ -32,8 +34,14 @@ export async function connectRig(): Promise<ConnectedRig> {
   // kubectl keeps what it discovered in the home directory.
   const kubectl = (...args: string[]): Promise<string> =>
     run(programPath("kubectl"), ["--kubeconfig", kubeconfig, ...args], { HOME: folder });
+  const create = async (...items: object[]): Promise<void> => {
+    const file = join(folder, "created.json");
+    await writeFile(file, JSON.stringify({ apiVersion: "v1", kind: "List", items }));
+    await kubectl("create", "-f", file);
+    await rm(file);
+  };
   const killNode = (name: string): void => void process.kill(nodePids[name] ?? 0, "SIGKILL");
-  return { folder, kubeconfig, image, api, kubectl, killNode };
+  return { folder, kubeconfig, image, api, kubectl, create, killNode };
 }
 
 /** The Gateway API's definitions of the standard channel, out of its published module. */

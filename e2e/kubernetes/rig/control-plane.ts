@@ -1,9 +1,10 @@
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { NETWORK, type Program, programPath } from "./layout.ts";
 import { namespacePath } from "./network.ts";
 import { Service } from "./process.ts";
 
-/** Starts etcd, API server, controller manager and scheduler in the control plane's network namespace. */
+/** Starts etcd, API server, controller manager, scheduler and DNS in the control plane's network namespace. */
 export class ControlPlane {
   readonly #namespace: string;
   readonly #folder: string;
@@ -25,6 +26,7 @@ export class ControlPlane {
       "--enable-admission-plugins=NodeRestriction",
       "--allow-privileged=true",
       "--kubelet-preferred-address-types=InternalIP",
+      "--enable-bootstrap-token-auth=true",
       "--enable-aggregator-routing=true",
       // Pods of a lost node move soon.
       "--default-unreachable-toleration-seconds=5",
@@ -49,6 +51,8 @@ export class ControlPlane {
       `--kubeconfig=${key("controller-manager.conf")}`,
       "--leader-elect=false",
       "--use-service-account-credentials=true",
+      // The last two sign what joining nodes see of the cluster, and end tokens.
+      "--controllers=*,bootstrap-signer-controller,token-cleaner-controller",
       `--service-account-private-key-file=${key("service-account.key")}`,
       `--root-ca-file=${key("ca.crt")}`,
       `--cluster-signing-cert-file=${key("ca.crt")}`,
@@ -62,6 +66,9 @@ export class ControlPlane {
       "--horizontal-pod-autoscaler-initial-readiness-delay=5s",
     ]);
     this.#run("kube-scheduler", [`--kubeconfig=${key("scheduler.conf")}`, "--leader-elect=false"]);
+    const corefile = join(this.#folder, "Corefile");
+    writeFileSync(corefile, dnsConfig(key("admin.conf")));
+    this.#run("coredns", ["-conf", corefile]);
   }
 
   async stop(): Promise<void> {
@@ -74,4 +81,23 @@ export class ControlPlane {
     const command = [`--net=${namespacePath(this.#namespace)}`, programPath(program), ...args];
     this.#services.push(new Service(program, log, "nsenter", command));
   }
+}
+
+/** Services by the cluster's own zone, one name outside of it, and nothing else: the rig reaches no other DNS. */
+function dnsConfig(kubeconfig: string): string {
+  return `.:53 {
+  bind ${NETWORK.controlPlane}
+  errors
+  hosts {
+    ${NETWORK.controlPlane} ${NETWORK.outside}
+    fallthrough
+  }
+  kubernetes ${NETWORK.domain} {
+    kubeconfig ${kubeconfig}
+  }
+  template ANY ANY . {
+    rcode NXDOMAIN
+  }
+}
+`;
 }

@@ -15,6 +15,8 @@ export type Program =
   | "kubelet"
   | "kube-proxy"
   | "kubectl"
+  | "kubeadm"
+  | "coredns"
   | "helm3"
   | "helm4"
   | "pause";
@@ -32,6 +34,10 @@ export const NETWORK = {
   controlPlane: "10.89.0.1",
   services: "10.96.0.0/16",
   firstService: "10.96.0.1",
+  /** The zone of Services. */
+  domain: "cluster.local",
+  /** A machine outside of the cluster that its DNS knows: the control plane's, where owner and gateway are too. */
+  outside: "attestation.service.com",
   nodeAddress: (index: number): string => `10.89.0.${11 + index}`,
   podPrefix: (index: number): string => `10.89.${16 + index}`,
   pods: "10.89.16.0/20",

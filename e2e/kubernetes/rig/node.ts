@@ -117,6 +117,10 @@ function kubeletConfig(keys: string, cgroupRoot: string): object {
     },
     authorization: { mode: "Webhook" },
     containerRuntimeEndpoint: "unix:///run/containerd/containerd.sock",
+    clusterDNS: [NETWORK.controlPlane],
+    clusterDomain: NETWORK.domain,
+    // A changed ConfigMap reaches its pods within seconds.
+    syncFrequency: "5s",
     cgroupDriver: "cgroupfs",
     cgroupRoot,
     failCgroupV1: false,

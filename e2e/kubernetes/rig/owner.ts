@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createPublicKey, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { encodeCollateral } from "@cloister/attestation";
 import type { SimulatedPlatform } from "@cloister/attestation/simulated";
@@ -12,14 +12,23 @@ import { parsePolicy, type Policy } from "@cloister/policy";
 import type { LogEntry } from "@cloister/release-log";
 import { verifyStoredLog } from "@cloister/broker/store";
 import { ROOT } from "./images.ts";
+import { NETWORK } from "./layout.ts";
 import { run } from "./process.ts";
 
 const MODEL = { name: "digits", version: 1 };
 const WORKLOAD = `serve-${MODEL.name}`;
-const BROKER_NAME = "attestation.service.com";
+export const BROKER_NAME = NETWORK.outside;
 export const BROKER_PORT = 4433;
 /** The root of the simulated platform, in the owner's folder and in the requester's. */
-const TRUST_ANCHOR = "trust-anchor.pem";
+export const TRUST_ANCHOR = "trust-anchor.pem";
+/** What sealing leaves in the owner's folder; the model's own path is the id of its key too. */
+export const OWNER_FILES = {
+  model: `models/${MODEL.name}/${MODEL.version}`,
+  sealed: "sealed/models",
+  bundle: `sealed/bundles/${MODEL.name}/${MODEL.version}.json`,
+  wrapKey: `keys/${MODEL.name}-${MODEL.version}.wrap-key`,
+  ownerKey: "keys/owner.pub.pem",
+} as const;
 const MAIN = join(ROOT, "packages/cli/src/main.ts");
 
 /** The owner's machine, with the broker as the process that it is in earnest: it can be stopped, killed and started anew. */
@@ -40,22 +49,40 @@ export interface OwnerMachine {
 
 export const cli = (...args: string[]): Promise<string> => run(process.execPath, [MAIN, ...args]);
 
-/** Does what docs/how-to/three-machines.md has the owner do, and starts the broker. */
-export async function setUpOwner(folder: string, platform: SimulatedPlatform): Promise<OwnerMachine> {
+/** A command line of ours in one folder: the command's words, and its arguments. */
+export type FolderCli = (command: string, ...args: string[]) => Promise<string>;
+
+/** Makes an owner's folder: passphrase, a policy that allows nothing, the simulated platform's root, and the example sealed. */
+export async function makeOwnerFolder(folder: string, platform: SimulatedPlatform): Promise<FolderCli> {
   const path = (name: string): string => join(folder, name);
-  const own = (command: string, ...args: string[]): Promise<string> =>
+  const own: FolderCli = (command, ...args) =>
     run(process.execPath, [MAIN, ...command.split(" "), ...args], {}, folder);
-  const requesterFolder = path("for-requester");
-  await mkdir(requesterFolder, { recursive: true });
+  await mkdir(folder, { recursive: true });
   await writeFile(path("passphrase"), randomBytes(32).toString("base64"), { mode: 0o600 });
   await writeFile(path("policy.json"), JSON.stringify({ schema: "cloister-policy/1", production: false }));
   await writeFile(path(TRUST_ANCHOR), encodePem("CERTIFICATE", platform.trustAnchor.certificate));
   await writeFile(path("collateral.json"), encodeCollateral(platform.collateral()));
-  const bundle = `${MODEL.name}/${MODEL.version}`;
   await own("model import", join(ROOT, "examples/digits/saved_model"), "--name", MODEL.name);
-  await own("seal bundle", `models/${bundle}`);
-  const wrapKey = `keys/${MODEL.name}-${MODEL.version}.wrap-key`;
-  await own("broker keys import", `models/${bundle}`, "--from", wrapKey, "--passphrase-file", "passphrase");
+  await own("seal bundle", OWNER_FILES.model);
+  return own;
+}
+
+/** Puts what a requester needs into a folder of its own. `stateFolder` has the broker's public files. */
+export async function equipRequester(folder: string, stateFolder: string): Promise<string> {
+  const requesterFolder = join(folder, "for-requester");
+  await mkdir(requesterFolder, { recursive: true });
+  const sources = ["policy.json", TRUST_ANCHOR, "collateral.json"].map((name) => join(folder, name));
+  for (const source of [...sources, join(stateFolder, "ca.pem"), join(stateFolder, "log-key.pem")]) {
+    await copyFile(source, join(requesterFolder, basename(source)));
+  }
+  return requesterFolder;
+}
+
+/** Does what docs/how-to/three-machines.md has the owner do, and starts the broker. */
+export async function setUpOwner(folder: string, platform: SimulatedPlatform): Promise<OwnerMachine> {
+  const path = (name: string): string => join(folder, name);
+  const own = await makeOwnerFolder(folder, platform);
+  await own("broker keys import", OWNER_FILES.model, "--from", OWNER_FILES.wrapKey, "--passphrase-file", "passphrase");
   const broker = brokerProcess(folder);
   await broker.start();
 
@@ -80,11 +107,7 @@ export async function setUpOwner(folder: string, platform: SimulatedPlatform): P
   await broker.stop("SIGTERM");
   await broker.start();
 
-  await writeFile(join(requesterFolder, "ca.pem"), authority);
-  await writeFile(join(requesterFolder, "policy.json"), JSON.stringify(policy));
-  for (const name of [TRUST_ANCHOR, "collateral.json", "broker-state/log-key.pem"]) {
-    await writeFile(join(requesterFolder, name.replace(/^.*\//, "")), await readFile(path(name)));
-  }
+  const requesterFolder = await equipRequester(folder, path("broker-state"));
   const releases = async (): Promise<LogEntry[]> => {
     const released: LogEntry[] = [];
     await verifyStoredLog(
@@ -97,17 +120,13 @@ export async function setUpOwner(folder: string, platform: SimulatedPlatform): P
     );
     return released;
   };
-  const sealedFolder = path("sealed/models");
+  const sealedFolder = path(OWNER_FILES.sealed);
   const { start: startBroker, stop: stopBroker } = broker;
   return { requesterFolder, manifestFile, sealedFolder, authority, policy, releases, startBroker, stopBroker };
 }
 
 /** Names the manifest's measurement in the policy. Requesters need no certificate of their own. */
-async function allow(
-  folder: string,
-  manifestFile: string,
-  own: (command: string, ...args: string[]) => Promise<string>,
-): Promise<Policy> {
+export async function allow(folder: string, manifestFile: string, own: FolderCli): Promise<Policy> {
   const file = join(folder, "policy.json");
   await own("enclave measure", "--manifest", manifestFile, "--policy", file, "--trust-anchor", TRUST_ANCHOR);
   const written = JSON.parse(await readFile(file, "utf8")) as {
@@ -131,7 +150,7 @@ function brokerProcess(folder: string) {
       ["passphrase-file", "passphrase"],
       ["policy", "policy.json"],
       ["bundles", "sealed/bundles"],
-      ["owner-key", "keys/owner.pub.pem"],
+      ["owner-key", OWNER_FILES.ownerKey],
       ["collateral", "collateral.json"],
       ["simulated-anchor", TRUST_ANCHOR],
       ["grace-seconds", "1"],

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import { listPods, type ReplicaPod } from "@cloister/deploy/cluster";
+import { type ClusterApi, type DeploymentName, listPods, readLogs, type ReplicaPod } from "@cloister/deploy/cluster";
 import { type ConnectedRig, connectRig, installGatewayApi } from "./connected.ts";
-import { NAMESPACE, SERVING_NAME, startWorld, type World } from "./world.ts";
+import { type Load, NAMESPACE, SERVING_NAME, startWorld, type Way, type Work, type World } from "./world.ts";
 
 /** A test that only waits for a slow machine ends after this. */
 export const SLOW_MS = 600_000;
+const MOST_LOG_LINES = 10_000;
 export const WHICH = { namespace: NAMESPACE, name: "serving" };
 
 /** A cluster with the Gateway API, the world around it, and the steps of stories in it. */
@@ -44,7 +45,7 @@ function storySteps(rig: ConnectedRig, world: World) {
         "--force",
         ...more,
       ),
-    ) as { replicas: ReplicaPod[]; changes: { object: string; change: string }[] };
+    ) as { replicas: ReplicaPod[]; changes: { object: string; change: string }[]; pruned: string[] };
   const scale = (replicas: number) => world.cli("deploy", "scale", String(replicas), ...cluster());
   const trust = () => [
     "--address",
@@ -58,15 +59,50 @@ function storySteps(rig: ConnectedRig, world: World) {
   /** The gateway follows the cluster at a distance. */
   const settle = () => sleep(2000);
   const countReleases = async () => (await world.owner.releases()).length;
+  /**
+   * Load while `work` goes on, with the audit of what a bad day must not cost: no request fails, and no key is without its entry in
+   * the release log, be it one that a replica says it was admitted under, before or after, or one that a connection was attested under.
+   */
+  const underAuditedLoad = async (concurrency: number, work: Work, way?: Way): Promise<Load> => {
+    // A pod's log goes with the pod.
+    const received = await receivedKeys(rig.api, WHICH);
+    const load = await world.underLoad(concurrency, work, way);
+    assert.equal(load.failed, 0, JSON.stringify([...load.errors]));
+    await audit([...received, ...load.keys, ...(await receivedKeys(rig.api, WHICH))]);
+    return load;
+  };
+  /** Throws unless each of the keys has an entry in the release log, which is verified as a whole. */
+  const audit = async (keys: readonly string[]): Promise<void> => {
+    const released = new Set((await world.owner.releases()).map(({ peerKeySha256 }) => peerKeySha256));
+    for (const key of keys) assert.ok(released.has(key), `the key ${key} was received without an entry in the log`);
+  };
   /** Attests the replicas through the gateway. Throws unless each has a key of its own, with an entry in the release log. */
   const verify = async (): Promise<VerifiedReplica[]> => {
     const output = await world.cli("deploy", "verify", ...cluster(), ...trust());
     const { replicas } = JSON.parse(output) as { replicas: VerifiedReplica[] };
     const keys = new Set(replicas.map(({ publicKeySha256 }) => publicKeySha256));
-    const released = new Set((await world.owner.releases()).map(({ peerKeySha256 }) => peerKeySha256));
     assert.equal(keys.size, replicas.length, "each has a key of its own");
-    for (const key of keys) assert.ok(released.has(key), `a replica serves without an entry for its key ${key}`);
+    await audit([...keys]);
     return replicas;
   };
-  return { cluster, apply, scale, trust, readyPods, settle, countReleases, verify };
+  return { cluster, apply, scale, trust, readyPods, settle, countReleases, audit, underAuditedLoad, verify };
+}
+
+/** Keys that replicas were admitted under, by their own words. Throws where one that is ready says none. */
+export async function receivedKeys(api: ClusterApi, deployment: DeploymentName): Promise<string[]> {
+  const keys: string[] = [];
+  for (const { name, state } of await listPods(api, deployment)) {
+    const known = keys.length;
+    const onLine = (_: string, line: string): void => {
+      const [, key] = /"event":"admitted","publicKeySha256":"([0-9a-f]{64})"/.exec(line) ?? [];
+      if (key !== undefined) keys.push(key);
+    };
+    // The log of a pod that ends may be gone already.
+    const read = readLogs({ api, deployment, pod: name, follow: false, tailLines: MOST_LOG_LINES, onLine });
+    await read.catch((error: unknown) => {
+      if (state === "READY") throw error;
+    });
+    assert.ok(keys.length > known || state !== "READY", `${name} is ready and names no key that it was admitted under`);
+  }
+  return keys;
 }

@@ -1,9 +1,8 @@
-import { chmodSync, cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createSimulatedPlatform } from "@cloister/attestation/simulated";
 import {
-  type Address,
   type ChannelOptions,
   createAttestor,
   createChannel,
@@ -24,16 +23,22 @@ import { BROKER_PORT, cli, type OwnerMachine, setUpOwner } from "./owner.ts";
 export const SERVING_NAME = "grpc.tf-serving.service.com";
 export const NAMESPACE = "cloister";
 const SERVING_PORT = 8500;
-const SHARED_MODELS = "shared-models";
+/** Of the claim that sealed models come by. */
+const MODELS = "sealed-models";
 const GATEWAY_PERIOD_MS = 250;
 
 /** What a load was like, and when each replica answered first. */
-interface Load extends LoadReport {
+export interface Load extends LoadReport {
   readonly firstAnswers: ReadonlyMap<string, number>;
+  /** Digests of the serving keys that attested connections of the load were under. */
+  readonly keys: ReadonlySet<string>;
 }
 
+/** How requests come to replicas, where they do not go through the gateway. */
+export type Way = Pick<ChannelOptions, "address" | "moreAddresses" | "resolve" | "maxConnectionAgeMs">;
+
 /** What goes on under load. It is told, as it happens, when each replica answered first. */
-type Work = (firstAnswers: ReadonlyMap<string, number>) => Promise<void>;
+export type Work = (firstAnswers: ReadonlyMap<string, number>) => Promise<void>;
 
 /** Owner, host and requester around the cluster: the broker and the gateway are in the control plane's network, outside of the nodes. */
 export interface World {
@@ -45,8 +50,11 @@ export interface World {
   readonly gateway: { readonly host: string; readonly port: number };
   /** Backends beside the replicas: an impostor. */
   readonly setIntruders: (backends: readonly Backend[]) => void;
-  /** Requests until `work` is done, over attested connections through the gateway, or to these addresses. */
-  readonly underLoad: (concurrency: number, work: Work, addresses?: readonly Address[]) => Promise<Load>;
+  /**
+   * Requests until `work` is done, over attested connections through the gateway, or another way. The connections last: where they
+   * lead to other replicas it is because a replica ended them in time.
+   */
+  readonly underLoad: (concurrency: number, work: Work, way?: Way) => Promise<Load>;
   /** Writes the configuration with these changes. */
   readonly configure: (changes: object) => void;
   readonly cli: (...args: string[]) => Promise<string>;
@@ -62,7 +70,7 @@ export async function startWorld(rig: ConnectedRig): Promise<World> {
   writeFileSync(platformFile, state.reveal(), { mode: 0o600 });
   const owner = await setUpOwner(join(folder, "owner"), platform);
   await rig.kubectl("create", "namespace", NAMESPACE);
-  await provideModels(rig, owner.sealedFolder);
+  const modelsFolder = await provideModels(rig, NAMESPACE, owner.sealedFolder);
 
   const gateway = await openGateway("nginx", { host: NETWORK.controlPlane, port: 0, runDir: join(folder, "gateway") });
   let intruders: readonly Backend[] = [];
@@ -86,23 +94,22 @@ export async function startWorld(rig: ConnectedRig): Promise<World> {
       maxConnectionAge: "10s",
       replicas: { minimum: 1, maximum: 12 },
       autoscaling: { kind: "none" },
-      broker: { kind: "host-alias", host: "attestation.service.com", port: BROKER_PORT, ip: NETWORK.controlPlane },
+      broker: { kind: "host-alias", host: NETWORK.outside, port: BROKER_PORT, ip: NETWORK.controlPlane },
       gateway: { kind: "nginx", hostname: SERVING_NAME },
       ...changes,
     };
     writeFileSync(configFile, JSON.stringify({ kubernetes }));
   };
   configure({});
-  const channel = ([address = gateway.address, ...moreAddresses]: readonly Address[] = []): ChannelOptions => ({
-    address,
-    moreAddresses,
+  const channel = (keys: Set<string>, way: Way = { address: gateway.address }): ChannelOptions => ({
+    ...way,
     tls: { ca: owner.authority, serverName: SERVING_NAME },
     connections: 8,
-    maxConnectionAgeMs: 3000,
     attestation: createAttestor({
       anchors: [platform.trustAnchor],
       policy: owner.policy,
       collateral: () => Promise.resolve(platform.collateral()),
+      onVerified: ({ publicKeySha256 }) => void keys.add(publicKeySha256),
     }),
   });
   const samples = await prepareFrames(folder);
@@ -110,10 +117,13 @@ export async function startWorld(rig: ConnectedRig): Promise<World> {
     owner,
     configFile,
     platformFile,
-    modelsFolder: join(rig.folder, SHARED_MODELS),
+    modelsFolder,
     gateway: gateway.address,
     setIntruders: (backends) => (intruders = backends),
-    underLoad: (concurrency, work, addresses) => runUnderLoad(channel(addresses), samples, concurrency, work),
+    underLoad: async (concurrency, work, way) => {
+      const keys = new Set<string>();
+      return { ...(await runUnderLoad(channel(keys, way), samples, concurrency, work)), keys };
+    },
     configure,
     cli,
     close: async () => {
@@ -140,42 +150,48 @@ async function prepareFrames(folder: string) {
   }));
 }
 
-/** The sealed files as a volume that every node has: both nodes see this machine's disk. */
-async function provideModels(rig: ConnectedRig, source: string): Promise<void> {
-  const shared = join(rig.folder, SHARED_MODELS);
+/** The sealed files as a namespace's claim, on a volume that every node has. Gives the folder, as nodes see it. */
+export async function provideModels(rig: ConnectedRig, namespace: string, source: string): Promise<string> {
+  const shared = sharedFolder(rig, `models-of-${namespace}`);
   cpSync(source, shared, { recursive: true });
-  chmodSync(rig.folder, 0o755);
   for (const entry of readdirSync(shared, { recursive: true, withFileTypes: true })) {
     chmodSync(join(entry.parentPath, entry.name), entry.isDirectory() ? 0o755 : 0o644);
   }
-  chmodSync(shared, 0o755);
-  const volume = {
-    apiVersion: "v1",
-    kind: "PersistentVolume",
-    metadata: { name: "sealed-models" },
-    spec: {
-      capacity: { storage: "1Gi" },
-      accessModes: ["ReadOnlyMany"],
-      storageClassName: "",
-      hostPath: { path: shared, type: "Directory" },
-      claimRef: { namespace: NAMESPACE, name: "sealed-models" },
+  await rig.create(
+    {
+      apiVersion: "v1",
+      kind: "PersistentVolume",
+      metadata: { name: `${namespace}-models` },
+      spec: {
+        capacity: { storage: "1Gi" },
+        accessModes: ["ReadOnlyMany"],
+        storageClassName: "",
+        hostPath: { path: shared, type: "Directory" },
+        claimRef: { namespace, name: MODELS },
+      },
     },
-  };
-  const claim = {
-    apiVersion: "v1",
-    kind: "PersistentVolumeClaim",
-    metadata: { name: "sealed-models", namespace: NAMESPACE },
-    spec: {
-      accessModes: ["ReadOnlyMany"],
-      storageClassName: "",
-      volumeName: "sealed-models",
-      resources: { requests: { storage: "1Gi" } },
+    {
+      apiVersion: "v1",
+      kind: "PersistentVolumeClaim",
+      metadata: { name: MODELS, namespace },
+      spec: {
+        accessModes: ["ReadOnlyMany"],
+        storageClassName: "",
+        volumeName: `${namespace}-models`,
+        resources: { requests: { storage: "1Gi" } },
+      },
     },
-  };
-  const file = join(rig.folder, "models.json");
-  writeFileSync(file, JSON.stringify({ apiVersion: "v1", kind: "List", items: [volume, claim] }));
-  await rig.kubectl("apply", "-f", file);
-  rmSync(file);
+  );
+  return shared;
+}
+
+/** A folder that both nodes see: their disk is this machine's. */
+export function sharedFolder(rig: ConnectedRig, name: string): string {
+  chmodSync(rig.folder, 0o755);
+  const folder = join(rig.folder, name);
+  mkdirSync(folder);
+  chmodSync(folder, 0o755);
+  return folder;
 }
 
 /** As a gateway's controller does: those pods that are ready, and not on their way out, are the backends. */
@@ -200,7 +216,7 @@ async function runUnderLoad(
   samples: readonly { readonly frame: Uint8Array; readonly golden: readonly number[] }[],
   concurrency: number,
   work: Work,
-): Promise<Load> {
+): Promise<Omit<Load, "keys">> {
   const channel = createChannel(options);
   const client = new PredictClient(channel);
   const ended = new AbortController();
