@@ -151,7 +151,7 @@ async function prepareFrames(folder: string) {
 }
 
 /** The sealed files as a namespace's claim, on a volume that every node has. Gives the folder, as nodes see it. */
-export async function provideModels(rig: ConnectedRig, namespace: string, source: string): Promise<string> {
+async function provideModels(rig: ConnectedRig, namespace: string, source: string): Promise<string> {
   const shared = sharedFolder(rig, `models-of-${namespace}`);
   cpSync(source, shared, { recursive: true });
   for (const entry of readdirSync(shared, { recursive: true, withFileTypes: true })) {
