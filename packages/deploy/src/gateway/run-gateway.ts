@@ -28,6 +28,7 @@ export interface RunningGateway {
 /** Opens the gateway and keeps its routes on the replicas that are up. Throws `DeployError`. */
 export async function runGateway(config: GatewayConfig, options: RunGatewayOptions): Promise<RunningGateway> {
   const { host, port } = listenOf(config);
+  const services = servicesOf(config);
   const { accessLog } = config;
   const gateway = await openGateway(config.kind ?? "auto", {
     host,
@@ -37,7 +38,7 @@ export async function runGateway(config: GatewayConfig, options: RunGatewayOptio
     ...(accessLog !== undefined && { accessLog }),
     onConnectionEnd: options.onConnectionEnd,
   });
-  const routes = new LiveRoutes(gateway, servicesOf(config), options.onHealth);
+  const routes = new LiveRoutes(gateway, services, options.onHealth);
   try {
     await routes.refresh();
   } catch (error) {
