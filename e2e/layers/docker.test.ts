@@ -11,10 +11,13 @@ import { readTar } from "@cloister/encoding/tar";
 import { startSession } from "../../packages/cli/src/testing/session.ts";
 import { ROOT } from "../support/chain.ts";
 import { startDocker, type TestDocker } from "../support/docker.ts";
+import { startGramineDevice } from "../support/gramine-device/start.ts";
+import { MIRROR_VERSIONS, writePackageMirror } from "../support/package-mirror.ts";
 
-// Needs root, Debian's docker.io, docker-compose and debootstrap; without them it fails.
+// Needs root, FUSE, and Debian's docker.io, docker-compose, debootstrap, dpkg-dev and gpg; without them it fails.
 
 const ROLES = ["serving", "broker", "gateway", "client"] as const;
+const GRAMINE_ROLES = ["replica-gramine", "serving-gramine"] as const;
 const USER = 65_532;
 const SERVING_NAME = "grpc.tf-serving.service.com";
 const WAIT_MS = 180_000;
@@ -23,6 +26,7 @@ describe("container images", () => {
   const session = startSession();
   let docker: TestDocker;
   let folder: string;
+  let keyrings: ReadonlyMap<string, Buffer>;
   const at = (...names: string[]): string => join(folder, ...names);
   const cloister = async (...args: readonly string[]): Promise<string> => {
     const { code, stdout, stderr } = await session.run(folder, ...args);
@@ -61,11 +65,20 @@ describe("container images", () => {
       }
     }
     await buildIn(ROOT, "serving", at("serving.tar"));
-    assert.deepEqual(archive, await readFile(at("serving.tar")), "two folders, the same image");
+    assert.ok(archive.equals(await readFile(at("serving.tar"))), "two folders, the same image");
+    // What goes into the image under Gramine is staged: built packages, by the same allow-list.
+    const staged = await Promise.all([stageBuilt(source, at("staged")), stageBuilt(ROOT, at(PROGRAM))]);
+    assert.equal(staged[0], staged[1], "two folders, the same built program");
+    for (const secret of secrets) {
+      await assert.rejects(promisify(execFile)("grep", ["-rqF", secret, at("staged")]), { code: 1 }, secret);
+    }
   });
 
   test("are built by Docker from a local base, as a user that is not root", async () => {
     await promisify(execFile)("debootstrap", ["--variant=minbase", "--include=libstdc++6", "bookworm", at("base")]);
+    // The base has the package sources that the images under Gramine install from, and no other.
+    keyrings = await writePackageMirror(at("base/mirror"), at("packages"));
+    await rm(at("base/etc/apt/sources.list"));
     await promisify(execFile)("tar", ["-C", at("base"), "-cf", at("base.tar"), "."]);
     await docker.docker("import", at("base.tar"), "base:local");
     await cloister("enclave", "image", "render", "--output", "build");
@@ -74,19 +87,43 @@ describe("container images", () => {
     await docker.docker("build", "--build-arg", "BASE_IMAGE=base:local", "-f", file, "-t", "client:local", at("build"));
     assert.equal((await docker.docker("run", "--rm", "--entrypoint", "id", "client:local", "-u")).trim(), String(USER));
     assert.match(await docker.docker("run", "--rm", ...CONFINED, "client:local", "--help"), /infer/);
-    // The image for the unmodified server on a base without Gramine, whose packages are in no registry: its own layer is the same.
-    for (const name of ["cloister.manifest.sgx", "cloister.sig", "ca.pem", "enclave-key.pem"]) {
-      await mkdir(at("build/serving-gramine/enclave"), { recursive: true });
-      await writeFile(at(`build/serving-gramine/enclave/${name}`), name);
+  });
+
+  test("install Gramine and the servers from signed package sources, and refuse another signature", async () => {
+    for (const folder of ["replica-gramine", "serving-gramine", "aesm"]) {
+      await mkdir(at("build", folder, "keys"), { recursive: true });
+      for (const [name, keyring] of keyrings) await writeFile(at("build", folder, "keys", name), keyring);
+      const wrong = folder === "aesm" ? "intel-sgx.gpg" : "gramine.gpg";
+      await writeFile(at("build", folder, "keys", wrong), keyrings.get("tensorflow-serving.gpg") ?? "");
+      const file = folder === "aesm" ? "aesm.Dockerfile" : `${folder}-runtime.Dockerfile`;
+      const tag = file.replace(".Dockerfile", ":local");
+      await assert.rejects(dockerBuild(file, tag), (error: { stderr?: string; stdout?: string }) =>
+        /NO_PUBKEY|not signed/.test(`${error.stdout}${error.stderr}`),
+      );
+      await writeFile(at("build", folder, "keys", wrong), keyrings.get(wrong) ?? "");
+      await dockerBuild(file, tag);
     }
-    const gramine = ["--build-arg", "BASE_IMAGE=base:local", "-f", at("build/serving-gramine.Dockerfile")];
-    await docker.docker("build", ...gramine, "-t", "serving-gramine:local", at("build"));
-    const listed = ["run", "--rm", "--entrypoint", "ls", "serving-gramine:local", "/var/lib/cloister"];
-    assert.deepEqual((await docker.docker(...listed)).trim().split("\n"), [
-      "ca.pem",
-      "cloister.manifest.sgx",
-      "cloister.sig",
-    ]);
+    assert.match(await docker.docker("run", "--rm", ...CONFINED.slice(1), "aesm:local"), /of the test --no-daemon/);
+  });
+
+  test("hold a server under Gramine as it was measured and signed, and nothing that signs", async () => {
+    await mkdir(at("owner"));
+    await cloister(
+      ...["broker", "init", "--passphrase-file", "owner/passphrase", "--state-dir", "owner/state"],
+      ...["--policy", "owner/policy.yaml"],
+    );
+    await promisify(execFile)("openssl", ["genrsa", "-3", "-out", at("enclave-key.pem"), "3072"]);
+    for (const role of GRAMINE_ROLES) {
+      const first = await gramineImage(role, "owner/state");
+      const second = await gramineImage(role, "owner/state");
+      assert.deepEqual(first, second, "two builds, the same image and measurement");
+      const listed = ["run", "--rm", "--entrypoint", "ls", `${role}:local`, "/var/lib/cloister"];
+      const own = role === "replica-gramine" ? "replica.json" : "ca.pem";
+      assert.deepEqual(
+        (await docker.docker(...listed)).trim().split("\n").toSorted(),
+        [own, "cloister.manifest.sgx", "cloister.sig"].toSorted(),
+      );
+    }
   });
 
   test("run the chain of the compose file: SIMULATED, broker, two replicas, gateway, client", async () => {
@@ -110,6 +147,8 @@ describe("container images", () => {
       });
       const key = await readFile(at("keys/digits-1.wrap-key"));
       assert.equal(await provisionAsStock(compose), createHash("sha256").update(key).digest("hex"));
+      const fromGramine = JSON.parse(await answerUnderGramine(compose)) as Answer;
+      assert.equal(fromGramine.outputs["predict"]?.top[0]?.[0]?.index, 8);
     } catch (error) {
       process.stderr.write(await compose("logs", "--no-color").catch(() => "no logs"));
       throw error;
@@ -118,9 +157,19 @@ describe("container images", () => {
     }
   });
 
-  const inferWords = (): readonly string[] => [
-    ...["infer", "--address", `${SERVING_NAME}:8500`, "--model", "digits", "--ca", "/requester/ca.pem"],
-    ...["--cert", "/requester/cert.pem", "--key", "/requester/key.pem", "--image", "/requester/000.png", "--json"],
+  const inferWords = (host = SERVING_NAME): readonly string[] => [
+    ...["infer", "--address", `${host}:8500`, "--server-name", SERVING_NAME, "--model", "digits"],
+    ...[
+      "--ca",
+      "/requester/ca.pem",
+      "--cert",
+      "/requester/cert.pem",
+      "--key",
+      "/requester/key.pem",
+      "--image",
+      "/requester/000.png",
+      "--json",
+    ],
   ];
 
   /** What Gramine's own library would ask of the broker in its container; gives the SHA-256 of the key. */
@@ -134,6 +183,103 @@ describe("container images", () => {
     const client = join(ROOT, "e2e/support/stock-provision.ts");
     const words = [address, "4433", "attestation.service.com", ...files, mrenclave];
     return (await docker.inNetwork(process.execPath, client, ...words)).trim();
+  }
+
+  const dockerBuild = (file: string, tag: string, base = "base:local"): Promise<string> => {
+    const values = { BASE_IMAGE: base, DISTRIBUTION: "bookworm", ...MIRROR, ...MIRROR_VERSIONS };
+    const known = Object.entries(values).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]);
+    return docker.docker("build", "--no-cache", ...known, "-f", at("build", file), "-t", tag, at("build"));
+  };
+
+  /** The built packages of an installation, staged for the image under Gramine; gives the digest of all of it, times included. */
+  async function stageBuilt(root: string, output: string): Promise<string> {
+    await promisify(execFile)("npm", ["run", "--silent", "build"], { cwd: root });
+    const main = join(root, "packages/cli/src/main.ts");
+    const words = ["enclave", "image", "stage", "--base", "--built", "--role", "serving", "--output", output];
+    await promisify(execFile)(process.execPath, [main, ...words]);
+    const tar = `tar --sort=name --owner=0 --group=0 --numeric-owner -C "$0" -cf - . | sha256sum`;
+    return (await promisify(execFile)("sh", ["-c", tar, output])).stdout;
+  }
+
+  /**
+   * As docs/how-to/build-images.md: the manifest is made in the runtime's image, measured and signed outside of it, and goes above it. Gives
+   * measurement, layers of Docker's image and digest of our own. A signing key lies beside what goes in.
+   */
+  async function gramineImage(role: (typeof GRAMINE_ROLES)[number], state: string) {
+    const enclave = `build/${role}/enclave`;
+    await rm(at(enclave), { recursive: true, force: true });
+    const inside = (...words: readonly string[]) =>
+      docker.docker(
+        ...["run", "--rm", "--network", "none", "-v", `${folder}:/work`, "-w", "/work"],
+        ...["-v", `${at(PROGRAM, "opt/cloister")}:/opt/cloister:ro`],
+        ...["-v", `${at(PROGRAM, "usr/local/bin/node")}:/usr/local/bin/node:ro`, "--entrypoint", ...words],
+      );
+    await inside(
+      ...["/usr/local/bin/node", `${role}-runtime:local`, "/opt/cloister/node_modules/@cloister/cli/src/main.js"],
+      ...["enclave", "manifest", "--platform", "gramine", "--model", "digits", "--model-bytes", "1000000"],
+      ...["--runtime", role === "replica-gramine" ? "cloister" : "tensorflow-serving", "--output", enclave],
+      ...["--broker", "attestation.service.com:4433", "--broker-ca", `${state}/ca.pem`],
+      ...(role === "replica-gramine"
+        ? ["--broker-log-key", `${state}/log-key.pem`, "--installation", "/opt/cloister"]
+        : []),
+    );
+    await inside("cp", `${role}-runtime:local`, "/usr/lib/x86_64-linux-gnu/gramine/sgx/libpal.so", "libpal.so");
+    await cp(at("enclave-key.pem"), at(enclave, "enclave-key.pem"));
+    const manifest = ["--manifest", `${enclave}/cloister.manifest.sgx`, "--libpal", "libpal.so"];
+    await cloister("enclave", "lint", `${enclave}/cloister.manifest.sgx`);
+    await cloister(
+      ...["enclave", "sign", ...manifest, "--key", "enclave-key.pem", "--date", "2026-01-01"],
+      ...["--output", `${enclave}/cloister.sig`],
+    );
+    const { mrenclave } = JSON.parse(await cloister("enclave", "measure", ...manifest, "--json")) as {
+      mrenclave: string;
+    };
+    await dockerBuild(`${role}.Dockerfile`, `${role}:local`, `${role}-runtime:local`);
+    const layers = await docker.docker("inspect", "--format", "{{json .RootFS.Layers}}", `${role}:local`);
+    const built = await cloister(
+      ...["enclave", "image", "build", "--role", role, "--base", "base.tar", "--enclave", enclave],
+      ...["--output", "gramine.tar", "--json"],
+    );
+    return { mrenclave, layers, digest: (JSON.parse(built) as { digest: string }).digest };
+  }
+
+  /**
+   * A replica in its image under Gramine joins the chain. Gramine's loader and /dev/attestation are stand-ins, its quotes SIMULATED; what
+   * it runs is what the manifest fixes.
+   */
+  async function answerUnderGramine(compose: (...args: readonly string[]) => Promise<string>): Promise<string> {
+    const { mrenclave } = await gramineImage("replica-gramine", "chain/owner/state");
+    const enclave = "build/replica-gramine/enclave";
+    await cloister(
+      ...["enclave", "measure", "--manifest", `${enclave}/cloister.manifest.sgx`, "--libpal", "libpal.so", "--keep"],
+      ...["--policy", "chain/owner/broker/policy.yaml", "--model", "digits"],
+    );
+    await chown(at("chain/owner/broker/policy.yaml"), USER, USER);
+    await writeFile(at("mrenclave"), mrenclave);
+    await mkdir(at("attestation"));
+    const device = await startGramineDevice({
+      ...{ folder: at("attestation"), platform: at("simulated/platform.json"), mrenclave: at("mrenclave"), keys: [] },
+      enter: docker.enter,
+    });
+    try {
+      await docker.docker(
+        ...["run", "-d", "--name", "replica-gramine", "--network", "chain_default", ...CONFINED],
+        // Until the broker has read the policy again.
+        ...["--restart", "on-failure", "-v", `${at("attestation")}:/dev/attestation`],
+        ...["-v", `${at(enclave, "replica.json")}:/etc/cloister/replica.json:ro`],
+        ...["-v", `${at("chain/host/sealed")}:/sealed/models/digits/1:ro`, "replica-gramine:local"],
+      );
+      const answer = await waitFor(() => compose("run", "--rm", "client", ...inferWords("replica-gramine")));
+      const log = await docker.docker("logs", "replica-gramine");
+      assert.match(log, /"platform":"gramine".*"event":"ready"|"event":"ready".*"platform":"gramine"/);
+      return answer;
+    } catch (error) {
+      process.stderr.write(await docker.docker("logs", "replica-gramine").catch(() => "no logs"));
+      throw error;
+    } finally {
+      await docker.docker("rm", "-f", "replica-gramine");
+      await device.stop();
+    }
   }
 
   /** What the owner does on a machine of its own. */
@@ -191,6 +337,13 @@ interface Answer {
   readonly outputs: Readonly<Record<string, { readonly top: readonly (readonly { readonly index: number }[])[] }>>;
 }
 
+/** What the image under Gramine is built from, as `enclave image stage --built` lays it out. */
+const PROGRAM = "build/replica-gramine/program";
+const MIRROR = {
+  INTEL_SGX_REPOSITORY: "file:/mirror/intel-sgx",
+  GRAMINE_REPOSITORY: "file:/mirror/gramine",
+  TENSORFLOW_SERVING_REPOSITORY: "file:/mirror/tensorflow-serving",
+};
 const CONFINED = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"];
 
 /** Builds an image with the program in a folder, as a user of that folder would. */

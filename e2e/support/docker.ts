@@ -16,6 +16,8 @@ export interface TestDocker {
   compose(cwd: string, ...args: readonly string[]): Promise<string>;
   /** Runs a program of this machine in the daemon's network, where the containers are. */
   inNetwork(program: string, ...args: readonly string[]): Promise<string>;
+  /** Words that run a program with the daemon's mounts, which are not this machine's. */
+  readonly enter: readonly string[];
   stop(): Promise<void>;
 }
 
@@ -53,6 +55,7 @@ export async function startDocker(): Promise<TestDocker> {
     docker: (...args) => run("docker", args),
     compose: (cwd, ...args) => run("docker-compose", args, cwd),
     inNetwork: (...words) => run("nsenter", ["--net", "--target", String(daemon.pid), "--", ...words]),
+    enter: ["nsenter", "--mount", "--target", String(daemon.pid), "--"],
     stop,
   };
 }

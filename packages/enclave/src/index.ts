@@ -6,6 +6,7 @@ export {
   checkTrustedFiles,
   collectTrustedFiles,
   type Installation,
+  entryFile,
   listTrustedFiles,
 } from "./manifest/runtime-files.ts";
 export type { PlatformDriver } from "./platform/driver.ts";

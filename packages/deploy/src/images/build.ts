@@ -1,10 +1,19 @@
-import { chmod, copyFile, mkdir, symlink, utimes, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readdir, symlink, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Installation } from "@cloister/enclave";
-import { renderCompose, renderSgxOverride } from "./compose.ts";
+import { renderAesmOverride, renderCompose, renderSgxOverride } from "./compose.ts";
 import { renderDockerfile, renderDockerignore } from "./dockerfile.ts";
-import { GRAMINE_CONTEXT, renderGramineRuntime, renderGramineServing } from "./gramine-dockerfile.ts";
-import { imageFiles } from "./image-files.ts";
+import {
+  GRAMINE_CONTEXTS,
+  GRAMINE_ROLES,
+  gramineConfig,
+  gramineFiles,
+  type GramineRole,
+  renderAesm,
+  renderGramineImage,
+  renderGramineRuntime,
+} from "./gramine.ts";
+import { imageFiles, type ImageFilesOptions } from "./image-files.ts";
 import { writeImage, type WrittenImage } from "./oci-image.ts";
 import { configOf, IMAGE_ROLES, type ImageRole } from "./roles.ts";
 
@@ -23,11 +32,24 @@ export async function buildImage(output: string, options: BuildOptions): Promise
   return writeImage(output, { reference, baseLayers: base, files, config: configOf(role) });
 }
 
+export interface GramineBuildOptions {
+  readonly role: GramineRole;
+  readonly reference: string;
+  /** Root file system of what the role's first Dockerfile built, as uncompressed tar archives. */
+  readonly base: readonly string[];
+  /** Where `enclave manifest` and `enclave sign` wrote. */
+  readonly enclave: string;
+}
+
+/** Writes the image of a server under Gramine: its runtime with the measured files above. Reproducible as `buildImage`. */
+export async function buildGramineImage(output: string, options: GramineBuildOptions): Promise<WrittenImage> {
+  const { role, reference, base, enclave } = options;
+  const files = await gramineFiles(role, enclave);
+  return writeImage(output, { reference, baseLayers: base, files, config: gramineConfig(role) });
+}
+
 /** Lays the files of an image out in a folder, for builders that copy folders. Times are fixed, so that layers come out equal. */
-export async function stageImage(
-  folder: string,
-  options: Omit<BuildOptions, "reference" | "base"> & { readonly hasBase: boolean },
-): Promise<number> {
+export async function stageImage(folder: string, options: ImageFilesOptions): Promise<number> {
   const files = await imageFiles(options);
   for (const file of files) {
     const path = join(folder, file.path);
@@ -41,6 +63,10 @@ export async function stageImage(
     await chmod(path, file.mode);
     await utimes(path, 0, 0);
   }
+  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
+    if (entry.isDirectory()) await utimes(join(entry.parentPath, entry.name), 0, 0);
+  }
+  await utimes(folder, 0, 0);
   return files.length;
 }
 
@@ -48,10 +74,15 @@ export async function stageImage(
 export function renderImageSources(): ReadonlyMap<string, string> {
   return new Map([
     ...IMAGE_ROLES.map((role) => [`${role}.Dockerfile`, renderDockerfile(role)] as const),
-    ["serving-gramine-runtime.Dockerfile", renderGramineRuntime()],
-    ["serving-gramine.Dockerfile", renderGramineServing()],
-    [".dockerignore", renderDockerignore([...IMAGE_ROLES, GRAMINE_CONTEXT])],
+    ...GRAMINE_ROLES.flatMap((role) => [
+      [`${role}-runtime.Dockerfile`, renderGramineRuntime(role)] as const,
+      [`${role}.Dockerfile`, renderGramineImage(role)] as const,
+    ]),
+    ["aesm.Dockerfile", renderAesm()],
+    [".dockerignore", renderDockerignore([...IMAGE_ROLES, ...GRAMINE_CONTEXTS])],
     ["compose.yaml", renderCompose()],
-    ["compose.sgx.yaml", renderSgxOverride()],
+    ["compose.sgx.yaml", renderSgxOverride("serving-gramine")],
+    ["compose.sgx-replica.yaml", renderSgxOverride("replica-gramine")],
+    ["compose.aesm.yaml", renderAesmOverride()],
   ]);
 }

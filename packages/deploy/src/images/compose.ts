@@ -1,5 +1,5 @@
 import { stringify } from "yaml";
-import { GRAMINE_WORK } from "./gramine-dockerfile.ts";
+import { GRAMINE_WORK, type GramineRole } from "./gramine.ts";
 
 /** Where the compose file finds what is mounted, beside itself. Only `owner/` holds secrets; it is the owner's machine's. */
 const FOLDERS = {
@@ -39,21 +39,48 @@ export function renderCompose(): string {
   return `# SIMULATED: no hardware protects what runs here. Written by: cloister enclave image render\n${stringify(document, YAML_1_1)}`;
 }
 
-/** What changes on a host with SGX: \`docker compose -f compose.yaml -f compose.sgx.yaml up\`. Replicas are the unmodified server under Gramine. */
-export function renderSgxOverride(): string {
-  const override = {
-    image: image("serving-gramine"),
+/** What may ask for quotes. The group is a number: images know no groups of the host. */
+const SGX = {
+  devices: ["/dev/sgx_enclave:/dev/sgx_enclave", "/dev/sgx_provision:/dev/sgx_provision"],
+  group_add: ["${SGX_PRV_GID:?number of the group of /dev/sgx_provision on this host}"],
+} as const;
+const AESM_SOCKET = "/var/run/aesmd";
+/** Sealed files of the host, and where the manifest of a role looks for them. */
+const SEALED: Readonly<Record<GramineRole, Readonly<Record<string, string>>>> = {
+  "replica-gramine": { sealed: "sealed/models/digits/1" },
+  "serving-gramine": { models: "models", "ssl.cfg": "ssl.cfg" },
+};
+
+/** What changes on a host with SGX: \`docker compose -f compose.yaml -f compose.sgx.yaml up\`. Replicas are those of the role. */
+export function renderSgxOverride(role: GramineRole): string {
+  const replica = {
+    image: image(role),
     // The enclave's command line is measured; none is given here.
     command: [],
-    devices: ["/dev/sgx_enclave:/dev/sgx_enclave", "/dev/sgx_provision:/dev/sgx_provision"],
-    // A number: the image knows no groups of the host.
-    group_add: ["${SGX_PRV_GID:?number of the group of /dev/sgx_provision on this host}"],
+    ...SGX,
     volumes: [
-      ...["models", "ssl.cfg"].map((name) => `${FOLDERS.host}/${name}:${GRAMINE_WORK}/${name}:ro`),
-      "/var/run/aesmd:/var/run/aesmd",
+      ...Object.entries(SEALED[role]).map(([name, path]) => `${FOLDERS.host}/${name}:${GRAMINE_WORK}/${path}:ro`),
+      `${AESM_SOCKET}:${AESM_SOCKET}`,
     ],
   };
-  const document = { services: { "replica-1": override, "replica-2": override } };
+  return overrideText({ services: { "replica-1": replica, "replica-2": replica } });
+}
+
+/** What changes besides on a host without AESM: one in a container, whose socket the replicas share. */
+export function renderAesmOverride(): string {
+  const replica = { depends_on: ["broker", "aesm"], volumes: [`aesmd:${AESM_SOCKET}`] };
+  const { read_only: _, ...confined } = CONFINED;
+  const aesm = {
+    image: image("aesm"),
+    // It keeps state of its own below /var/opt/aesmd.
+    ...confined,
+    ...SGX,
+    volumes: [`aesmd:${AESM_SOCKET}`, "/etc/sgx_default_qcnl.conf:/etc/sgx_default_qcnl.conf:ro"],
+  };
+  return overrideText({ services: { aesm, "replica-1": replica, "replica-2": replica }, volumes: { aesmd: {} } });
+}
+
+function overrideText(document: object): string {
   return `# Written by: cloister enclave image render\n${stringify(document, { ...YAML_1_1, aliasDuplicateObjects: false })}`;
 }
 

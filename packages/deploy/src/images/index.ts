@@ -1,2 +1,3 @@
-export { buildImage, renderImageSources, stageImage } from "./build.ts";
+export { buildGramineImage, buildImage, renderImageSources, stageImage } from "./build.ts";
+export type { GramineRole } from "./gramine.ts";
 export type { ImageRole } from "./roles.ts";

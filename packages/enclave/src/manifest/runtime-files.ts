@@ -34,11 +34,15 @@ export async function collectTrustedFiles(
 
 /**
  * Every file that the package `entryPackage` and its dependencies can load, by path below the root (POSIX separators). Tests, vectors
- * and binaries of other platforms are left out.
+ * and binaries of other platforms are left out. `ownPackages`: where our packages lie, where they are not in `node_modules`.
  */
-export async function listTrustedFiles(root: string, entryPackage: string): Promise<string[]> {
+export async function listTrustedFiles(
+  root: string,
+  entryPackage: string,
+  ownPackages = "packages",
+): Promise<string[]> {
   const paths = new Set<string>();
-  for (const [name, folder] of await packageClosure(root, entryPackage)) {
+  for (const [name, folder] of await packageClosure(root, entryPackage, ownPackages)) {
     for (const file of await listProgramFiles(join(root, folder), isOwn(name))) {
       paths.add(relative(root, file).split(sep).join("/"));
     }
@@ -68,7 +72,7 @@ export async function checkTrustedFiles(
  * The first file of a replica inside a hardware TEE, below the root. Throws `INSTALLATION_NOT_BUILT` where the packages are the
  * development's sources.
  */
-export async function entryFile({ root }: Installation): Promise<string> {
+export async function entryFile({ root }: Pick<Installation, "root">): Promise<string> {
   const entry = "node_modules/@cloister/enclave/src/replica/in-tee.js";
   const isBuilt = await lstat(join(root, "node_modules/@cloister/enclave")).then(
     (found) => found.isDirectory(),
@@ -78,7 +82,8 @@ export async function entryFile({ root }: Installation): Promise<string> {
   throw new EnclaveError("INSTALLATION_NOT_BUILT", {
     what: "there is no manifest for this installation",
     why: "Gramine does not show links, and Node.js takes no TypeScript from node_modules",
-    remedy: "install the built packages (npm run build) into node_modules of a folder, and name it with --installation",
+    remedy:
+      "lay the built packages out (npm run build, enclave image stage --built), and name their folder with --installation",
   });
 }
 
@@ -90,32 +95,32 @@ const isThere = (path: string): Promise<boolean> =>
     () => false,
   );
 
-async function packageClosure(root: string, entryPackage: string): Promise<Map<string, string>> {
+async function packageClosure(root: string, entryPackage: string, ownPackages: string): Promise<Map<string, string>> {
   const folders = new Map<string, string>();
   const queue = [entryPackage];
   for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
     if (folders.has(name)) continue;
-    const folder = await packageFolder(root, name);
+    const folder = await packageFolder(root, name, ownPackages);
     folders.set(name, folder);
     const description = JSON.parse(await readFile(join(root, folder, "package.json"), "utf8")) as {
       dependencies?: Record<string, string>;
       optionalDependencies?: Record<string, string>;
     };
     queue.push(...Object.keys(description.dependencies ?? {}));
-    queue.push(...(await installedOnes(root, Object.keys(description.optionalDependencies ?? {}))));
+    queue.push(...(await installedOnes(root, Object.keys(description.optionalDependencies ?? {}), ownPackages)));
   }
   return folders;
 }
 
 /** Native parts come as optional dependencies, one for each platform; only this platform's are installed. */
-async function installedOnes(root: string, names: readonly string[]): Promise<string[]> {
-  const found = await Promise.allSettled(names.map((name) => packageFolder(root, name)));
+async function installedOnes(root: string, names: readonly string[], ownPackages: string): Promise<string[]> {
+  const found = await Promise.allSettled(names.map((name) => packageFolder(root, name, ownPackages)));
   return names.filter((_, index) => found[index]?.status === "fulfilled");
 }
 
-/** Our packages lie in `packages/` during development and in `node_modules/` once built. */
-async function packageFolder(root: string, name: string): Promise<string> {
-  const source = join("packages", name.slice("@cloister/".length));
+/** Our packages lie in `packages/` during development and in `node_modules/` once installed. */
+async function packageFolder(root: string, name: string, ownPackages: string): Promise<string> {
+  const source = join(ownPackages, name.slice("@cloister/".length));
   const folder = isOwn(name) && (await isThere(join(root, source))) ? source : join("node_modules", name);
   await stat(join(root, folder, "package.json"));
   return folder;

@@ -1,14 +1,16 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import type { ImageRole } from "@cloister/deploy/images";
+import type { GramineRole, ImageRole } from "@cloister/deploy/images";
 import { Command, Option } from "commander";
 import { EXIT } from "../../output/exit-code.ts";
 import { openTerminal } from "../../output/terminal.ts";
+import { need } from "../../read-document.ts";
 import { INSTALLATION } from "./options.ts";
 
 interface BuildFlags {
-  readonly role: ImageRole;
+  readonly role: ImageRole | GramineRole;
   readonly base?: readonly string[];
+  readonly enclave?: string;
   readonly reference?: string;
   readonly output: string;
   readonly json?: boolean;
@@ -17,6 +19,7 @@ interface BuildFlags {
 interface StageFlags {
   readonly role: ImageRole;
   readonly base?: boolean;
+  readonly built?: boolean;
   readonly node?: string;
   readonly output: string;
   readonly json?: boolean;
@@ -28,11 +31,14 @@ interface RenderFlags {
 }
 
 const ROLES = ["serving", "broker", "gateway", "client"] satisfies ImageRole[];
+const GRAMINE_ROLES: readonly string[] = ["replica-gramine", "serving-gramine"] satisfies GramineRole[];
 
 /** An image that runs replicas has this file, but nothing that builds images. */
 const images = () => import("@cloister/deploy/images");
 
-const roleOption = (): Option => new Option("--role <role>", "what it is for").choices(ROLES).makeOptionMandatory();
+const roleOption = (roles: readonly string[]): Option =>
+  new Option("--role <role>", "what it is for").choices(roles).makeOptionMandatory();
+const isGramine = (role: string): role is GramineRole => GRAMINE_ROLES.includes(role);
 
 /** `cloister enclave image`: container images that hold a program by an allow-list and nothing else. */
 export function imageCommand(setExit: (code: number) => void): Command {
@@ -42,8 +48,9 @@ export function imageCommand(setExit: (code: number) => void): Command {
   image
     .command("build")
     .description("Write an image as an archive that docker load, ctr images import and podman load take.")
-    .addOption(roleOption())
+    .addOption(roleOption([...ROLES, ...GRAMINE_ROLES]))
     .option("--base <file...>", "root file systems below, uncompressed tar (default: none, libraries of this machine)")
+    .option("--enclave <folder>", "for the gramine roles: what enclave manifest and enclave sign wrote")
     .option("--reference <name:tag>", "name of the image (default: cloister/ROLE:latest)")
     .requiredOption("--output <file>", "where to write it")
     .option("--json", "print one JSON document")
@@ -51,7 +58,8 @@ export function imageCommand(setExit: (code: number) => void): Command {
   image
     .command("stage")
     .description("Lay the files of an image out in a folder, for a builder that copies folders.")
-    .addOption(roleOption())
+    .addOption(roleOption(ROLES))
+    .option("--built", "built packages (npm run build) in place of sources: what runs under Gramine")
     .option("--base", "leave out the libraries of the system: a layer below has them")
     .option("--node <file>", "Node.js to put in (default: the one that runs this)")
     .requiredOption("--output <folder>", "where to lay them")
@@ -66,24 +74,29 @@ export function imageCommand(setExit: (code: number) => void): Command {
   return image;
 }
 
-async function build({ role, base = [], reference, output, json }: BuildFlags): Promise<number> {
-  const written = await (
-    await images()
-  ).buildImage(resolve(output), {
-    installation: INSTALLATION,
-    role,
-    reference: reference ?? `cloister/${role}:latest`,
-    base: base.map((file) => resolve(file)),
-  });
+async function build(flags: BuildFlags): Promise<number> {
+  const { role, output, json } = flags;
+  const { buildGramineImage, buildImage } = await images();
+  const reference = flags.reference ?? `cloister/${role}:latest`;
+  const base = (flags.base ?? []).map((file) => resolve(file));
+  const written = isGramine(role)
+    ? await buildGramineImage(resolve(output), {
+        role,
+        reference,
+        base: need(base.length > 0 ? base : undefined, "--base"),
+        enclave: resolve(need(flags.enclave, "--enclave")),
+      })
+    : await buildImage(resolve(output), { installation: INSTALLATION, role, reference, base });
   const terminal = openTerminal(json === true);
   terminal.line(`${output}: ${written.reference}, ${written.sizeBytes} bytes`);
   terminal.line(`digest ${written.digest}`);
   return print(json, { ok: true, output, ...written });
 }
 
-async function stage({ role, base, node, output, json }: StageFlags): Promise<number> {
+async function stage({ role, base, built, node, output, json }: StageFlags): Promise<number> {
   const installation = node === undefined ? INSTALLATION : { ...INSTALLATION, nodeExecutable: resolve(node) };
-  const files = await (await images()).stageImage(resolve(output), { installation, role, hasBase: base === true });
+  const options = { installation, role, hasBase: base === true, isBuilt: built === true };
+  const files = await (await images()).stageImage(resolve(output), options);
   openTerminal(json === true).line(`${output}: ${files} files of the ${role} image`);
   return print(json, { ok: true, output, files });
 }

@@ -1,6 +1,6 @@
 import { createPublicKey, X509Certificate } from "node:crypto";
 import { hostname } from "node:os";
-import { dirname, resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
   acceptHostOptions,
@@ -57,9 +57,12 @@ export type EnclaveSettings = z.infer<typeof EnclaveConfig>;
 
 export const ENCLAVE_SECTION: Section<EnclaveSettings> = { name: "enclave", schema: EnclaveConfig };
 
+/** Holds the folder of this package: `packages` during development, `node_modules` once installed. */
+const ABOVE = resolve(dirname(fileURLToPath(import.meta.url)), "../../../../..");
+
 /** Where this program is installed: the folder that holds `packages/` and `node_modules/`. */
 export const INSTALLATION: Installation = {
-  root: resolve(dirname(fileURLToPath(import.meta.url)), "../../../../.."),
+  root: basename(ABOVE) === "node_modules" ? dirname(ABOVE) : ABOVE,
   nodeExecutable: process.execPath,
 };
 
