@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { readTar } from "@cloister/encoding/tar";
+import { parse } from "yaml";
 import { startSession } from "../../packages/cli/src/testing/session.ts";
 import { ROOT } from "../support/chain.ts";
 import { startDocker, type TestDocker } from "../support/docker.ts";
@@ -135,6 +136,7 @@ describe("container images", () => {
     await prepareOwner();
     const compose = (...args: readonly string[]): Promise<string> =>
       docker.compose(at("chain"), "-p", "chain", ...args);
+    await mergeOverrides();
     try {
       await prepareHost();
       await compose("up", "-d");
@@ -206,8 +208,8 @@ describe("container images", () => {
    * measurement, layers of Docker's image and digest of our own. A signing key lies beside what goes in.
    */
   async function gramineImage(role: (typeof GRAMINE_ROLES)[number], state: string) {
-    const enclave = `build/${role}/enclave`;
-    await rm(at(enclave), { recursive: true, force: true });
+    const enclave = `enclave-${role}`;
+    for (const made of [enclave, `build/${role}/files`]) await rm(at(made), { recursive: true, force: true });
     const inside = (...words: readonly string[]) =>
       docker.docker(
         ...["run", "--rm", "--network", "none", "-v", `${folder}:/work`, "-w", "/work"],
@@ -234,6 +236,9 @@ describe("container images", () => {
     const { mrenclave } = JSON.parse(await cloister("enclave", "measure", ...manifest, "--json")) as {
       mrenclave: string;
     };
+    await cloister(
+      ...["enclave", "image", "stage", "--role", role, "--enclave", enclave, "--output", `build/${role}/files`],
+    );
     await dockerBuild(`${role}.Dockerfile`, `${role}:local`, `${role}-runtime:local`);
     const layers = await docker.docker("inspect", "--format", "{{json .RootFS.Layers}}", `${role}:local`);
     const built = await cloister(
@@ -249,7 +254,7 @@ describe("container images", () => {
    */
   async function answerUnderGramine(compose: (...args: readonly string[]) => Promise<string>): Promise<string> {
     const { mrenclave } = await gramineImage("replica-gramine", "chain/owner/state");
-    const enclave = "build/replica-gramine/enclave";
+    const enclave = "enclave-replica-gramine";
     await cloister(
       ...["enclave", "measure", "--manifest", `${enclave}/cloister.manifest.sgx`, "--libpal", "libpal.so", "--keep"],
       ...["--policy", "chain/owner/broker/policy.yaml", "--model", "digits"],
@@ -279,6 +284,24 @@ describe("container images", () => {
     } finally {
       await docker.docker("rm", "-f", "replica-gramine");
       await device.stop();
+    }
+  }
+
+  /** Compose itself reads the overrides for a host with SGX. */
+  async function mergeOverrides(): Promise<void> {
+    await writeFile(at("chain/.env"), "SGX_PRV_GID=997\n");
+    for (const [name, image] of [
+      ["compose.sgx.yaml", "serving-gramine"],
+      ["compose.sgx-replica.yaml", "replica-gramine"],
+    ] as const) {
+      const files = ["compose.yaml", name, "compose.aesm.yaml"].flatMap((file) => ["-f", file]);
+      const merged = parse(await docker.compose(at("chain"), ...files, "config")) as { services: Services };
+      const { volumes, ...replica } = merged.services["replica-1"] ?? {};
+      assert.equal(replica.image, `cloister/${image}:latest`);
+      assert.deepEqual(replica.group_add, ["997"]);
+      assert.equal(replica.devices?.length, 2);
+      const sockets = volumes?.filter((volume) => volume.includes(":/var/run/aesmd")) ?? [];
+      assert.deepEqual(sockets, ["aesmd:/var/run/aesmd:rw"]);
     }
   }
 
@@ -344,6 +367,14 @@ const MIRROR = {
   GRAMINE_REPOSITORY: "file:/mirror/gramine",
   TENSORFLOW_SERVING_REPOSITORY: "file:/mirror/tensorflow-serving",
 };
+/** What `docker-compose config` prints, as far as it is looked at here. */
+interface Service {
+  readonly image?: string;
+  readonly devices?: readonly string[];
+  readonly group_add?: readonly string[];
+  readonly volumes?: readonly string[];
+}
+type Services = Readonly<Record<string, Service>>;
 const CONFINED = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"];
 
 /** Builds an image with the program in a folder, as a user of that folder would. */

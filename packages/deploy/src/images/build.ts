@@ -14,7 +14,7 @@ import {
   renderGramineRuntime,
 } from "./gramine.ts";
 import { imageFiles, type ImageFilesOptions } from "./image-files.ts";
-import { writeImage, type WrittenImage } from "./oci-image.ts";
+import { type ImageFile, writeImage, type WrittenImage } from "./oci-image.ts";
 import { configOf, IMAGE_ROLES, type ImageRole } from "./roles.ts";
 
 export interface BuildOptions {
@@ -48,9 +48,18 @@ export async function buildGramineImage(output: string, options: GramineBuildOpt
   return writeImage(output, { reference, baseLayers: base, files, config: gramineConfig(role) });
 }
 
-/** Lays the files of an image out in a folder, for builders that copy folders. Times are fixed, so that layers come out equal. */
+/** Lays the files of an image out in a folder, for builders that copy folders. Gives their number. */
 export async function stageImage(folder: string, options: ImageFilesOptions): Promise<number> {
-  const files = await imageFiles(options);
+  return stageFiles(folder, await imageFiles(options));
+}
+
+/** Likewise what the image of a server under Gramine has above its runtime. */
+export async function stageGramineImage(folder: string, role: GramineRole, enclave: string): Promise<number> {
+  return stageFiles(folder, await gramineFiles(role, enclave));
+}
+
+/** Times are fixed, so that layers come out equal. */
+async function stageFiles(folder: string, files: readonly ImageFile[]): Promise<number> {
   for (const file of files) {
     const path = join(folder, file.path);
     await mkdir(dirname(path), { recursive: true });

@@ -109,13 +109,13 @@ export function renderGramineRuntime(role: GramineRole): string {
  * command line is measured: the container has none.
  */
 export function renderGramineImage(role: GramineRole): string {
-  const { title, enclaveFiles } = IMAGES[role];
   return `# Written by: cloister enclave image render
-# BASE_IMAGE is what ${role}-runtime.Dockerfile built; ${role}/enclave/ holds ${enclaveFiles.join(", ")}.
+# BASE_IMAGE is what ${role}-runtime.Dockerfile built.
+# First: cloister enclave image stage --role ${role} --enclave FOLDER --output ${role}/files
 ARG BASE_IMAGE
 FROM \${BASE_IMAGE}
-COPY ${enclaveFiles.map((name) => `${role}/enclave/${name}`).join(" ")} ${GRAMINE_WORK}/
-LABEL org.opencontainers.image.title=${JSON.stringify(title)}
+COPY ${role}/files/ /
+LABEL org.opencontainers.image.title=${JSON.stringify(IMAGES[role].title)}
 WORKDIR ${GRAMINE_WORK}
 USER ${IMAGE_USER}
 ENTRYPOINT ${JSON.stringify(gramineConfig(role).entrypoint)}
@@ -123,7 +123,7 @@ ENTRYPOINT ${JSON.stringify(gramineConfig(role).entrypoint)}
 }
 
 /**
- * The files that the second Dockerfile adds, out of the folder that `enclave manifest` and `enclave sign` wrote. Throws
+ * The files above the runtime, out of the folder that `enclave manifest` and `enclave sign` wrote. Throws
  * `IMAGE_FILE_INVALID`.
  */
 export async function gramineFiles(role: GramineRole, enclaveFolder: string): Promise<ImageFile[]> {

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { readTar } from "@cloister/encoding/tar";
 import { parse } from "yaml";
 import { DeployError } from "../errors.ts";
-import { renderImageSources } from "./build.ts";
+import { buildGramineImage, renderImageSources, stageGramineImage } from "./build.ts";
 import { imageFiles } from "./image-files.ts";
 import { type ImageFile, type ImageOptions, writeImage } from "./oci-image.ts";
 
@@ -102,38 +102,58 @@ describe("what goes into an image", () => {
 
 describe("what is rendered for Docker", () => {
   const sources = renderImageSources();
-  const RUNTIME = "serving-gramine-runtime.Dockerfile";
+  /** Those that install packages. */
+  const RUNTIMES = ["replica-gramine-runtime.Dockerfile", "serving-gramine-runtime.Dockerfile", "aesm.Dockerfile"];
 
   test("builds from a base that has to be named, as a user that is not root", () => {
     for (const [name, source] of sources) {
-      // The one that installs packages is below.
-      if (!name.endsWith(".Dockerfile") || name === RUNTIME) continue;
+      if (!name.endsWith(".Dockerfile") || RUNTIMES.includes(name)) continue;
       assert.match(source, /^ARG BASE_IMAGE\nFROM \$\{BASE_IMAGE\}\n/m);
       assert.match(source, /^USER 65532:65532$/m);
       assert.doesNotMatch(source, /^(?:RUN|ADD|ENV)/m);
     }
   });
 
-  test("installs Gramine and the unmodified server in the versions that are named, from signed sources over TLS", () => {
-    const source = sources.get(RUNTIME) ?? "";
-    for (const name of ["BASE_IMAGE", "DISTRIBUTION", "GRAMINE_VERSION", "TENSORFLOW_SERVING_VERSION"])
-      assert.match(source, new RegExp(`^ARG ${name}$`, "m"), name);
-    assert.equal(source.match(/=\$\{\w+_VERSION\}"/g)?.length, 2);
-    assert.equal(source.match(/signed-by=/g)?.length, 3);
-    assert.doesNotMatch(source, /http:|trusted=yes|allow-unauthenticated|--force|curl|wget|^ENV|_proxy/m);
+  test("installs Gramine, servers and AESM in the versions that are named, from signed sources over TLS", () => {
+    const versions = [["GRAMINE"], ["GRAMINE", "TENSORFLOW_SERVING"], ["AESM", "QPL"]];
+    const packageSources = [2, 3, 1];
+    for (const [index, name] of RUNTIMES.entries()) {
+      const source = sources.get(name) ?? "";
+      const named = versions[index]?.map((part) => `${part}_VERSION`) ?? [];
+      for (const argument of ["BASE_IMAGE", "DISTRIBUTION", ...named])
+        assert.match(source, new RegExp(`^ARG ${argument}$`, "m"), `${name} ${argument}`);
+      assert.equal(source.match(/=\$\{\w+_VERSION\}"/g)?.length, named.length, name);
+      assert.equal(source.match(/signed-by=/g)?.length, packageSources[index], name);
+      assert.doesNotMatch(source, /http:|trusted=yes|allow-unauthenticated|--force|curl|wget|_proxy/m, name);
+    }
   });
 
-  test("puts manifest, signature and authority into the image for the unmodified server, and no key", () => {
-    const source = sources.get("serving-gramine.Dockerfile") ?? "";
-    const copied = [...source.matchAll(/^COPY (.*)$/gm)].map(([, words]) => words);
-    const files = ["cloister.manifest.sgx", "cloister.sig", "ca.pem"].map((file) => `serving-gramine/enclave/${file}`);
-    assert.deepEqual(copied, [`${files.join(" ")} /var/lib/cloister/`]);
-    assert.match(source, /^ENTRYPOINT \["gramine-sgx","cloister"\]$/m);
-    const override = parse(sources.get("compose.sgx.yaml") ?? "") as {
-      services: Record<string, { volumes: string[] }>;
-    };
-    for (const { volumes } of Object.values(override.services))
-      assert.ok(volumes.every((volume) => volume.startsWith("/var/run/aesmd") || volume.endsWith(":ro")));
+  test("puts manifest, signature and what else was measured into the images under Gramine, and no key", async () => {
+    const own = { "replica-gramine": "replica.json", "serving-gramine": "ca.pem" } as const;
+    for (const role of ["replica-gramine", "serving-gramine"] as const) {
+      const enclave = join(folder, role);
+      await mkdir(enclave);
+      const files = ["cloister.manifest.sgx", "cloister.sig", own[role]];
+      for (const name of [...files, "enclave-key.pem"]) await writeFile(join(enclave, name), name);
+      assert.equal(await stageGramineImage(join(folder, `${role}-files`), role, enclave), 3);
+      assert.deepEqual((await readdir(join(folder, `${role}-files/var/lib/cloister`))).toSorted(), files.toSorted());
+      const source = sources.get(`${role}.Dockerfile`) ?? "";
+      assert.match(source, new RegExp(`^COPY ${role}/files/ /$`, "m"));
+      assert.match(source, /^ENTRYPOINT \["gramine-sgx","cloister"\]$/m);
+    }
+    for (const name of ["compose.sgx.yaml", "compose.sgx-replica.yaml"]) {
+      const override = parse(sources.get(name) ?? "") as { services: Record<string, { volumes: string[] }> };
+      for (const { volumes } of Object.values(override.services))
+        assert.ok(volumes.every((volume) => volume.startsWith("/var/run/aesmd") || volume.endsWith(":ro")));
+    }
+  });
+
+  test("is no image under Gramine without what was measured and signed", async () => {
+    const options = { role: "replica-gramine", reference: "a:1", base: [], enclave: folder } as const;
+    await assert.rejects(
+      buildGramineImage(join(folder, "6.tar"), options),
+      (error) => error instanceof DeployError && error.code === "IMAGE_FILE_INVALID",
+    );
   });
 
   test("starts containers without rights, with nothing secret beside the replicas", () => {

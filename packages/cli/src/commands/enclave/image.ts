@@ -17,7 +17,8 @@ interface BuildFlags {
 }
 
 interface StageFlags {
-  readonly role: ImageRole;
+  readonly role: ImageRole | GramineRole;
+  readonly enclave?: string;
   readonly base?: boolean;
   readonly built?: boolean;
   readonly node?: string;
@@ -38,6 +39,8 @@ const images = () => import("@cloister/deploy/images");
 
 const roleOption = (roles: readonly string[]): Option =>
   new Option("--role <role>", "what it is for").choices(roles).makeOptionMandatory();
+const enclaveOption = (): Option =>
+  new Option("--enclave <folder>", "for the gramine roles: what enclave manifest and enclave sign wrote");
 const isGramine = (role: string): role is GramineRole => GRAMINE_ROLES.includes(role);
 
 /** `cloister enclave image`: container images that hold a program by an allow-list and nothing else. */
@@ -50,7 +53,7 @@ export function imageCommand(setExit: (code: number) => void): Command {
     .description("Write an image as an archive that docker load, ctr images import and podman load take.")
     .addOption(roleOption([...ROLES, ...GRAMINE_ROLES]))
     .option("--base <file...>", "root file systems below, uncompressed tar (default: none, libraries of this machine)")
-    .option("--enclave <folder>", "for the gramine roles: what enclave manifest and enclave sign wrote")
+    .addOption(enclaveOption())
     .option("--reference <name:tag>", "name of the image (default: cloister/ROLE:latest)")
     .requiredOption("--output <file>", "where to write it")
     .option("--json", "print one JSON document")
@@ -58,7 +61,8 @@ export function imageCommand(setExit: (code: number) => void): Command {
   image
     .command("stage")
     .description("Lay the files of an image out in a folder, for a builder that copies folders.")
-    .addOption(roleOption(ROLES))
+    .addOption(roleOption([...ROLES, ...GRAMINE_ROLES]))
+    .addOption(enclaveOption())
     .option("--built", "built packages (npm run build) in place of sources: what runs under Gramine")
     .option("--base", "leave out the libraries of the system: a layer below has them")
     .option("--node <file>", "Node.js to put in (default: the one that runs this)")
@@ -93,10 +97,13 @@ async function build(flags: BuildFlags): Promise<number> {
   return print(json, { ok: true, output, ...written });
 }
 
-async function stage({ role, base, built, node, output, json }: StageFlags): Promise<number> {
+async function stage(flags: StageFlags): Promise<number> {
+  const { role, base, built, node, output, json } = flags;
+  const { stageGramineImage, stageImage } = await images();
   const installation = node === undefined ? INSTALLATION : { ...INSTALLATION, nodeExecutable: resolve(node) };
-  const options = { installation, role, hasBase: base === true, isBuilt: built === true };
-  const files = await (await images()).stageImage(resolve(output), options);
+  const files = isGramine(role)
+    ? await stageGramineImage(resolve(output), role, resolve(need(flags.enclave, "--enclave")))
+    : await stageImage(resolve(output), { installation, role, hasBase: base === true, isBuilt: built === true });
   openTerminal(json === true).line(`${output}: ${files} files of the ${role} image`);
   return print(json, { ok: true, output, files });
 }
