@@ -1,8 +1,11 @@
 import { z } from "zod";
 
-// The manifest of Gramine 1.8 and 1.9 (gramine.md E.1, E.2), key by key. Unknown keys are refused, as Gramine's own check does.
+// The manifest of Gramine 1.8 and 1.9, key by key, as its python/graminelibos/manifest_check.py has it, with what manifest.py refuses
+// when it expands the trusted files. docs/reference/manifest-rules.md says where this is stricter. Unknown keys are refused, as there.
 
 const URI = z.string().min(1);
+/** Of a file that is hashed. A template may have all of it from an expression. */
+const FILE_URI = z.string().regex(/^(?:file:|\{\{)./, 'a URI that begins with "file:"');
 const SIZE = z.string().regex(/^\d+[KMG]?$/, "a number with K, M or G behind it");
 const SHA256 = z.string().regex(/^[0-9a-fA-F]{64}$/, "64 hex digits");
 const U16 = z.int().min(0).max(0xffff);
@@ -28,7 +31,7 @@ const environment = z.record(
 );
 
 const loader = z.strictObject({
-  entrypoint: z.strictObject({ uri: URI, sha256: SHA256.optional() }),
+  entrypoint: z.strictObject({ uri: FILE_URI, sha256: SHA256.optional() }),
   argv: z.array(z.string()).optional(),
   argv_src_file: URI.optional(),
   env: environment.optional(),
@@ -42,6 +45,26 @@ const loader = z.strictObject({
   insecure__disable_aslr: z.boolean().optional(),
 });
 
+const trustedFile = z
+  .strictObject({ uri: FILE_URI, sha256: SHA256.optional() })
+  .refine(({ uri, sha256 }) => !(uri.endsWith("/") && sha256 !== undefined), "a folder has no digest");
+
+const trustedFiles = z
+  .array(z.union([FILE_URI, trustedFile]))
+  .refine(hasOneDigestEach, "one file has two different digests");
+
+/** Gramine takes a file that is named twice, with one digest. */
+function hasOneDigestEach(files: readonly (string | z.infer<typeof trustedFile>)[]): boolean {
+  const digests = new Map<string, string>();
+  for (const file of files) {
+    if (typeof file === "string" || file.sha256 === undefined) continue;
+    const digest = file.sha256.toLowerCase();
+    if ((digests.get(file.uri) ?? digest) !== digest) return false;
+    digests.set(file.uri, digest);
+  }
+  return true;
+}
+
 const sgx = z.strictObject({
   enclave_size: SIZE.optional(),
   max_threads: z.int().min(1).optional(),
@@ -50,7 +73,7 @@ const sgx = z.strictObject({
   remote_attestation: z.enum(["none", "dcap"]).optional(),
   isvprodid: U16.optional(),
   isvsvn: U16.optional(),
-  trusted_files: z.array(z.union([URI, z.strictObject({ uri: URI, sha256: SHA256.optional() })])).optional(),
+  trusted_files: trustedFiles.optional(),
   trusted_files_cache_size: SIZE.optional(),
   allowed_files: z.array(URI).optional(),
   file_check_policy: z.enum(["strict", "allow_all_but_log"]).optional(),

@@ -80,6 +80,7 @@ const DEPRECATIONS: readonly Deprecation[] = [
     instead: "sgx.max_threads",
     upgrade: (document, value) => setIfAbsent(document, "sgx.max_threads", value),
   },
+  { key: "app", since: "a packer's, never Gramine's", instead: "nothing: Gramine refuses it" },
   { key: "sgx.nonpie_binary", since: "removed in 1.5", instead: "nothing: it is not needed any more" },
   { key: "loader.pal_internal_mem_size", since: "without effect since 1.4, removed in 1.5", instead: "nothing" },
   { key: "loader.argv0_override", since: "gone", instead: "loader.argv" },

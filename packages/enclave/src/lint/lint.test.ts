@@ -53,7 +53,7 @@ describe("the original's manifests are flagged on every weak point", () => {
       "encrypted-also-listed fs.mounts file:/models/resnet50-v15-fp32/1/saved_model.pb",
       "authority-not-trusted loader.env.SECRET_PROVISION_CA_CHAIN_PATH",
       "arguments-not-fixed loader.argv",
-      "schema app",
+      "deprecated-key app",
     ]);
   });
 
@@ -70,6 +70,10 @@ describe("the original's manifests are flagged on every weak point", () => {
     ]);
   });
 });
+
+/** Entries of trusted files with digests that consist of one digit each. */
+const digested = (uri: string, ...digits: readonly string[]): string =>
+  digits.map((digit) => `{ uri = "${uri}", sha256 = "${digit.repeat(64)}" }`).join(", ");
 
 describe("each rule", () => {
   const good = `
@@ -123,6 +127,12 @@ sgx.trusted_files = ["file:ca.pem"]
     ["few-threads", (text) => text.replace("= 64", "= 2")],
     ["enclave-size", (text) => text.replace('"4G"', '"3G"')],
     ["schema", (text) => `${text}sgx.no_such_key = 1\n`],
+    // What Gramine refuses beyond its schema, when it hashes the files.
+    ["schema", (text) => text.replace('"file:ca.pem"]', '"file:ca.pem", "https://example.com/a"]')],
+    ["schema", (text) => text.replace("file:/gramine/libsysdb.so", "/gramine/libsysdb.so")],
+    ["schema", (text) => text.replace('"file:ca.pem"]', `"file:ca.pem", ${digested("file:lib", "0", "1")}]`)],
+    ["schema", (text) => `${text}sgx.cpu_features.pkru = "unspecified"\n`],
+    ["schema", (text) => text.replace('ca.pem" },', 'ca.pem", options = "ro" },')],
   ];
   for (const [rule, change] of cases) {
     test(`${rule} is found, and nothing else (${cases.filter(([name]) => name === rule).findIndex(([, of]) => of === change)})`, () => {
@@ -165,10 +175,33 @@ describe("an upgrade", () => {
     assertFinds(fromUtf8(text) ?? "", ["allowed-secret sgx.allowed_files file:ssl.cfg"]);
   });
 
+  for (const [name, template] of Object.entries({ DEFAULT_TEMPLATE, ANOLIS_TEMPLATE, TENCENT_TOML, FIRST_TEMPLATE })) {
+    test(`of ${name}, rendered, is what Gramine takes, and still has the weak points of the original`, () => {
+      const rendered = utf8(render(template));
+      const text = fromUtf8(upgradeManifestText(rendered).text) ?? "";
+      GramineSchema.parse(parse(text));
+      const shape = ["deprecated-key", "schema"];
+      const weak = (manifest: string): string[] =>
+        spots(manifest).filter((spot) => !shape.includes(spot.split(" ")[0] ?? ""));
+      assert.deepEqual(spots(text), weak(text));
+      assert.deepEqual(weak(text).toSorted(), weak(render(template)).toSorted());
+      assert.ok(weak(text).length > 0);
+    });
+  }
+
   test("is refused for a template, whose statements would be lost", () => {
     assert.throws(() => upgradeManifestText(utf8(DEFAULT_TEMPLATE)), { code: "MANIFEST_IS_TEMPLATE" });
   });
 });
+
+/** As `gramine-manifest` renders a template, with values for what it names. */
+function render(template: string): string {
+  return template
+    .replaceAll(/\{% for [^%]*%\}.*?\{% endfor %\}\n/gs, "")
+    .replaceAll("{{ ra_type }}", "dcap")
+    .replaceAll("{{ log_level }}", "error")
+    .replaceAll(/\{\{ (?:\w+\.)?(\w+)[^}]*\}\}/g, "/usr/$1");
+}
 
 test("what is no TOML is refused", () => {
   for (const text of ["= 1", "[", "a = {{ b }"])

@@ -51,7 +51,10 @@ export function uris(value: unknown): string[] {
 
 function mountsOf(document: unknown): MountView[] {
   const mounts = at(document, "fs.mounts");
-  const old = Object.values(table(at(document, "fs.mount")));
+  const old = [
+    ...Object.values(table(at(document, "fs.mount"))),
+    ...uris(at(document, "sgx.protected_files")).map((uri) => ({ type: "encrypted", uri })),
+  ];
   return [...(Array.isArray(mounts) ? (mounts as unknown[]) : []), ...old].filter(isTable).map((mount) => ({
     type: text(mount["type"]) || "chroot",
     path: text(mount["path"]),

@@ -33,6 +33,8 @@ describe("a Gramine manifest", () => {
   test("has Gramine's defaults where it is silent", () => {
     const { dimensions } = readGramineManifest(utf8('libos.entrypoint = "a"'));
     assert.deepEqual(dimensions, { enclaveSize: 256 * 2 ** 20, maxThreads: 4, edmm: false });
+    const withEdmm = readGramineManifest(utf8("sgx.edmm_enable = true")).dimensions;
+    assert.deepEqual(withEdmm, { enclaveSize: 2 ** 40, maxThreads: 4, edmm: true });
   });
 
   for (const [what, text] of [
@@ -40,6 +42,7 @@ describe("a Gramine manifest", () => {
     ["a size in words", 'sgx.enclave_size = "big"'],
     ["a number where a switch belongs", "sgx.debug = 1"],
     ["an unknown processor feature", 'sgx.cpu_features.avx1024 = "required"'],
+    ["a processor feature left open that has to be decided", 'sgx.cpu_features.pkru = "unspecified"'],
     ["a product id beyond 16 bits", "sgx.isvprodid = 65536"],
   ] as const) {
     test(`is refused with ${what}`, () => {

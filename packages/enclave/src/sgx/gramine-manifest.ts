@@ -9,14 +9,17 @@ const MAX_MANIFEST_BYTES = 64 * 1024 * 1024;
 const UNITS: Readonly<Record<string, number>> = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
 /** Values of Gramine where the manifest is silent (`python/graminelibos/manifest.py`). */
 const DEFAULT_SIZE = "256M";
+const DEFAULT_SIZE_WITH_EDMM = "1024G";
 const DEFAULT_THREADS = 4;
 
 const FeatureState = z.enum(["unspecified", "disabled", "required"]);
+/** Features of which each enclave says whether it wants them. */
+const DECIDED_FEATURES: readonly string[] = ["mpx", "pkru"] satisfies CpuFeature[];
 const U16 = z.int().min(0).max(0xffff);
 
 // Only what the measurement and SIGSTRUCT depend on is looked at; the rest is Gramine's and covered by the manifest's bytes.
 const Sgx = z.object({
-  enclave_size: z.string().default(DEFAULT_SIZE),
+  enclave_size: z.string().optional(),
   max_threads: z.int().default(DEFAULT_THREADS),
   edmm_enable: z.boolean().default(false),
   debug: z.boolean().default(false),
@@ -25,7 +28,8 @@ const Sgx = z.object({
   isvsvn: U16.default(0),
   cpu_features: z
     .partialRecord(z.enum(Object.keys(FEATURE_BITS) as [CpuFeature, ...CpuFeature[]]), FeatureState)
-    .default({}),
+    .default({})
+    .refine((features) => DECIDED_FEATURES.every((name) => features[name as CpuFeature] !== "unspecified")),
 });
 
 /** What an enclave's manifest says about its shape and identity. */
@@ -44,8 +48,9 @@ export function readGramineManifest(bytes: Uint8Array): GramineManifest {
   if (!parsed.success) throw invalid(parsed.error.issues.map(({ path }) => path.join(".")).join(", "));
   const { sgx } = parsed.data;
   const decided = Object.entries(sgx.cpu_features).filter(([, state]) => state !== "unspecified");
+  const size = sgx.enclave_size ?? (sgx.edmm_enable ? DEFAULT_SIZE_WITH_EDMM : DEFAULT_SIZE);
   return {
-    dimensions: { enclaveSize: parseSize(sgx.enclave_size), maxThreads: sgx.max_threads, edmm: sgx.edmm_enable },
+    dimensions: { enclaveSize: parseSize(size), maxThreads: sgx.max_threads, edmm: sgx.edmm_enable },
     isvProdId: sgx.isvprodid,
     isvSvn: sgx.isvsvn,
     debug: sgx.debug,
