@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { createHash, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -28,21 +27,18 @@ describe("a replica in a process of its own", () => {
   before(async () => {
     cwd = await mkdtemp(join(tmpdir(), "cloister-run-"));
     brokerPort = await freePort();
-    await writeFile(at("passphrase"), "four words of nonsense\n", { mode: 0o600 });
     await done("enclave", "simulate", "--output", "simulated");
+    await done(
+      ...["broker", "init", "--passphrase-file", "passphrase", "--policy", "policy.json"],
+      ...["--simulated-anchor", "simulated/anchor.pem"],
+    );
     await done("seal", "bundle", join(ROOT, "examples/digits/saved_model"), "--name", "digits");
     await done(
       ...["broker", "keys", "import", "models/digits/1", "--from", "keys/digits-1.wrap-key"],
       ...["--passphrase-file", "passphrase"],
     );
-    // The first start makes the authority that the manifest names.
-    await writePolicy("00".repeat(32));
-    await end(await startBroker());
-    await done(
-      ...["enclave", "manifest", "--model", "digits", "--output", "enclave.json"],
-      ...["--broker", `attestation.service.com:${brokerPort}`],
-      ...["--broker-ca", "broker-state/ca.pem", "--broker-log-key", "broker-state/log-key.pem"],
-    );
+    await done("certs", "mutual", SERVING_NAME, "--client", "alice");
+    await writeManifest("enclave.json");
     await chmod(at("sealed/models/digits/1"), 0o500);
   });
 
@@ -54,9 +50,7 @@ describe("a replica in a process of its own", () => {
   });
 
   test("waits for the broker, is admitted, serves, tells its state, and ends with 0 on SIGTERM", async () => {
-    await done(
-      ...["enclave", "measure", "--manifest", "enclave.json", "--policy", "policy.json", "--workload", "digits"],
-    );
+    await allow("enclave.json");
     const replica = startReplica();
     const log = logOf(replica);
     const probes = `http://127.0.0.1:${(await log.event("probes"))["port"]}`;
@@ -78,6 +72,7 @@ describe("a replica in a process of its own", () => {
     const answer = JSON.parse(
       await done(
         ...["infer", "--address", `127.0.0.1:${ready["port"]}`, "--ca", "broker-state/ca.pem"],
+        ...["--cert", "ssl_configure/client/alice/cert.pem", "--key", "ssl_configure/client/alice/key.pem"],
         ...["--server-name", SERVING_NAME, "--image", join(ROOT, "examples/digits/images/000.png"), "--json"],
       ),
     ) as Record<string, unknown>;
@@ -87,7 +82,8 @@ describe("a replica in a process of its own", () => {
   });
 
   test("ends with 1 and the broker's code where the policy does not know it", async () => {
-    await writePolicy("ff".repeat(32));
+    await writeManifest("other.json", "--threads", "2");
+    await allow("other.json");
     const broker = await startBroker();
     const replica = startReplica();
     assert.ok(replica.stderr);
@@ -109,9 +105,10 @@ describe("a replica in a process of its own", () => {
       t.skip("this machine lets nobody mount");
       return;
     }
-    await writePolicy("5a".repeat(32));
+    const { mrenclave } = await allow("enclave.json");
     const broker = await startBroker();
-    const { folder } = await startAttestationFolder(t, "gramine", at("simulated/platform.json"));
+    const stateFile = at("simulated/platform.json");
+    const { folder } = await startAttestationFolder(t, "gramine", { stateFile, mrenclave });
     const { config } = JSON.parse(await readFile(at("enclave.json"), "utf8")) as { config: unknown };
     const hostOptions = {
       replicaId: "enclave",
@@ -167,6 +164,19 @@ describe("a replica in a process of its own", () => {
     return stdout;
   }
 
+  const writeManifest = (output: string, ...options: readonly string[]): Promise<string> =>
+    done(
+      ...["enclave", "manifest", "--model", "digits", "--output", output, ...options],
+      ...["--broker", `attestation.service.com:${brokerPort}`],
+      ...["--broker-ca", "broker-state/ca.pem", "--broker-log-key", "broker-state/log-key.pem"],
+    );
+
+  /** Lets the policy allow that manifest's replica, and no other. */
+  async function allow(manifest: string): Promise<{ readonly mrenclave: string }> {
+    const words = ["--manifest", manifest, "--policy", "policy.json", "--trust-anchor", "simulated/anchor.pem"];
+    return JSON.parse(await done("enclave", "measure", ...words, "--json")) as { mrenclave: string };
+  }
+
   const startReplica = (): ChildProcess =>
     start(
       ...["enclave", "run", "--platform", "simulated", "--simulated-platform", "simulated/platform.json"],
@@ -178,32 +188,12 @@ describe("a replica in a process of its own", () => {
     const broker = start(
       ...["broker", "--passphrase-file", "passphrase", "--policy", "policy.json", "--host", "127.0.0.1"],
       ...["--port", String(brokerPort), "--health-port", "0", "--bundles", "sealed/bundles"],
+      ...["--client-ca", "ssl_configure/ca_cert.pem"],
       ...["--owner-key", "keys/owner.pub.pem", "--collateral", "simulated/collateral.json"],
       ...["--simulated-anchor", "simulated/anchor.pem"],
     );
     await logOf(broker, "type").event("started");
     return broker;
-  }
-
-  async function writePolicy(mrenclave: string): Promise<void> {
-    const anchor = new X509Certificate(await readFile(at("simulated/anchor.pem")));
-    const policy = {
-      schema: "cloister-policy/1",
-      production: false,
-      workloads: [
-        {
-          name: "digits",
-          identities: [{ tee: "sgx", mrenclave }],
-          platforms: [{ kind: "simulated", anchorSha256: createHash("sha256").update(anchor.raw).digest("hex") }],
-          secrets: {
-            keyId: "models/digits/1",
-            model: { name: "digits", version: 1, minimumGeneration: 1 },
-            serving: { dnsNames: [SERVING_NAME], validitySeconds: 86_400, clientVerify: false },
-          },
-        },
-      ],
-    };
-    await writeFile(at("policy.json"), JSON.stringify(policy));
   }
 });
 

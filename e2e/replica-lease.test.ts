@@ -16,8 +16,9 @@ import {
   generatePrivateKey,
   issueServerCertificate,
 } from "@cloister/broker/certificates";
-import { Secret, toHex } from "@cloister/encoding";
-import { parsePolicy, type Policy, REFUSE_ALL } from "@cloister/policy";
+import { policyEntry } from "@cloister/enclave";
+import { Secret } from "@cloister/encoding";
+import { parsePolicy, type Policy, POLICY_SCHEMA, REFUSE_ALL } from "@cloister/policy";
 import { encodeBundleManifest, sealBundle } from "@cloister/protected-files";
 import { readTree, writeTreeAtomically } from "@cloister/protected-files/rim";
 import { openReleaseLog } from "@cloister/release-log/file";
@@ -59,31 +60,19 @@ async function setUp(t: TestContext) {
   const logKey = generateKeyPairSync("ed25519");
   const log = await openReleaseLog({ path: join(folder, "log"), origin: "test", signingKey: logKey.privateKey });
   t.after(() => log.close());
-  const policy = (minimumGeneration: number): Policy =>
-    withLease(
-      parsePolicy({
-        schema: "cloister-policy/1",
-        production: false,
-        workloads: [
-          {
-            name: "digits",
-            identities: [{ tee: "sgx", mrenclave: toHex(MRENCLAVE) }],
-            platforms: [
-              {
-                kind: "simulated",
-                anchorSha256: createHash("sha256").update(platform.trustAnchor.certificate).digest("hex"),
-              },
-            ],
-            secrets: {
-              keyId: "digits/1",
-              model: { name: "digits", version: 1, minimumGeneration },
-              serving: { dnsNames: [SERVING_NAME], clientVerify: false },
-            },
-          },
-        ],
-      }),
-      2,
-    );
+  const policy = (minimumGeneration: number): Policy => {
+    // As `enclave measure --policy` writes it; the requester of this test has no certificate.
+    const { secrets, ...entry } = policyEntry({
+      measured: { mrenclave: MRENCLAVE },
+      workload: "digits",
+      keyId: "digits/1",
+      model: { name: "digits", version: 1, minimumGeneration },
+      dnsNames: [SERVING_NAME],
+      simulatedAnchor: createHash("sha256").update(platform.trustAnchor.certificate).digest("hex"),
+    });
+    const workload = { ...entry, secrets: { ...secrets, serving: { ...secrets.serving, clientVerify: false } } };
+    return withLease(parsePolicy({ schema: POLICY_SCHEMA, production: false, workloads: [workload] }), 2);
+  };
   const events: BrokerEvent[] = [];
   const versions = (): { keyId: string; secret: Secret }[] =>
     [newKey, oldKey].map((bytes, i) => ({ keyId: `digits/1@${2 - i}`, secret: new Secret(bytes.slice(), "key") }));

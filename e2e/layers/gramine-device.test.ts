@@ -26,8 +26,9 @@ before(async () => {
   await writeFile(mrenclave, "5a".repeat(32));
   const device = await startGramineDevice({ platform, mrenclave, keys: ["default", "model"] });
   try {
-    const [program = "", ...words] = [...device.enter, "python3", join(ROOT, "e2e/oracle/attestation_files.py")];
-    const { stdout } = await promisify(execFile)(program, [...words, "/dev/attestation"]);
+    const [program = "", ...words] = device.enter;
+    const oracle = ["python3", join(ROOT, "e2e/oracle/attestation_files.py"), "/dev/attestation"];
+    const { stdout } = await promisify(execFile)(program, [...words, ...oracle]);
     seen = JSON.parse(stdout) as Record<string, unknown>;
   } finally {
     await device.stop();

@@ -53,7 +53,12 @@ const OPCODE = {
   destroy: 38,
   batchForget: 42,
 } as const;
-const WITHOUT_ANSWER: readonly number[] = [OPCODE.forget, OPCODE.interrupt, OPCODE.batchForget, OPCODE.destroy];
+const WITHOUT_ANSWER: ReadonlySet<number> = new Set([
+  OPCODE.forget,
+  OPCODE.interrupt,
+  OPCODE.batchForget,
+  OPCODE.destroy,
+]);
 
 interface Request {
   readonly opcode: number;
@@ -76,7 +81,7 @@ export async function serveFiles(folder: string, nodes: readonly PseudoNode[], o
   for (;;) {
     const { bytesRead } = await promisify(read)(device, buffer, 0, buffer.length, null);
     const request = parseRequest(Buffer.from(buffer.subarray(0, bytesRead)));
-    if (WITHOUT_ANSWER.includes(request.opcode)) continue;
+    if (WITHOUT_ANSWER.has(request.opcode)) continue;
     // A quote may take a while; other requests go on.
     void files.answer(request).then(
       (body) => reply(device, request.unique, 0, body),

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 /** What was written to the files. */
-export interface DeviceEvent {
+interface DeviceEvent {
   readonly event: "ready" | "report-data" | "key";
   readonly name?: string;
   readonly value?: string;

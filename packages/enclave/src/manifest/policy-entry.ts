@@ -2,7 +2,7 @@ import { toHex } from "@cloister/encoding";
 import type { MeasuredManifest } from "../sgx/measure-file.ts";
 
 export interface PolicyEntryOptions {
-  readonly measured: MeasuredManifest;
+  readonly measured: Pick<MeasuredManifest, "mrenclave">;
   readonly workload: string;
   readonly keyId: string;
   /** For a replica of this program; absent for the stock server, which gets a key and nothing else. */
@@ -16,7 +16,7 @@ export interface PolicyEntryOptions {
 const CERTIFICATE_SECONDS = 600;
 
 /** The identity that a policy names for a measured enclave. */
-export function policyIdentity({ mrenclave }: MeasuredManifest) {
+export function policyIdentity({ mrenclave }: Pick<MeasuredManifest, "mrenclave">) {
   return { tee: "sgx", mrenclave: toHex(mrenclave) };
 }
 

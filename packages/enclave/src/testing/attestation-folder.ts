@@ -22,11 +22,19 @@ export interface AttestationFolder {
   readonly until: (writes: number) => Promise<void>;
 }
 
-/** Makes the files of Gramine's `/dev/attestation`, or of one configfs-tsm entry, served by a process of its own; `stateFile`: of its platform. */
+/** What a test may decide about the platform behind the files. */
+interface AttestationFolderOptions {
+  /** State file of the platform; without one a new platform is made. */
+  readonly stateFile?: string;
+  /** Measurement in its quotes, hex. */
+  readonly mrenclave?: string;
+}
+
+/** Makes the files of Gramine's `/dev/attestation`, or of one configfs-tsm entry, served by a process of its own. */
 export async function startAttestationFolder(
   t: TestContext,
   kind: "gramine" | "tdx",
-  stateFile?: string,
+  { stateFile, mrenclave = "5a".repeat(32) }: AttestationFolderOptions = {},
 ): Promise<AttestationFolder> {
   const base = await mkdtemp(join(tmpdir(), "attestation-"));
   t.after(() => rm(base, { recursive: true }));
@@ -45,7 +53,7 @@ export async function startAttestationFolder(
     pipes.map((name) => join(folder, name)),
   );
   for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
-  const child = fork(STAND_IN, [kind, folder, state]);
+  const child = fork(STAND_IN, [kind, folder, state, mrenclave]);
   t.after(async () => {
     const closed = once(child, "close");
     child.kill("SIGKILL");

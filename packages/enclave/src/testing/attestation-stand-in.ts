@@ -1,15 +1,16 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { restoreSimulatedPlatform } from "@cloister/attestation/simulated";
-import { Secret } from "@cloister/encoding";
+import { fromHex, Secret } from "@cloister/encoding";
 
 // Plays a TEE's attestation files with named pipes (gramine.md D.1). Arguments: kind, folder, state file of the SIMULATED
-// platform that signs. Says what it does on its channel to the parent.
+// platform that signs, measurement in hex. Says what it does on its channel to the parent. It is for one program that uses the files as they
+// are meant; e2e/support/gramine-device plays them for any.
 
-const MRENCLAVE = new Uint8Array(32).fill(0x5a);
 const MRTD = new Uint8Array(48).fill(0x5b);
 
-const [kind = "", folder = "", state = ""] = process.argv.slice(2);
+const [kind = "", folder = "", state = "", measurement = ""] = process.argv.slice(2);
+const mrenclave = fromHex(measurement) ?? new Uint8Array(32);
 const platform = restoreSimulatedPlatform(new Secret(new Uint8Array(await readFile(state)), "state"));
 const tell = (message: object): void => void process.send?.(message);
 
@@ -18,10 +19,7 @@ async function gramine(): Promise<void> {
   for (;;) {
     const reportData = new Uint8Array(await readFile(join(folder, "user_report_data")));
     tell({ reportData: Buffer.from(reportData).toString("hex") });
-    await writeFile(
-      join(folder, "quote"),
-      platform.quote({ reportData, mrenclave: MRENCLAVE, mrsigner: new Uint8Array(32) }),
-    );
+    await writeFile(join(folder, "quote"), platform.quote({ reportData, mrenclave, mrsigner: new Uint8Array(32) }));
   }
 }
 
