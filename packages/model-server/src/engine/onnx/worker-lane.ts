@@ -84,8 +84,9 @@ export class WorkerLane implements Lane {
   /** Starts a thread, for `load`. It comes up while the caller goes on, and keeps no process alive until then. */
   static startThread(workerData: WorkerStart): LaneThread {
     const worker = new Worker(new URL(`./worker${extname(import.meta.url)}`, import.meta.url), { workerData });
-    worker.unref();
     const loaded = firstReply(worker);
+    // After the listener for messages, which would hold the process again.
+    worker.unref();
     // Whoever loads hears of it, be it later.
     loaded.catch(() => undefined);
     return { worker, loaded };
