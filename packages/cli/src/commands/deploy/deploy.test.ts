@@ -79,6 +79,10 @@ test("the broker in the cluster is rendered before there is a manifest", async (
   const kinds = [...stdout.matchAll(/^kind: (\w+)$/gm)].map(([, kind]) => kind);
   const expected = ["Namespace", "ServiceAccount", "NetworkPolicy", "PersistentVolumeClaim", "Service", "StatefulSet"];
   assert.deepEqual(kinds, expected);
+  await writeFile(join(folder, "outside.yaml"), "kubernetes:\n  broker: { kind: direct }\n");
+  const outside = await deploy("render", "--broker-only", "--config", "outside.yaml");
+  assert.equal(outside.code, 1);
+  assert.match(outside.stderr, /OPTIONS_CONFLICT.*broker\.kind direct/);
 });
 
 test("bootstrap prints a script or the steps, and refuses settings that no script can hold", async () => {

@@ -11,7 +11,7 @@ import { fromUtf8, toHex } from "@cloister/encoding";
 import { type Command, Option } from "commander";
 import { z } from "zod";
 import { readSection, type Section } from "../../config.ts";
-import { need } from "../../read-document.ts";
+import { InputError, need } from "../../read-document.ts";
 
 /** Checked whole by `readSettings`, together with the flags. */
 export const KUBERNETES_SECTION: Section<Record<string, unknown>> = {
@@ -53,7 +53,7 @@ export function withDeployOptions(command: Command): Command {
     .option("--json", "print JSON");
 }
 
-/** Settings out of flags and configuration. Throws CONFIG_*, KUBERNETES_SETTINGS_INVALID, MANIFEST_INVALID, OPTION_MISSING. */
+/** Settings out of flags and configuration. Throws CONFIG_*, KUBERNETES_SETTINGS_INVALID, MANIFEST_INVALID, OPTION_*. */
 export async function deployInput(flags: DeployFlags): Promise<DeployInput> {
   const { config, brokerOnly, enclaveManifest, measurement, preset, namespace, name, image } = flags;
   const section = (await readSection(config, KUBERNETES_SECTION)) ?? {};
@@ -61,6 +61,7 @@ export async function deployInput(flags: DeployFlags): Promise<DeployInput> {
   if (brokerOnly === true) {
     const placeholder = { image: "none", measurement: "0".repeat(64), model: { name: "none" } };
     const settings = readSettings({ ...placeholder, ...section, ...Object.fromEntries(given) });
+    if (settings.broker.kind !== "in-cluster") throw noBrokerInside(settings.broker.kind);
     return { settings, enclaveManifest: "", part: "broker" };
   }
   const bytes = await readFile(need(enclaveManifest, "--enclave-manifest"));
@@ -74,4 +75,12 @@ export async function deployInput(flags: DeployFlags): Promise<DeployInput> {
     ...(measurement !== undefined && { measurement }),
   });
   return { settings, enclaveManifest: fromUtf8(new Uint8Array(bytes)) ?? "", part: "all" };
+}
+
+function noBrokerInside(kind: string): InputError {
+  return new InputError("OPTIONS_CONFLICT", {
+    what: "the command did not start",
+    why: `--broker-only is for a broker in the cluster, and the configuration has one outside (broker.kind ${kind})`,
+    remedy: "set broker.kind to in-cluster, or leave --broker-only out",
+  });
 }
