@@ -287,13 +287,13 @@ test("apply takes away what newer settings do not make, after a dry run has name
   const plain: KubernetesInput = {
     ...common,
     autoscaling: { kind: "none" },
-    gateway: { kind: "none" },
+    gateway: { kind: "ingress" },
     networkPolicy: false,
     admissionPolicy: false,
   };
   assert.deepEqual(await applyFile(rich), []);
   // What others have there: another deployment of ours, and something that a person made under the same labels.
-  await apply(objectsOf({ ...rich, namespace: elsewhere }));
+  await apply(objectsOf({ ...rich, namespace: elsewhere, gateway: { kind: "envoy" } }));
   await assert.rejects(applyFile({ ...plain, name: "other" }), /NAMESPACE_TAKEN/);
   const labels = {
     "app.kubernetes.io/part-of": "cloister",

@@ -49,7 +49,7 @@ for (const kind of ["external-name", "endpoint"] as const) {
       ...(kind === "endpoint" && { ip: NETWORK.controlPlane }),
     };
     // Pods look the same for both kinds: the name of the kind's Service is in them. Another setting makes new ones.
-    world.configure({ broker, maxConnectionAge: kind === "endpoint" ? "11s" : "10s" });
+    world.configure({ broker, maxConnectionAge: kind === "endpoint" ? "6s" : "5s" });
     // It waits until the new replica is READY.
     await steps.apply();
     await steps.audit(await receivedKeys(rig.api, WHICH));
@@ -167,7 +167,7 @@ test("a new version rolls out under load without a failed request", async () => 
   await steps.scale(3);
   const old = new Set((await steps.readyPods()).map(({ name }) => name));
   await steps.underAuditedLoad(8, async () => {
-    world.configure({ maxConnectionAge: "9s" });
+    world.configure({ maxConnectionAge: "4s" });
     const { replicas, pruned } = await steps.apply();
     assert.ok(
       pruned.some((path) => path.endsWith("/services/cloister-broker")),

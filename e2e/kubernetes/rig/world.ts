@@ -91,7 +91,7 @@ export async function startWorld(rig: ConnectedRig): Promise<World> {
       memory: "512Mi",
       cpu: "20m",
       drain: "4s",
-      maxConnectionAge: "10s",
+      maxConnectionAge: "5s",
       replicas: { minimum: 1, maximum: 12 },
       autoscaling: { kind: "none" },
       broker: { kind: "host-alias", host: NETWORK.outside, port: BROKER_PORT, ip: NETWORK.controlPlane },
