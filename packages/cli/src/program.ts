@@ -29,8 +29,6 @@ const COMMANDS = new Map<string, () => Promise<MakeCommand>>([
   ["doctor", async () => (await import("./commands/doctor/doctor.ts")).doctorCommand],
 ]);
 
-const HELP_CODES = new Set(["commander.helpDisplayed", "commander.help", "commander.version"]);
-
 /** The command line with the command that it names, or with all where it names none. `setExit` takes the exit code of the one that ran. */
 async function buildProgram(argv: readonly string[], setExit: (code: number) => void): Promise<Command> {
   const program = new Command("cloister")
@@ -70,7 +68,8 @@ export async function run(argv: readonly string[]): Promise<number> {
     await program.parseAsync(argv, { from: "user" });
     return code;
   } catch (error) {
-    if (error instanceof CommanderError) return HELP_CODES.has(error.code) ? EXIT.done : EXIT.usage;
+    // Help and version that were asked for end with 0; help in place of a sub-command that is missing does not.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
     return reportError(error, argv);
   }
 }
