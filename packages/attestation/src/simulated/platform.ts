@@ -60,6 +60,7 @@ class Platform implements SimulatedPlatform {
   readonly trustAnchor: TrustAnchor;
   readonly pckCa: PckCa;
   readonly #state: PlatformState;
+  readonly #certified = new Map<string, Uint8Array>();
 
   constructor(state: PlatformState) {
     this.#state = state;
@@ -108,7 +109,8 @@ class Platform implements SimulatedPlatform {
 
   #signer({ tcbLevel = "UpToDate", qeLevel = "UpToDate" }: CommonQuoteOptions): QuoteSigner {
     const { authority, attestationKey } = this.#state;
-    return { authority, attestationKey, pck: this.#pck(tcbLevel), cpuSvn: componentSvns(tcbLevel), qeLevel };
+    const certified = this.#certified;
+    return { authority, attestationKey, pck: this.#pck(tcbLevel), cpuSvn: componentSvns(tcbLevel), qeLevel, certified };
   }
 
   #pck(level: SimulatedTcbLevel): Identity {

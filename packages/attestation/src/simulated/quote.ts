@@ -1,4 +1,4 @@
-import { concatBytes, fromHex, utf8 } from "@cloister/encoding";
+import { concatBytes, fromHex, toHex, utf8 } from "@cloister/encoding";
 import { encodePem } from "@cloister/encoding/pem";
 import type { Authority, Identity, KeyPair } from "./authority.ts";
 import { certifyAttestationKey, rawSignature, type SimulatedTee } from "./quoting-enclave.ts";
@@ -24,6 +24,8 @@ export interface QuoteSigner {
   readonly attestationKey: KeyPair;
   readonly cpuSvn: Uint8Array;
   readonly qeLevel: SimulatedQeLevel;
+  /** A quoting enclave has its key certified once and keeps what it got: by TEE and levels, filled here. */
+  readonly certified: Map<string, Uint8Array>;
 }
 
 /** A signed quote over a report body: version 3 (SGX only), 4 or 5 (Intel DCAP, quote format). */
@@ -56,14 +58,22 @@ function quoteSignatureData(
   signer: QuoteSigner,
 ): Uint8Array {
   const attestationKey = rawPublicKey(signer.attestationKey);
-  const { pck, cpuSvn, qeLevel, authority } = signer;
-  const qe = certifyAttestationKey(tee, { attestationKey, pck, cpuSvn, level: qeLevel });
+  const { pck, authority } = signer;
+  const qe = recallCertified(tee, attestationKey, signer);
   const chain = [pck.der, authority.intermediate.der, authority.root.der].map((der) => encodePem("CERTIFICATE", der));
   // Real quotes end the chain with a NUL.
   const certification = certificationData(CERTIFICATION_PCK_CHAIN, utf8(`${chain.join("")}\0`));
   const certified = concatBytes(qe, certification);
   const outer = version === 3 ? certified : certificationData(CERTIFICATION_QE_REPORT, certified);
   return concatBytes(rawSignature(signed, signer.attestationKey), attestationKey, outer);
+}
+
+function recallCertified(tee: SimulatedTee, attestationKey: Uint8Array, signer: QuoteSigner): Uint8Array {
+  const { pck, cpuSvn, qeLevel, certified } = signer;
+  const name = `${tee} ${toHex(cpuSvn)} ${qeLevel}`;
+  const made = certified.get(name) ?? certifyAttestationKey(tee, { attestationKey, pck, cpuSvn, level: qeLevel });
+  certified.set(name, made);
+  return made;
 }
 
 function certificationData(type: number, data: Uint8Array): Uint8Array {
