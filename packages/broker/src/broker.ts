@@ -13,6 +13,7 @@ import { WorkQueue } from "./connection/work-queue.ts";
 export const DEFAULT_LIMITS: BrokerLimits = {
   connections: 1024,
   connectionsPerAddress: 256,
+  displaceAfterMs: 1000,
   pendingAppraisals: 512,
   handshakeTimeoutMs: 10_000,
   idleTimeoutMs: 10_000,

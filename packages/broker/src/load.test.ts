@@ -55,7 +55,9 @@ test("good clients are served while 200 idle and 50 slow sockets stay open", asy
 });
 
 test("at the limit the oldest silent connection gives way, and good clients are served", async (t) => {
-  const harness = await startHarness(t, () => ({ limits: { connections: 20, connectionsPerAddress: 1000 } }));
+  const harness = await startHarness(t, () => ({
+    limits: { connections: 20, connectionsPerAddress: 1000, displaceAfterMs: 0 },
+  }));
   const { letGo } = await hold(harness.server.port, 20, 0);
   await release(harness, 5);
   letGo();
@@ -64,7 +66,7 @@ test("at the limit the oldest silent connection gives way, and good clients are 
 });
 
 test("one address cannot hold more than its share, and its own good clients still get through", async (t) => {
-  const harness = await startHarness(t, () => ({ limits: { connectionsPerAddress: 10 } }));
+  const harness = await startHarness(t, () => ({ limits: { connectionsPerAddress: 10, displaceAfterMs: 0 } }));
   const { letGo } = await hold(harness.server.port, 30, 0);
   await release(harness, 3);
   letGo();
@@ -72,6 +74,53 @@ test("one address cannot hold more than its share, and its own good clients stil
     (event) => event.type === "connection" && event.code === "ADDRESS_LIMIT",
   ).length;
   assert.ok(dropped >= 20 && dropped <= 30, `${dropped} dropped`);
+});
+
+test("a handshake under way is not given up for a newcomer: of many at once the first are served", async (t) => {
+  const limits = { connectionsPerAddress: 2, displaceAfterMs: 600_000 };
+  const harness = await startHarness(t, () => ({ limits }));
+  const first = await connectEnclave(harness.server, await createEnclave(harness.platform));
+  const { letGo } = await hold(harness.server.port, 5, 0);
+  await harness.event((event) => event.type === "connection" && event.code === "ADDRESS_LIMIT");
+  assert.ok(await stockProvision(first, "1.9"));
+  letGo();
+});
+
+test("clients that leave while they wait for their turn cost no appraisal and no entry", async (t) => {
+  const gate = Promise.withResolvers<undefined>();
+  const appraised: Uint8Array[] = [];
+  const harness = await startHarness(t, (platform) => ({
+    async collateral(quote) {
+      appraised.push(quote);
+      await gate.promise;
+      return platform.collateralFor(quote);
+    },
+  }));
+  const enclaves = await Promise.all(Array.from({ length: 67 }, () => createEnclave(harness.platform)));
+  const sockets = await Promise.all(enclaves.map((enclave) => connectEnclave(harness.server, enclave)));
+  const served = sockets.slice(0, 64).map((socket) => stockProvision(socket, "1.9"));
+  while (appraised.length < 64) await new Promise((resolve) => setTimeout(resolve, 5));
+  const [broken, ended, patient] = sockets.slice(64);
+  assert.ok(broken !== undefined && ended !== undefined && patient !== undefined);
+  const answered = stockProvision(patient, "1.9");
+  const left = Promise.all(
+    [broken, ended].map(async (socket) => {
+      await new Promise((resolve) => socket.write("SECRET_PROVISION_RA_TLS_REQUEST_V1\0", resolve));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      if (socket === broken) socket.destroy();
+      else socket.end();
+    }),
+  );
+  await left;
+  while (harness.events.filter(({ type }) => type === "connection").length < 2) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  gate.resolve(undefined);
+  assert.equal((await Promise.all([...served, answered])).filter((key) => key !== undefined).length, 65);
+  assert.equal(appraised.length, 65);
+  assert.equal(harness.log.size, 65);
+  const codes = harness.events.flatMap((event) => (event.type === "connection" ? [event.code] : []));
+  assert.deepEqual(codes, ["CLIENT_ABORTED", "CLIENT_ABORTED"]);
 });
 
 test("more waiting evidence than the queue holds is BROKER_BUSY, and the rest is served", async (t) => {

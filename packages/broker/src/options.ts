@@ -43,10 +43,12 @@ export interface ServingCa {
 }
 
 export interface BrokerLimits {
-  /** Open connections in all. At the limit the oldest one that has not finished its handshake is dropped. */
+  /** Open connections in all. At the limit the oldest one that has not asked for anything is dropped. */
   readonly connections: number;
   /** Open connections of one address. */
   readonly connectionsPerAddress: number;
+  /** How long a connection has before it may be dropped for a newcomer: until then a handshake is under way, not idle. */
+  readonly displaceAfterMs: number;
   /** Evidence waiting for collateral or appraisal; more are refused with BROKER_BUSY. */
   readonly pendingAppraisals: number;
   readonly handshakeTimeoutMs: number;

@@ -7,6 +7,8 @@ export interface Connection {
   readonly key: string;
   readonly address: string;
   readonly socket: Socket;
+  /** By the clock that only goes forward. */
+  readonly openedAt: number;
   /** Whether the TLS handshake is complete. */
   isSecure: boolean;
   /** Whether a whole valid request came. Until then the connection may be dropped for a newer one. */
@@ -15,19 +17,21 @@ export interface Connection {
   endedFor: ConnectionCode | undefined;
 }
 
+type TableLimits = Pick<BrokerLimits, "connections" | "connectionsPerAddress" | "displaceAfterMs">;
+
 /** The key under which a socket of either layer is found. */
 const connectionKey = (socket: Socket): string => `${socket.remoteAddress ?? "gone"} ${socket.remotePort ?? 0}`;
 
 /**
  * Counts open connections. A newcomer at a limit takes the place of the oldest connection that has not asked for anything
- * yet, so idle and slow sockets cannot keep good clients out; where all have asked, the newcomer is dropped.
+ * in a while, so idle and slow sockets cannot keep good clients out; where there is none, the newcomer is dropped.
  */
 export class ConnectionTable {
-  readonly #limits: Pick<BrokerLimits, "connections" | "connectionsPerAddress">;
+  readonly #limits: TableLimits;
   readonly #byKey = new Map<string, Connection>();
   readonly #byAddress = new Map<string, Set<Connection>>();
 
-  constructor(limits: Pick<BrokerLimits, "connections" | "connectionsPerAddress">) {
+  constructor(limits: TableLimits) {
     this.#limits = limits;
   }
 
@@ -42,14 +46,15 @@ export class ConnectionTable {
       key: connectionKey(socket),
       address,
       socket,
+      openedAt: performance.now(),
       isSecure: false,
       hasAsked: false,
       endedFor: undefined,
     };
     const ofAddress = this.#byAddress.get(address) ?? new Set();
-    if (ofAddress.size >= this.#limits.connectionsPerAddress) makeRoom(ofAddress, connection, "ADDRESS_LIMIT");
+    if (ofAddress.size >= this.#limits.connectionsPerAddress) this.#makeRoom(ofAddress, connection, "ADDRESS_LIMIT");
     else if (this.#byKey.size >= this.#limits.connections)
-      makeRoom(this.#byKey.values(), connection, "CONNECTION_LIMIT");
+      this.#makeRoom(this.#byKey.values(), connection, "CONNECTION_LIMIT");
     this.#byKey.set(connection.key, connection);
     this.#byAddress.set(address, ofAddress.add(connection));
     return connection;
@@ -70,16 +75,19 @@ export class ConnectionTable {
   endAll(): void {
     for (const { socket } of this.#byKey.values()) socket.destroy();
   }
-}
 
-function makeRoom(candidates: Iterable<Connection>, newcomer: Connection, code: ConnectionCode): void {
-  let victim = newcomer;
-  for (const candidate of candidates) {
-    if (candidate.hasAsked || candidate.endedFor !== undefined) continue;
-    victim = candidate;
-    break;
+  #makeRoom(candidates: Iterable<Connection>, newcomer: Connection, code: ConnectionCode): void {
+    const until = newcomer.openedAt - this.#limits.displaceAfterMs;
+    let victim = newcomer;
+    for (const candidate of candidates) {
+      // They are in the order in which they were opened.
+      if (candidate.openedAt > until) break;
+      if (candidate.hasAsked || candidate.endedFor !== undefined) continue;
+      victim = candidate;
+      break;
+    }
+    end(victim, code);
   }
-  end(victim, code);
 }
 
 /** Ends a connection at once; the first reason stays. */

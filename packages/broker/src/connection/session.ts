@@ -24,7 +24,9 @@ export interface SessionContext extends AdmissionContext {
  * Whatever the peer does ends in a closed connection and an event.
  */
 export async function serveSession(socket: TLSSocket, connection: Connection, context: SessionContext): Promise<void> {
-  const stream = new ByteStream(socket);
+  // No connection of TLS 1.2 is half open: whoever ends it discards what comes (RFC 5246, section 7.2.1). In TLS 1.3 the peer may
+  // still wait for its answer.
+  const stream = new ByteStream(socket, { endsAtOnce: socket.getProtocol() !== "TLSv1.3" });
   try {
     await exchange(socket, stream, connection, context);
     socket.end();
@@ -56,7 +58,7 @@ async function serveGramine(
 ): Promise<void> {
   // Of a completed handshake: the client has signed it with the key of this certificate.
   const certificate = socket.getPeerX509Certificate()?.raw;
-  const outcome = await decide({ certificate }, connection, context);
+  const outcome = await decide({ certificate }, stream, connection, context);
   if (!outcome.admitted) {
     await stream.write(encodeRefusal(outcome.refusal.codes));
     return;
@@ -73,20 +75,21 @@ async function serveNative(
 ): Promise<void> {
   const challenged = await challengePeer(socket, stream);
   if (challenged === undefined) return;
-  const outcome = await decide(challenged.presentation, connection, context);
+  const outcome = await decide(challenged.presentation, stream, connection, context);
   if (outcome.admitted) await answerPeer(stream, challenged.evidence, outcome, context.servingCa);
   else await stream.write(encodeJsonFrame(nativeRefusal(outcome.refusal.codes)));
 }
 
-/** Decides in its turn, and tells the operator. */
+/** Decides in its turn, unless the peer leaves before, and tells the operator. */
 async function decide(
   presentation: Presentation,
+  { gone }: ByteStream,
   connection: Connection,
   context: SessionContext,
 ): Promise<Admitted | Refused> {
   connection.hasAsked = true;
   const startedAt = performance.now();
-  const outcome = await (context.queue.run(() => admit(presentation, context)) ?? busy());
+  const outcome = await (context.queue.run(() => admit(presentation, context), gone) ?? busy());
   const [time, { address }] = [context.clock().toISOString(), connection];
   if (outcome.admitted) {
     const facts = releaseFacts(outcome, performance.now() - startedAt);

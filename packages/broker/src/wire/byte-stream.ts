@@ -4,16 +4,23 @@ import { BrokerError } from "../broker-error.ts";
 /** Reads exact numbers of bytes from a socket. One reader a socket, one read at a time; keeps at most what is asked for. */
 export class ByteStream {
   readonly #socket: Duplex;
+  readonly #gone = new AbortController();
   #wake: (() => void) | undefined;
   #error: unknown;
   #isOver = false;
 
-  constructor(socket: Duplex) {
+  /** `endsAtOnce`: a peer that has said its last word waits for nothing more. */
+  constructor(socket: Duplex, { endsAtOnce = false }: { readonly endsAtOnce?: boolean } = {}) {
     this.#socket = socket;
-    const wake = (): void => this.#wake?.();
+    const wake = (): void => {
+      if (this.#wake !== undefined) this.#wake();
+      // An end behind which nothing is left to read shows only to who reads, if only nothing.
+      else if (endsAtOnce && socket.readableLength === 0) socket.read(0);
+    };
     const finish = (): void => {
       this.#isOver = true;
-      wake();
+      this.#wake?.();
+      this.#gone.abort(truncated(this.#error));
     };
     socket.on("readable", wake);
     socket.on("end", finish);
@@ -22,6 +29,11 @@ export class ByteStream {
       this.#error ??= error;
       finish();
     });
+  }
+
+  /** Aborted, with MESSAGE_TRUNCATED, when the peer has left. */
+  get gone(): AbortSignal {
+    return this.#gone.signal;
   }
 
   /** Exactly `count` bytes (at least 1). Throws MESSAGE_TRUNCATED when the peer ends before that. */
@@ -46,6 +58,7 @@ export class ByteStream {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
+      this.#wake = undefined;
     }
   }
 
