@@ -5,7 +5,8 @@
 
 The weights are large, so nothing of this is committed: each family is exported to a temporary
 folder (SavedModel by `model.export`, and frozen GraphDef), TensorFlow answers for batches of 1
-and 3, and the command must write the same answers. Placeholders of the command: {model} is a
+and 3, and the command must write the same answers, and for each row alone the bits that it has in
+the batch. Placeholders of the command: {model} is a
 SavedModel folder or a frozen .pb file, {request} a JSON file with a list of {"inputs": {name:
 tensor}}, {reply} the JSON file to write, a list of {"outputs": {name: tensor}}; a tensor is the {dtype, shape,
 values} of packages/saved-model/test-models/ops/README.md. Without a command the two exports
@@ -142,9 +143,14 @@ def compare(name: str, command: str | None, folder: Path) -> float:
     worst = 0.0
     for export in exports:
         if command:
-            inputs = [{export.input_name: batch} for batch in batches]
+            # The rows of the last batch once more, each by itself.
+            single = [batches[-1][row : row + 1] for row in range(len(batches[-1]))]
+            inputs = [{export.input_name: batch} for batch in batches + single]
             replies = engine_answers(command, export.path, inputs, folder)
             answers = [reply[export.output_name] for reply in replies]
+            alone = np.concatenate(answers[len(batches) :])
+            answers = answers[: len(batches)]
+            assert np.array_equal(alone, answers[-1]), f"{export.label}: rows change with their batch"
         else:
             answers = [tensorflow_answer(export, batch) for batch in batches]
         found = max(map(difference, expected, answers))

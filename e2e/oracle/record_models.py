@@ -17,6 +17,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
+import families
 import keras
 import numpy as np
 import tensorflow as tf
@@ -209,6 +210,12 @@ def text_model():
     return keras_export(keras.Model(inputs, x), {"x": words("A good film!", "bad, bad film...", "").reshape(3, 1)})
 
 
+def encoder():
+    """Attention, layer normalization and GELU, which are lowered to fused operators."""
+    model = families.build("transformer")
+    return keras_export(model, {"tokens": families.inputs_for(model, 3)})
+
+
 def main() -> int:
     models = {
         "lookup_from_file": lookup_from_file,
@@ -222,6 +229,7 @@ def main() -> int:
         "keras_lstm": recurrent("LSTM"),
         "keras_gru": recurrent("GRU"),
         "keras_text": text_model(),
+        "keras_encoder": encoder(),
     }
     only = sys.argv[1:] or list(models)
     for name in only:
