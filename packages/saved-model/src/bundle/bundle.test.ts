@@ -34,6 +34,29 @@ describe("CRC-32C", () => {
     assert.equal(crc32c(utf8("123456789")), 0xe3069283);
   });
 
+  it("is the same bit by bit, at any length and alignment", () => {
+    const bitwise = (data: Uint8Array): number => {
+      let crc = 0xffff_ffff;
+      for (const byte of data) {
+        crc ^= byte;
+        for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f6_3b78 : crc >>> 1;
+      }
+      return ~crc >>> 0;
+    };
+    const data = bytes(40_000, (i) => (i * i) >>> 3);
+    for (const [from, to] of [
+      [0, 12_288],
+      [1, 12_288],
+      [2, 12_293],
+      [3, 24_583],
+      [0, 40_000],
+      [5, 5],
+      [7, 8],
+    ] as const) {
+      assert.equal(crc32c(data.subarray(from, to)), bitwise(data.subarray(from, to)));
+    }
+  });
+
   it("can be continued at any place", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), fc.nat(100), (data, cut) => {
