@@ -53,7 +53,7 @@ const MODELS: Readonly<Record<string, () => Model>> = {
 /** `count` rows from `first` on. */
 function slice({ dtype, shape, data }: Tensor, first: number, count: number): Tensor {
   const size = data.length / (shape[0] ?? 1);
-  return { dtype, shape: [count, ...shape.slice(1)], data: data.slice(first * size, (first + count) * size) } as Tensor;
+  return { dtype, shape: [count, ...shape.slice(1)], data: data.slice(first * size, (first + count) * size) };
 }
 
 /** The bits of each row of the answer to a batch. */
