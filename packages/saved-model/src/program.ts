@@ -32,17 +32,17 @@ export class SignatureProgram {
     this.#signature = requireSignature(model, key);
   }
 
-  /** Ops that stand in the way of these outputs; empty where they can run. */
+  /** Ops, and tensors of the signature itself, that stand in the way of these outputs; empty where they can run. */
   missing(aliases: readonly string[] = [...this.#signature.outputs.keys()]): MissingOp[] {
     const lowered = this.#lowered(aliases);
-    return missingOps(lowered, this.#pruned(lowered, aliases));
+    return this.#missing(lowered, this.#pruned(lowered, aliases));
   }
 
   /** The program for these outputs. @throws SavedModelError UNSUPPORTED_OPS, NODE_NOT_FOUND for an unknown alias */
   build(aliases: readonly string[]): Program {
     const lowered = this.#lowered(aliases);
     const graph = this.#pruned(lowered, aliases);
-    const missing = missingOps(lowered, graph);
+    const missing = this.#missing(lowered, graph);
     if (missing.length > 0) throw unsupportedOps(`the signature ${this.#key}`, missing);
     const outputs = new Map(aliases.map((alias) => [alias, this.#fetch(lowered, alias)]));
     const inputs = new Set([...graph.inputs.map(({ name }) => name), ...[...outputs.values()].map(({ name }) => name)]);
@@ -51,6 +51,13 @@ export class SignatureProgram {
       inputs: [...this.#signature.inputs.keys()].filter((alias) => inputs.has(alias)),
       outputs,
     };
+  }
+
+  /** Tensors of the signature that cannot be fed or given, then ops. */
+  #missing(lowered: Lowered, graph: MixedGraph): MissingOp[] {
+    const { unfit = [] } = this.#signature;
+    const isKnown = ({ node }: MissingOp): boolean => unfit.some((each) => each.node.split(":")[0] === node);
+    return [...unfit, ...missingOps(lowered, graph).filter((each) => !isKnown(each))];
   }
 
   /** Where requests change the model, only what the wanted outputs need may run: each set of outputs is a graph of its own. */

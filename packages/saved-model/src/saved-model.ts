@@ -3,6 +3,7 @@ import type {
   SignatureDef,
   TensorInfo,
 } from "@cloister/encoding/gen/tensorflow/core/protobuf/meta_graph_pb";
+import { DataType } from "@cloister/encoding/gen/tensorflow/core/framework/types_pb";
 import type { DType, Tensor } from "@cloister/encoding/tensor";
 import { fault } from "./error.ts";
 import { decodeMetaGraph } from "./graph/decode.ts";
@@ -12,9 +13,10 @@ import { liftControlFlow } from "./graph/lift.ts";
 import { restoreCheckpoint, type TableContent, type Variables } from "./graph/restore.ts";
 import { type Initialization, INIT_OP_SIGNATURE, readInitialization } from "./graph/initialization.ts";
 import { lower } from "./lower/lower.ts";
+import type { MissingOp } from "./lower/missing-op.ts";
 import type { ModelFiles } from "./model-files.ts";
 import { decodeTensor } from "./tensor/decode.ts";
-import { requireDType } from "./tensor/dtype.ts";
+import { dtypeOf, requireDType } from "./tensor/dtype.ts";
 import { shapeOf } from "./tensor/shape.ts";
 
 /** One tensor of a signature. */
@@ -31,6 +33,8 @@ export interface Signature {
   readonly outputs: ReadonlyMap<string, SignatureTensor>;
   /** Values of inputs that a request may leave out; absent where there are none. */
   readonly defaults?: ReadonlyMap<string, Tensor>;
+  /** Tensors that no request or answer can carry, so that the signature cannot run; absent where there are none. */
+  readonly unfit?: readonly MissingOp[];
 }
 
 /** A SavedModel in memory: graph, function library, values of variables, signatures. */
@@ -110,29 +114,42 @@ export function requireSignature(model: SavedModel, key: string): Signature {
   );
 }
 
-/** A signature as the meta graph writes it; `key` is for errors. @throws SavedModelError GRAPH_MALFORMED */
+/** A signature as the meta graph writes it; `key` is for errors. @throws SavedModelError TENSOR_MALFORMED for a default */
 export function readSignature(key: string, signature: SignatureDef): Signature {
-  const tensors = (map: Readonly<Record<string, TensorInfo>>): ReadonlyMap<string, SignatureTensor> =>
-    new Map(Object.entries(map).map(([alias, info]) => [alias, readTensorInfo(`${key}/${alias}`, info)]));
+  const unfit: MissingOp[] = [];
+  const tensors = (map: Readonly<Record<string, TensorInfo>>, what: string): ReadonlyMap<string, SignatureTensor> => {
+    const entries = Object.entries(map).flatMap(([alias, info]) => {
+      const reason = unfitReason(info);
+      if (reason === undefined) return [[alias, readTensorInfo(`${key}/${alias}`, info)] as const];
+      unfit.push({ op: `the signature's ${what} ${alias}`, node: nameOf(info) ?? alias, reason });
+      return [];
+    });
+    return new Map(entries);
+  };
   const defaults = Object.entries(signature.defaults).map(
     ([alias, proto]) => [alias, decodeTensor(proto, `the default of ${key}/${alias}`)] as const,
   );
   return {
     methodName: signature.methodName,
-    inputs: tensors(signature.inputs),
-    outputs: tensors(signature.outputs),
+    inputs: tensors(signature.inputs, "input"),
+    outputs: tensors(signature.outputs, "output"),
     ...(defaults.length > 0 && { defaults: new Map(defaults) }),
+    ...(unfit.length > 0 && { unfit }),
   };
 }
 
+function nameOf({ encoding }: TensorInfo): string | undefined {
+  return encoding.case === "name" ? encoding.value : undefined;
+}
+
+/** Why a request or an answer cannot carry the tensor; `undefined` where it can. */
+function unfitReason(info: TensorInfo): string | undefined {
+  if (nameOf(info) === undefined) return "it is sparse or composite, and requests carry dense tensors";
+  if (dtypeOf(info.dtype) !== undefined) return undefined;
+  const name = (DataType[info.dtype] ?? String(info.dtype)).toLowerCase();
+  return `it is ${name.replace(/^dt_/, "")}, a dtype that requests do not carry here`;
+}
+
 function readTensorInfo(where: string, info: TensorInfo): SignatureTensor {
-  if (info.encoding.case !== "name") {
-    throw fault(
-      "GRAPH_MALFORMED",
-      `the tensor ${where} is sparse or composite`,
-      "requests carry dense tensors",
-      "export a dense signature",
-    );
-  }
-  return { name: info.encoding.value, dtype: requireDType(info.dtype, where), shape: shapeOf(info.tensorShape) };
+  return { name: nameOf(info) ?? "", dtype: requireDType(info.dtype, where), shape: shapeOf(info.tensorShape) };
 }

@@ -48,3 +48,10 @@ export function checkRequest(
     }
   }
 }
+
+/** Refuses a signature that the engine cannot run. @throws EngineError UNSUPPORTED_OPS */
+export function requireSupported(unsupported: ReadonlyMap<string, string>, key: string): void {
+  const reason = unsupported.get(key);
+  if (reason === undefined) return;
+  throw engineError("UNSUPPORTED_OPS", `the signature ${key} cannot run`, reason, "use another signature or engine");
+}

@@ -2,8 +2,8 @@ import type { Tensor } from "@cloister/encoding/tensor";
 import type { ShapeTrust, Signature } from "@cloister/saved-model";
 import type { ModelState, Program } from "@cloister/saved-model/run";
 import type { RunRequest, Servable, SignatureInfo, TensorInfo } from "../engine.ts";
-import { checkRequest, requireSignature } from "../check-request.ts";
-import { closed, engineError } from "../failure.ts";
+import { checkRequest, requireSignature, requireSupported } from "../check-request.ts";
+import { closed } from "../failure.ts";
 import { CompiledProgram } from "./compiled-program.ts";
 import { type PreparedModel, programId } from "./prepared-model.ts";
 import type { SessionOptions } from "./session.ts";
@@ -77,15 +77,7 @@ export class LocalServable implements Servable {
   async run({ signature: key, inputs, outputs }: RunRequest): Promise<Map<string, Tensor>> {
     if (this.#isClosed) throw closed();
     const signature = requireSignature(this.signatures, key);
-    const reason = this.unsupported.get(key);
-    if (reason !== undefined) {
-      throw engineError(
-        "UNSUPPORTED_OPS",
-        `the signature ${key} cannot run`,
-        reason,
-        "use another signature or engine",
-      );
-    }
+    requireSupported(this.unsupported, key);
     const whole = new Map([...(signature.defaults ?? []), ...inputs]);
     checkRequest(signature, whole, outputs);
     const program = await this.#program(key, trustFor(signature, whole), outputs);

@@ -1,6 +1,12 @@
 import type { Tensor } from "@cloister/encoding/tensor";
-import { type ModelFiles, readSignatures, SavedModelError, type Signature } from "@cloister/saved-model";
-import { checkRequest, requireSignature } from "../check-request.ts";
+import {
+  describeMissing,
+  type ModelFiles,
+  readSignatures,
+  SavedModelError,
+  type Signature,
+} from "@cloister/saved-model";
+import { checkRequest, requireSignature, requireSupported } from "../check-request.ts";
 import type { RunRequest, Servable } from "../engine.ts";
 import { copyTensor } from "../copy-tensor.ts";
 import { engineError } from "../failure.ts";
@@ -27,7 +33,7 @@ type NativeOutput = readonly [bigint, bigint];
 /** A model in a session of TensorFlow. Requests run on threads of libuv, so that the caller's stays free. */
 export class TensorFlowServable implements Servable {
   readonly signatures: ReadonlyMap<string, Signature>;
-  readonly unsupported: ReadonlyMap<string, string> = new Map();
+  readonly unsupported: ReadonlyMap<string, string>;
   readonly #api: CApi;
   readonly #session: Address;
   readonly #graph: Address;
@@ -44,6 +50,8 @@ export class TensorFlowServable implements Servable {
     this.#session = session;
     this.#graph = graph;
     this.signatures = signatures;
+    const unfit = [...signatures].filter(([, signature]) => signature.unfit);
+    this.unsupported = new Map(unfit.map(([key, signature]) => [key, describeMissing(signature.unfit ?? [])]));
     const lane = { run: (request: RunRequest) => this.#run(request) };
     this.#queue = new RequestQueue([lane], options.lanes, options.maxQueue);
   }
@@ -67,6 +75,7 @@ export class TensorFlowServable implements Servable {
 
   async #run({ signature: key, inputs, outputs }: RunRequest): Promise<Map<string, Tensor>> {
     const signature = requireSignature(this.signatures, key);
+    requireSupported(this.unsupported, key);
     const whole = new Map([...(signature.defaults ?? []), ...inputs]);
     checkRequest(signature, whole, outputs);
     // Aliases may share a tensor, which TensorFlow takes once; and it does not fetch what it is fed.
