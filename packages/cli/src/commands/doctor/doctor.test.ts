@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { access, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -10,6 +10,7 @@ import { createSimulatedPlatform } from "@cloister/attestation/simulated";
 import { startSimulatedPccs } from "@cloister/attestation/simulated-pccs";
 import { encodePem } from "@cloister/encoding/pem";
 import { startSession } from "../../testing/session.ts";
+import { showCloud } from "./output.ts";
 
 const session = startSession();
 after(() => session.close());
@@ -78,9 +79,13 @@ test("doctor explain tells cause and remedy of a number, and refuses unknown one
 });
 
 test("doctor knows what to expect of a provider's machines, and has a guide for each", async () => {
-  for (const [name, { guide, service }] of Object.entries(CLOUDS)) {
-    await access(join(import.meta.dirname, "../../../../..", guide));
-    assert.ok(PRESETS.has(service), name);
+  for (const [name, cloud] of Object.entries(CLOUDS)) {
+    const guide = await readFile(join(import.meta.dirname, "../../../../..", cloud.guide), "utf8");
+    const lines: string[] = [];
+    showCloud({ line: (text = "") => void lines.push(text) }, cloud);
+    assert.ok(guide.includes(lines.join("\n")), `the guide shows what doctor prints: ${name}`);
+    assert.ok(guide.includes(`cloister doctor --for sgx --cloud ${name}`), name);
+    assert.ok(PRESETS.has(cloud.service), name);
   }
   assert.equal((await cloister("--cloud", "somewhere")).code, 2);
 });

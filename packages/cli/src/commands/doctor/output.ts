@@ -36,7 +36,10 @@ export function showMeanings(terminal: Terminal, meanings: readonly Meaning[]): 
 }
 
 /** What to expect on a provider's machines. */
-export function showCloud(terminal: Terminal, { instances, epcGiB, vcpus, system, service, guide }: Cloud): void {
+export function showCloud(
+  terminal: Pick<Terminal, "line">,
+  { instances, epcGiB, vcpus, system, service, guide }: Cloud,
+): void {
   terminal.line(`machines    ${instances.join(", ")} (${vcpus} vCPUs, ${epcGiB} GiB EPC at the size that was used)`);
   terminal.line(`system      ${system}`);
   terminal.line(`collateral  --service ${service}`);
