@@ -92,7 +92,9 @@ function* verifyPlatform(
   time: Date,
 ): Steps<VerifiedPlatform> {
   const chainText = quote.signatureData.pckChain;
-  const unverifiedChain = parseChain("PCK_CHAIN", withoutFinalNul(chainText));
+  // Parsing it is a tenth of an appraisal, and the quotes of a machine carry the same one for months.
+  const parsed = yield* memory.find<readonly Certificate[]>("pck-chain-text", [chainText]);
+  const unverifiedChain = parsed ?? parseChain("PCK_CHAIN", withoutFinalNul(chainText));
   const anchor = yield* chooseAnchor(memory, anchors, unverifiedChain.at(-1));
   checkAnchorTime(anchor, time);
 
@@ -100,6 +102,7 @@ function* verifyPlatform(
   checkCrlTime(rootCrl, time);
 
   const pck = yield* recallPckChain(memory, chainText, unverifiedChain, anchor);
+  if (parsed === undefined) yield* memory.keep("pck-chain-text", [chainText], unverifiedChain);
   checkChainTime("PCK_CHAIN", pck.chain, time);
   if (isRevoked(pck.ca, rootCrl)) throw refusal("PCK_CA_REVOKED");
 
