@@ -11,9 +11,9 @@ import { createSimulatedPlatform, type SimulatedPlatform } from "@cloister/attes
 import { startBroker } from "@cloister/broker";
 import { createAuthority, issueServerCertificate } from "@cloister/broker/certificates";
 import { Secret, toHex } from "@cloister/encoding";
+import { openStore } from "@cloister/broker/store";
 import { encodePem } from "@cloister/encoding/pem";
 import { parsePolicy, type Policy } from "@cloister/policy";
-import { openReleaseLog } from "@cloister/release-log/file";
 import type { ClientJob, ClientResult } from "./clients/broker.ts";
 import type { BenchRow } from "./row.ts";
 
@@ -143,7 +143,9 @@ function policyFor(platform: SimulatedPlatform): Policy {
 async function brokerFor(platform: SimulatedPlatform, tls: Identity): Promise<Server> {
   const folder = await mkdtemp(join(tmpdir(), "bench-broker-"));
   const signingKey = generateKeyPairSync("ed25519").privateKey;
-  const log = await openReleaseLog({ path: join(folder, "log"), origin: "bench/broker", signingKey });
+  // Where `cloister broker` keeps its log by default.
+  const store = await openStore({ path: join(folder, "broker.db") });
+  const { log } = await store.openLog({ origin: "bench/broker", signingKey });
   const collateral = platform.collateral();
   const broker = await startBroker({
     host: "127.0.0.1",
@@ -157,7 +159,7 @@ async function brokerFor(platform: SimulatedPlatform, tls: Identity): Promise<Se
   });
   const close = async (): Promise<void> => {
     await broker.close();
-    await log.close();
+    await store.close();
     await rm(folder, { recursive: true });
   };
   return { port: broker.address.port, close };

@@ -1,13 +1,18 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { stat, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { stat, unlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { openStore, verifyStoredLog } from "@cloister/broker/store";
+import { startHarness } from "../packages/broker/src/testing/harness.ts";
+import { connectEnclave, createEnclave, stockProvision } from "../packages/broker/src/testing/stock-client.ts";
 import { logEntry } from "./support/log-entry.ts";
+import { mountSmallDisk } from "./support/small-disk.ts";
 import { startSqlite } from "./support/sqlite.ts";
 import { openTestStore, origin, publicKey, signingKey, storeSuite, verifyEverything } from "./support/store-suite.ts";
 
@@ -68,6 +73,43 @@ test("kill -9 of one of two processes that append loses nothing that was acknowl
   const proof = await store.log.append(logEntry(1));
   assert.equal(proof.leafIndex, released.size);
   await verifyEverything(database, store, [proof]);
+});
+
+test("a broker whose disk is full releases nothing, and goes on when there is room", async (t) => {
+  const disk = await mountSmallDisk(t, 4);
+  t.diagnostic(disk === undefined ? "injected: a database that refuses writes" : "real: a tmpfs of 4 MB");
+  const database = await startSqlite(t, disk);
+  const store = await openTestStore(database);
+  const { server, platform } = await startHarness(t, () => ({ log: store.log }));
+  t.after(() => store.close());
+  const served: string[] = [];
+  const attempt = async (): Promise<boolean> => {
+    const enclave = await createEnclave(platform);
+    if ((await stockProvision(await connectEnclave(server, enclave), "1.9")) === undefined) return false;
+    served.push(
+      createHash("sha256")
+        .update(enclave.publicKey.export({ type: "spki", format: "der" }))
+        .digest("hex"),
+    );
+    return true;
+  };
+  assert.equal(await attempt(), true);
+  const ballast = join(database.folder, "ballast");
+  if (disk === undefined) await database.refuseWrites(true);
+  else await writeFile(ballast, Buffer.alloc(4 << 20)).catch(() => undefined);
+  // The last pages may have room for a few entries more.
+  for (let tries = 0; await attempt(); tries += 1) assert.ok(tries < 100, "the disk is never full");
+  assert.equal(await attempt(), false);
+  if (disk === undefined) await database.refuseWrites(false);
+  else await unlink(ballast);
+  assert.equal(await attempt(), true);
+  const released: (string | null)[] = [];
+  await verifyStoredLog(database.settings, {
+    origin,
+    publicKey,
+    onEntry: ({ decision, peerKeySha256 }) => void (decision === "released" && released.push(peerKeySha256)),
+  });
+  assert.deepEqual(released.sort(), served.sort());
 });
 
 test("a writer that holds the database holds the others up until it lets go", async (t) => {

@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import type { LogEntry } from "@cloister/release-log";
 import { verifyReleaseLogFile } from "@cloister/release-log/file";
+import { verifyStoredLog } from "./store/verify-log.ts";
 import { connectEnclave, stockProvision } from "./testing/stock-client.ts";
 
 interface Ready {
@@ -17,13 +19,18 @@ interface Ready {
   readonly enclaves: readonly { readonly certificateDer: string; readonly privateKey: string }[];
 }
 
+type Verify = (
+  path: string,
+  options: { origin: string; publicKey: KeyObject; onEntry: (entry: LogEntry) => void },
+) => Promise<unknown>;
+
 const ENCLAVES = 40;
 const program = fileURLToPath(new URL("testing/broker-process.ts", import.meta.url));
 
-test("kill -9 during releases leaves no key without its entry, and a log that verifies", async (t) => {
+async function killDuringReleases(t: TestContext, name: string, verify: Verify): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "broker-kill-"));
   t.after(() => rm(folder, { recursive: true }));
-  const path = join(folder, "log");
+  const path = join(folder, name);
   const signing = generateKeyPairSync("ed25519");
   const pem = signing.privateKey.export({ type: "pkcs8", format: "pem" }) as string;
   const child = spawn(process.execPath, [program, path, pem, String(ENCLAVES)], {
@@ -53,11 +60,19 @@ test("kill -9 during releases leaves no key without its entry, and a log that ve
   await closed;
 
   const released = new Set<string | null>();
-  await verifyReleaseLogFile(path, {
+  await verify(path, {
     origin: "test/broker",
     publicKey: signing.publicKey,
     onEntry: (entry) => released.add(entry.decision === "released" ? entry.peerKeySha256 : null),
   });
   assert.ok(served.length >= ENCLAVES / 4);
   for (const key of served) assert.ok(released.has(key), "a key went out without an entry");
+}
+
+test("kill -9 during releases leaves no key without its entry, and a log in SQLite that verifies", async (t) => {
+  await killDuringReleases(t, "broker.db", (path, options) => verifyStoredLog({ path }, options));
+});
+
+test("kill -9 during releases leaves no key without its entry, and a log in a file that verifies", async (t) => {
+  await killDuringReleases(t, "log", verifyReleaseLogFile);
 });

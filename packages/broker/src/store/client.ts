@@ -28,6 +28,8 @@ export interface StoreClient {
   lockDocuments(): Promise<void>;
   /** The leaf hashes from `start` to `end`, one behind the other; shorter where some are missing. */
   leafHashes(start: number, end: number): Promise<Uint8Array>;
+  /** The entries from `start` to `end`; fewer, or others, where some are missing. */
+  leaves(start: number, end: number): Promise<Uint8Array[]>;
   /** Those of the peer keys that have a release. */
   servedAmong(peerKeys: readonly string[]): Promise<Row[]>;
   /** Writes entries, served keys, checkpoint and head in the open transaction, and commits it. */

@@ -114,8 +114,7 @@ export class DatabaseLog implements ReleaseLog {
   }
 
   async *#leaves(start: number, end: number): AsyncGenerator<Uint8Array[]> {
-    const { reader } = this.#options;
-    yield* readLeaves((text, values) => reader.query(text, values), start, end);
+    yield* readLeaves(this.#options.reader, start, end);
   }
 
   async #commit(batch: readonly PendingItem[]): Promise<void> {

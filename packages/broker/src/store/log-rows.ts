@@ -1,5 +1,6 @@
 import { ReleaseLogError, type ReleaseLogErrorCode } from "@cloister/release-log";
-import type { Row, StoreClient, StoreValue } from "./client.ts";
+import type { StoreClient, StoreConnection } from "./client.ts";
+import { unavailable } from "./unavailable.ts";
 
 // Reading the log.
 
@@ -40,17 +41,17 @@ export async function* readLeafHashes(client: StoreClient, start: number, end: n
 
 /** Yields the entries from `start` to `end` in pages, each as its bytes. Throws LOG_CORRUPT for a gap. */
 export async function* readLeaves(
-  query: (text: string, values: readonly StoreValue[]) => Promise<Row[]>,
+  connection: StoreConnection,
   start: number,
   end: number,
 ): AsyncGenerator<Uint8Array[]> {
   for (let from = start; from < end; from += ENTRY_PAGE) {
     const to = Math.min(from + ENTRY_PAGE, end);
-    const rows = await query(
-      "SELECT entry FROM entries WHERE leaf_index >= $1 AND leaf_index < $2 ORDER BY leaf_index",
-      [from, to],
-    );
-    const leaves = rows.map(({ entry }) => entry).filter((entry) => entry instanceof Uint8Array);
+    const leaves = await connection
+      .use(async (client) => client.leaves(from, to))
+      .catch((error: unknown) => {
+        throw unavailable(error);
+      });
     if (leaves.length !== to - from) throw logError("LOG_CORRUPT", "entries are missing");
     yield leaves;
   }

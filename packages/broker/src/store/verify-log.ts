@@ -36,7 +36,7 @@ export async function verifyStoredLog(
     const head = await connection.use((client) => readHead(client, { lock: false }));
     const tree = new MerkleTree();
     const served = new Set<string>();
-    for await (const leaves of readLeaves((text, values) => connection.query(text, values), 0, head.size)) {
+    for await (const leaves of readLeaves(connection, 0, head.size)) {
       for (const leaf of leaves) {
         const entry = decodeLogEntry(leaf);
         options.onEntry?.(entry, tree.size);

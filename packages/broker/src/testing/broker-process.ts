@@ -1,7 +1,9 @@
 import { createPrivateKey } from "node:crypto";
 import { createSimulatedPlatform } from "@cloister/attestation/simulated";
+import type { ReleaseLog } from "@cloister/release-log";
 import { openReleaseLog } from "@cloister/release-log/file";
 import { startBroker } from "../broker.ts";
+import { openStore } from "../store/store.ts";
 import { createTestAuthority } from "./authority.ts";
 import { testKeys } from "./harness.ts";
 import { testPolicy } from "./policy.ts";
@@ -29,6 +31,14 @@ const broker = await startBroker({
   keys: testKeys,
   collateral: (quote) => Promise.resolve(platform.collateralFor(quote)),
   anchors: [platform.trustAnchor],
-  log: await openReleaseLog({ path, origin: "test/broker", signingKey: createPrivateKey(signingKeyPem) }),
+  log: await openLog(),
 });
+
+/** In a database, or in a file of its own. */
+async function openLog(): Promise<ReleaseLog> {
+  const options = { origin: "test/broker", signingKey: createPrivateKey(signingKeyPem) };
+  if (!path.endsWith(".db")) return openReleaseLog({ path, ...options });
+  return (await (await openStore({ path })).openLog(options)).log;
+}
+
 process.stdout.write(`${JSON.stringify({ port: broker.address.port, ca: authority.certificatePem, enclaves })}\n`);

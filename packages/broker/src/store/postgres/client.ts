@@ -36,6 +36,14 @@ export class PostgresClient implements StoreClient {
     return hashes instanceof Uint8Array ? hashes : new Uint8Array();
   }
 
+  async leaves(start: number, end: number): Promise<Uint8Array[]> {
+    const { rows } = await this.#all(
+      "SELECT entry FROM entries WHERE leaf_index >= $1 AND leaf_index < $2 ORDER BY leaf_index",
+      [start, end],
+    );
+    return rows.map(({ entry }) => entry).filter((entry) => entry instanceof Uint8Array);
+  }
+
   async servedAmong(peerKeys: readonly string[]): Promise<Row[]> {
     return (await this.#all("SELECT peer_key_sha256 FROM served_keys WHERE peer_key_sha256 = ANY($1)", [peerKeys]))
       .rows;

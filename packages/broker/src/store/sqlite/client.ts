@@ -1,3 +1,4 @@
+import { utf8 } from "@cloister/encoding";
 import type { NewEntries, Row, StoreClient, StoreValue } from "../client.ts";
 import type { Statement } from "./worker-messages.ts";
 
@@ -37,6 +38,17 @@ export class SqliteClient implements StoreClient {
     );
     const hashes = row?.["hashes"];
     return Buffer.from(typeof hashes === "string" ? hashes : "", "hex");
+  }
+
+  async leaves(start: number, end: number): Promise<Uint8Array[]> {
+    // An entry is one line of UTF-8 text. Whatever else somebody has put there comes out as other bytes, which its hash tells.
+    const [row] = await this.query(
+      `SELECT group_concat(CAST(entry AS TEXT), char(10) ORDER BY leaf_index) AS entries
+       FROM entries WHERE leaf_index >= $1 AND leaf_index < $2`,
+      [start, end],
+    );
+    const entries = row?.["entries"];
+    return typeof entries === "string" ? entries.split("\n").map((entry) => utf8(entry)) : [];
   }
 
   servedAmong(peerKeys: readonly string[]): Promise<Row[]> {
