@@ -12,7 +12,16 @@ import { bindPath, MAX_PATH_BYTES, normalisePath } from "./path.ts";
 import type { RandomSource } from "./random.ts";
 import { throwsCode } from "./rim/test-assert.ts";
 import { forEachCipher } from "./rim/test-ciphers.ts";
-import { index, sealedBytes, sha256Hex, type Vector, vector, vectorKey, vectorPlaintext } from "./rim/test-vectors.ts";
+import {
+  index,
+  sealedBytes,
+  sha256Hex,
+  type Vector,
+  vector,
+  vectorKey,
+  vectorPlaintext,
+  wholePlaintext,
+} from "./rim/test-vectors.ts";
 import { sealFile } from "./seal.ts";
 import { childrenFirst, groupOf, treeShape } from "./tree.ts";
 
@@ -94,7 +103,7 @@ forEachCipher((cipher) => {
       if (normalisePath(one.bound_path) !== one.bound_path) continue;
       test(`${one.name} comes out byte for byte from the keys and nonce that its writer drew`, () => {
         const stock = sealedBytes(one.name);
-        const sealed = sealFile(vectorPlaintext(one.plaintext_seed, 0, one.plaintext_size), {
+        const sealed = sealFile(wholePlaintext(one), {
           wrapKey: vectorKey(one.key_hex),
           boundPath: one.bound_path,
           formatVersion: one.format,

@@ -94,6 +94,17 @@ export function sha256Hex(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
+const plaintexts = new Map<string, Uint8Array>();
+
+/** The whole plaintext of a vector, computed once: a test for each cipher asks for it. Not to be changed. */
+export function wholePlaintext({ plaintext_seed: seed, plaintext_size: size }: Vector): Uint8Array {
+  const known = plaintexts.get(seed);
+  if (known?.length === size) return known;
+  const plaintext = vectorPlaintext(seed, 0, size);
+  plaintexts.set(seed, plaintext);
+  return plaintext;
+}
+
 /** The plaintext formula of the index: SHA-256 blocks of "pf-vector:SEED:N", `length` bytes from `offset`. */
 export function vectorPlaintext(seed: string, offset: number, length: number): Uint8Array {
   const first = Math.floor(offset / 32);
