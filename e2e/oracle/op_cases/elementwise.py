@@ -135,5 +135,23 @@ def selection() -> list[OpCase]:
     ]
 
 
+def fake_quantization() -> list[OpCase]:
+    values = np.append(numbers("fq", [3, 4], -4.0, 4.0), np.float32([[0.0, 100.0, -100.0, 0.013]]), axis=0)
+    quantization = tf.quantization
+    return [
+        case("fake_quant_args", lambda a: quantization.fake_quant_with_min_max_args(a, -2.0, 3.1), values),
+        case("fake_quant_narrow", lambda a: quantization.fake_quant_with_min_max_args(a, -6, 6, 4, narrow_range=True), values),
+        case("fake_quant_vars", lambda a: quantization.fake_quant_with_min_max_vars(a, 0.0, 5.5), values),
+        case("fake_quant_no_range", lambda a: quantization.fake_quant_with_min_max_vars(a, 0.0, 0.0), values),
+        case(
+            "fake_quant_channels",
+            lambda a: quantization.fake_quant_with_min_max_vars_per_channel(
+                a, [-1.0, -2.0, 0.5, 0.0], [1.0, 1.5, 2.0, 0.0], num_bits=4
+            ),
+            values,
+        ),
+    ]
+
+
 def cases() -> list[OpCase]:
-    return [*unaries(), *arithmetic(), *comparisons(), *selection()]
+    return [*unaries(), *arithmetic(), *comparisons(), *selection(), *fake_quantization()]

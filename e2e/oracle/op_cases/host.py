@@ -144,5 +144,34 @@ def sparse() -> list[OpCase]:
     ]
 
 
+def records() -> list[OpCase]:
+    rows = texts("1,2.5,abc", "-4,,x y", '7,1e3,"q,""r"""', ",3,")
+    return [
+        case(
+            "decode_csv",
+            lambda a: list(tf.io.decode_csv(a, [[9], [1.5], ["d"]])),
+            rows,
+        ),
+        case(
+            "decode_csv_selected",
+            lambda a: list(tf.io.decode_csv(a, [tf.constant([], tf.int64), ["none"]], field_delim=";", use_quote_delim=False, na_value="-", select_cols=[1, 3])),
+            texts('a;1;"b;c', "a;-2;b;-"),
+        ),
+    ]
+
+
+def uniques() -> list[OpCase]:
+    values = np.array([5, 3, 5, 9, 3, 5], np.int64)
+    rows = np.array([[1, 2], [3, 4], [1, 2], [1, 3]], np.int32)
+    empty = np.zeros([0], np.int64)
+    return [
+        case("unique_with_counts", lambda a: list(tf.unique_with_counts(a, tf.int64)), [values, empty]),
+        case("unique_rows", lambda a: list(op("UniqueV2", a, const([0]))), rows),
+        case("unique_rows_with_counts", lambda a: list(op("UniqueWithCountsV2", a, const([0]))), rows),
+        case("unique_strings_with_counts", lambda a: list(tf.unique_with_counts(a)), texts("b", "a", "b", "")),
+        case("unique_v2", lambda a: list(op("UniqueV2", a, const([], tf.int64))), values.astype(np.float32)),
+    ]
+
+
 def cases() -> list[OpCase]:
-    return [*strings(), *moves(), *examples(), *sparse()]
+    return [*strings(), *moves(), *examples(), *sparse(), *records(), *uniques()]

@@ -95,5 +95,25 @@ def transposed_volumes() -> list[OpCase]:
     ]
 
 
+def warps() -> list[OpCase]:
+    image = numbers("warp", [2, 5, 6, 2], 0.0, 1.0)
+    turns = np.array([[0.9, -0.2, 1.3, 0.25, 1.1, -0.7, 0.0, 0.0], [1.2, 0.1, -3.0, 0.0, 0.8, 4.0, 0.01, -0.02]], np.float32)
+
+    def warped(**attributes):
+        return lambda a, t: op("ImageProjectiveTransformV3", a, t, tf.constant([4, 7]), tf.constant(0.5), **attributes)
+
+    return [
+        case(f"warp_{way.lower()}_{mode.lower()}", warped(interpolation=way, fill_mode=mode), image, turns)
+        for way in ("NEAREST", "BILINEAR")
+        for mode in ("CONSTANT", "REFLECT", "WRAP", "NEAREST")
+    ] + [
+        case(
+            "warp_v2_uint8",
+            lambda a: op("ImageProjectiveTransformV2", a, tf.constant(turns[:1]), tf.constant([5, 6]), interpolation="BILINEAR"),
+            (image * 255).astype(np.uint8),
+        ),
+    ]
+
+
 def cases() -> list[OpCase]:
-    return [*selections(), *crops(), *blocks(), *transposed_volumes()]
+    return [*selections(), *crops(), *blocks(), *transposed_volumes(), *warps()]

@@ -11,6 +11,7 @@ import { NORMALIZATION } from "./ops/normalization.ts";
 import { PADDING } from "./ops/padding.ts";
 import { PARSE_EXAMPLE } from "./ops/parse-example.ts";
 import { POOLING } from "./ops/pooling.ts";
+import { QUANTIZATION } from "./ops/quantization.ts";
 import { RANKING } from "./ops/ranking.ts";
 import { REDUCTION } from "./ops/reduction.ts";
 import { SHAPE } from "./ops/shape.ts";
@@ -31,6 +32,9 @@ import { COLOR } from "./ops/color.ts";
 import { PICTURE } from "./ops/picture.ts";
 import { UNICODE } from "./ops/unicode.ts";
 import { MATRIX } from "./ops/matrix.ts";
+import { CSV } from "./ops/csv.ts";
+import { UNIQUE } from "./ops/unique.ts";
+import { WARP } from "./ops/warp.ts";
 import { CROP } from "./ops/crop.ts";
 import { CROSSING } from "./ops/crossing.ts";
 import { RANDOM } from "./ops/random.ts";
@@ -55,6 +59,7 @@ export const LOWERINGS = tableOf([
   NORMALIZATION,
   PADDING,
   POOLING,
+  QUANTIZATION,
   RANKING,
   REDUCTION,
   SHAPE,
@@ -66,6 +71,9 @@ export const LOWERINGS = tableOf([
 /** All ops that become host calls; where both tables have one, this is for strings. */
 export const HOST_LOWERINGS = tableOf([
   CROP,
+  CSV,
+  UNIQUE,
+  WARP,
   CROSSING,
   RANDOM,
   SELECTION,

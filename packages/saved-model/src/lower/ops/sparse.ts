@@ -121,30 +121,6 @@ const sparseReshape: Lowering = hostOp(
     },
 );
 
-/** Unique values in order of their first appearance, and for each element which of them it is. */
-const unique: Lowering = hostOp(
-  (op) => [
-    { dtype: op.input(0).dtype, shape: [-1] },
-    { dtype: op.attributes.dtype("out_idx") ?? "int32", shape: op.input(0).shape },
-  ],
-  (op) => {
-    const dtype = op.attributes.dtype("out_idx") ?? "int32";
-    return ([value]) => {
-      const places = new Map<Element, number>();
-      const which = elementsOf(value as Tensor).map((element) => {
-        const place = places.get(element) ?? places.size;
-        places.set(element, place);
-        return place;
-      });
-      const indices = dtype === "int64" ? which.map(BigInt) : which;
-      return [
-        fromElements((value as Tensor).dtype, [places.size], [...places.keys()]),
-        fromElements(dtype, [which.length], indices),
-      ];
-    };
-  },
-);
-
 type Combine = (sum: number, count: number) => number;
 
 /** Rows of a matrix added up by segment. Operands: data, row numbers, segment numbers in ascending order. */
@@ -228,6 +204,5 @@ export const SPARSE: LoweringTable = {
   SparseSegmentSum: sparseSegment((sum) => sum, false),
   SparseSegmentSumWithNumSegments: sparseSegment((sum) => sum, true),
   SparseToDense: sparseToDense,
-  Unique: unique,
   UnsortedSegmentSum: unsortedSegmentSum,
 };
