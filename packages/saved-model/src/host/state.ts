@@ -7,18 +7,25 @@ import { refuse } from "./refusal.ts";
 /** Folder of a SavedModel's assets; nothing outside it may be read while the model runs. */
 const ASSETS = "assets/";
 
+/** A source of random bytes. */
+type RandomBytes = (count: number) => Uint8Array;
+
 /** What a loaded model remembers between requests: variables that its signatures assign, and its tables. */
 export class ModelState {
   readonly #variables: Map<string, Tensor>;
   readonly #tables = new Map<string, HostTable>();
   readonly #files: ModelFiles;
+  /** Fresh random bytes, as many as asked for. */
+  readonly random: RandomBytes;
 
   /** `variables` and `tables` are what there is to begin with, by `variableKey`. */
   constructor(
     variables: ReadonlyMap<string, Tensor>,
     files: ModelFiles,
     tables: ReadonlyMap<string, { readonly keys: Tensor; readonly values: Tensor }> = new Map(),
+    random: RandomBytes = () => refuse("there is no source of random numbers"),
   ) {
+    this.random = random;
     this.#variables = new Map(variables);
     for (const [key, { keys, values }] of tables) this.table(key).insert(keys, values, false);
     this.#files = files;

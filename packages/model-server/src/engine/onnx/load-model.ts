@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import {
   describeMissing,
   initializationProgram,
@@ -59,7 +60,7 @@ export function lowerModel(files: ModelFiles, tags: readonly string[]): LoweredM
 
 function lowererOf(model: SavedModel, files: ModelFiles): LoweredModel {
   return {
-    state: new ModelState(model.variables, files, model.tables),
+    state: new ModelState(model.variables, files, model.tables, randomBytes),
     program: (key, trust, outputs) => new SignatureProgram(model, key, trust).build(outputs),
   };
 }

@@ -1,118 +1,26 @@
 // Random numbers. The stateless ops give TensorFlow's own numbers for a seed; the others are seeded anew in each call, as they are
 // in TensorFlow where a graph names no seed.
 
-import { randomBytes } from "node:crypto";
 import { type DType, elementCount, type Tensor } from "@cloister/encoding/tensor";
 import { elementsOf, fromElements, integers } from "../../host/elements.ts";
-import { keyOfSeed, normalDoubles, normalFloats, PhiloxStream, unitDouble, unitFloat } from "../../host/philox.ts";
+import {
+  categorical,
+  type Distribution,
+  integersBetween,
+  MAX_ELEMENTS,
+  normal,
+  type Seed,
+  truncatedNormal,
+  uniform,
+} from "../../host/distributions.ts";
+import { keyOfSeed, PhiloxStream } from "../../host/philox.ts";
 import { refuse } from "../../host/refusal.ts";
+import type { ModelState } from "../../host/state.ts";
 import { u64 } from "../../host/words.ts";
-import { newArray } from "../../tensor/dtype.ts";
 import { unlowerable } from "../emitter.ts";
 import { hostOp } from "../host-op.ts";
 import type { Lowering, LoweringTable, Op } from "../op.ts";
 import { knownElements, type TensorValue } from "../value.ts";
-
-/** No result may be larger. */
-const MAX_ELEMENTS = 2 ** 26;
-/** Calls of the generator that each group of four truncated normal numbers has for itself. */
-const TRUNCATED_CALLS = 256n;
-const TRUNCATED_AT = 2;
-
-interface Seed {
-  readonly key: bigint;
-  readonly counter: bigint;
-}
-
-/** Fills `count` elements of a dtype. `own` are the op's further operands. */
-type Distribution = (seed: Seed, count: number, dtype: DType, own: readonly Tensor[]) => Tensor["data"];
-
-/** Fills an array with what `make` gives for each four words of the generator. */
-function filled(
-  { key, counter }: Seed,
-  count: number,
-  dtype: DType,
-  make: (stream: PhiloxStream) => readonly (number | bigint)[],
-): Tensor["data"] {
-  if (dtype === "string") return refuse("random strings");
-  const data = newArray(dtype, count);
-  const stream = new PhiloxStream(key, counter);
-  for (let at = 0; at < count;) {
-    for (const value of make(stream)) if (at < count) data[at++] = value as never;
-  }
-  return data;
-}
-
-const uniform: Distribution = (seed, count, dtype) =>
-  filled(seed, count, dtype, (stream) => {
-    const words = stream.next();
-    if (dtype !== "double") return words.map(unitFloat);
-    return [unitDouble(words[0], words[1]), unitDouble(words[2], words[3])];
-  });
-
-const normal: Distribution = (seed, count, dtype) =>
-  filled(seed, count, dtype, (stream) => {
-    const words = stream.next();
-    if (dtype === "double") return normalDoubles(words);
-    return [...normalFloats(words[0], words[1]), ...normalFloats(words[2], words[3])];
-  });
-
-/** Groups of four numbers, each from a stretch of the generator that is its own. */
-const truncatedNormal: Distribution = ({ key, counter }, count, dtype) => {
-  if (dtype !== "float") return refuse("truncated normal numbers of that dtype");
-  const data = new Float32Array(count);
-  for (let group = 0; group * 4 < count; group++) {
-    const stream = new PhiloxStream(key, BigInt.asUintN(128, counter + BigInt(group) * TRUNCATED_CALLS));
-    const found: number[] = [];
-    while (found.length < 4) {
-      const words = stream.next();
-      const pairs = [...normalFloats(words[0], words[1]), ...normalFloats(words[2], words[3])];
-      found.push(...pairs.filter((value) => Math.abs(value) < TRUNCATED_AT));
-    }
-    for (let i = 0; i < 4 && group * 4 + i < count; i++) data[group * 4 + i] = found[i] as number;
-  }
-  return data;
-};
-
-/** Whole words as integers; with bounds, the remainder above the lower one. */
-const integersBetween: Distribution = (seed, count, dtype, [low, high]) => {
-  const isWide = dtype === "int64" || dtype === "uint64";
-  const first = low ? BigInt(elementsOf(low)[0] ?? 0) : 0n;
-  const range = high ? BigInt(elementsOf(high)[0] ?? 0) - first : 2n ** (isWide ? 64n : 32n);
-  if (range <= 0n) return refuse("a random range is empty");
-  return filled(seed, count, dtype, (stream) => {
-    const [a, b, c, d] = stream.next().map(BigInt) as [bigint, bigint, bigint, bigint];
-    if (isWide) return [a | (b << 32n), c | (d << 32n)].map((bits) => first + (bits % range));
-    return [a, b, c, d].map((bits) => Number(first + (bits % range)));
-  });
-};
-
-/** Draws classes by their logits, `count` for each row. */
-function categorical({ key, counter }: Seed, logits: Tensor, count: number, dtype: DType): Tensor {
-  const [rows = 0, classes = 0] = logits.shape;
-  if (rows * count > MAX_ELEMENTS || classes === 0) return refuse("a draw of that size");
-  const values = elementsOf(logits).map(Number);
-  const stream = new PhiloxStream(key, counter);
-  let spare: number[] = [];
-  const unit = (): number => {
-    if (spare.length === 0) spare = [...stream.next()];
-    return unitDouble(spare.shift() ?? 0, spare.shift() ?? 0);
-  };
-  const drawn = Array.from({ length: rows }, (_, row) => {
-    const own = values.slice(row * classes, (row + 1) * classes);
-    const most = own.reduce((a, b) => (Number.isFinite(b) ? Math.max(a, b) : a), Number.NEGATIVE_INFINITY);
-    let sum = 0;
-    const sums = own.map((logit) => (sum += Number.isFinite(logit) ? Math.exp(logit - most) : 0));
-    return Array.from({ length: count }, () => {
-      const wanted = unit() * sum;
-      return Math.max(
-        sums.findIndex((each) => each > wanted),
-        0,
-      );
-    });
-  }).flat();
-  return fromElements(dtype, [rows, count], dtype === "int64" ? drawn.map(BigInt) : drawn);
-}
 
 function seedOf(seed: Tensor): Seed {
   const [first, second] = elementsOf(seed).map((each) =>
@@ -127,9 +35,9 @@ function seedOfKey(key: Tensor, counter: Tensor): Seed {
   return { key: u64(elementsOf(key)[0] ?? 0), counter: low | (high << 64n) };
 }
 
-function freshSeed(): Seed {
-  const bytes = randomBytes(16);
-  return { key: bytes.readBigUInt64LE(0), counter: bytes.readBigUInt64LE(8) << 64n };
+function freshSeed(_: readonly Tensor[], state: ModelState): Seed {
+  const words = new BigUint64Array(new Uint8Array(state.random(16)).buffer);
+  return { key: words[0] ?? 0n, counter: (words[1] ?? 0n) << 64n };
 }
 
 function shapeOf(tensor: Tensor | undefined): number[] {
@@ -141,7 +49,7 @@ function shapeOf(tensor: Tensor | undefined): number[] {
 /** How an op gets its seed, and how many operands behind the shape say so. */
 interface Source {
   readonly operands: number;
-  readonly seed: (operands: readonly Tensor[]) => Seed;
+  readonly seed: (operands: readonly Tensor[], state: ModelState) => Seed;
 }
 
 const BY_SEED: Source = { operands: 1, seed: ([seed]) => seedOf(seed as Tensor) };
@@ -161,9 +69,9 @@ function shaped(source: Source, fill: Distribution, attribute = "dtype", absent:
     ],
     (op) => {
       const dtype = requireDType(op, attribute, absent);
-      return ([shapeOperand, ...operands]) => {
+      return ([shapeOperand, ...operands], state) => {
         const shape = shapeOf(shapeOperand);
-        const seed = source.seed(operands);
+        const seed = source.seed(operands, state);
         return [{ dtype, shape, data: fill(seed, elementCount(shape), dtype, operands.slice(source.operands)) }];
       };
     },
@@ -176,8 +84,8 @@ function drawing(source: Source): Lowering {
     (op) => [{ dtype: op.attributes.dtype("output_dtype") ?? "int64", shape: [op.input(0).shape?.[0] ?? -1, -1] }],
     (op) => {
       const dtype = op.attributes.dtype("output_dtype") ?? "int64";
-      return ([logits, count, ...operands]) => [
-        categorical(source.seed(operands), logits as Tensor, integers(count as Tensor)[0] ?? 0, dtype),
+      return ([logits, count, ...operands], state) => [
+        categorical(source.seed(operands, state), logits as Tensor, integers(count as Tensor)[0] ?? 0, dtype),
       ];
     },
   );
@@ -206,11 +114,11 @@ function shuffling(source: Source): Lowering {
   return hostOp(
     (op) => [{ dtype: op.input(0).dtype, shape: op.input(0).shape }],
     () =>
-      ([operand, ...operands]) => {
+      ([operand, ...operands], state) => {
         const { dtype, shape } = operand as Tensor;
         const [rows = 1] = shape;
         const width = elementCount(shape.slice(1));
-        const { key, counter } = source.seed(operands);
+        const { key, counter } = source.seed(operands, state);
         const stream = new PhiloxStream(key, counter);
         const order = Array.from({ length: rows }, (_, row) => row);
         let words: number[] = [];

@@ -52,7 +52,7 @@ function unique(counts: boolean): Lowering {
         });
         const integers = (values: readonly number[]): Tensor =>
           fromElements(index, [values.length], index === "int64" ? values.map(BigInt) : values);
-        const data = firsts.flatMap((row) => [...tensor.data.slice(row * width, (row + 1) * width)]);
+        const data = firsts.flatMap((row) => Array.from<unknown>(tensor.data.slice(row * width, (row + 1) * width)));
         const shape = [firsts.length, ...tensor.shape.slice(1)];
         const values = { dtype: tensor.dtype, shape, data: packed(tensor, data) };
         return [values, integers(which), ...(counts ? [integers(found)] : [])];
