@@ -103,6 +103,9 @@ describe("container images", () => {
       );
       await writeFile(at("build", folder, "keys", wrong), keyrings.get(wrong) ?? "");
       await dockerBuild(file, tag);
+      // A proxy is there while an image is built, and leaves nothing in it.
+      for (const words of [["inspect"], ["history", "--no-trunc"]])
+        assert.ok(!(await docker.docker(...words, tag)).includes(PROXY), `${words[0]} ${tag}`);
     }
     assert.match(await docker.docker("run", "--rm", ...CONFINED.slice(1), "aesm:local"), /of the test --no-daemon/);
   });
@@ -188,7 +191,7 @@ describe("container images", () => {
   }
 
   const dockerBuild = (file: string, tag: string, base = "base:local"): Promise<string> => {
-    const values = { BASE_IMAGE: base, DISTRIBUTION: "bookworm", ...MIRROR, ...MIRROR_VERSIONS };
+    const values = { https_proxy: PROXY, BASE_IMAGE: base, DISTRIBUTION: "bookworm", ...MIRROR, ...MIRROR_VERSIONS };
     const known = Object.entries(values).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]);
     return docker.docker("build", "--no-cache", ...known, "-f", at("build", file), "-t", tag, at("build"));
   };
@@ -362,6 +365,7 @@ interface Answer {
 
 /** What the image under Gramine is built from, as `enclave image stage --built` lays it out. */
 const PROGRAM = "build/replica-gramine/program";
+const PROXY = "http://proxy.example.com:3128";
 const MIRROR = {
   INTEL_SGX_REPOSITORY: "file:/mirror/intel-sgx",
   GRAMINE_REPOSITORY: "file:/mirror/gramine",
