@@ -27,7 +27,7 @@ before(async () => {
   const device = await startGramineDevice({ platform, mrenclave, keys: ["default", "model"] });
   try {
     const [program = "", ...words] = device.enter;
-    const oracle = ["python3", join(ROOT, "e2e/oracle/attestation_files.py"), "/dev/attestation"];
+    const oracle = ["python3", join(ROOT, "e2e/support/gramine-device/attestation_files.py"), "/dev/attestation"];
     const { stdout } = await promisify(execFile)(program, [...words, ...oracle]);
     seen = JSON.parse(stdout) as Record<string, unknown>;
   } finally {
