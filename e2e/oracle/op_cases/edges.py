@@ -97,6 +97,14 @@ def computed_sizes() -> list[OpCase]:
             shapes=[None],
         ),
         case(
+            "select_rows_of_unknown_rank",
+            lambda c, a, b: op("Select", c, a, b),
+            [np.array([True, False]), np.array([[True, False], [False, True]]), np.array(True)],
+            [numbers("sel", [2, 2])] * 3,
+            [numbers("other", [2, 2])] * 3,
+            shapes=[None, None, None],
+        ),
+        case(
             "reduction_over_folded_axes",
             lambda a: tf.reduce_mean(a, tf.constant([0, 1]) + tf.cast(tf.constant([0, 1]) >= 0, tf.int32)),
             image,

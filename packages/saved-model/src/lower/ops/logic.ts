@@ -1,7 +1,7 @@
 import type { DType, Tensor } from "@cloister/encoding/tensor";
 import { integerConstant } from "./shape.ts";
 import { elementwise, inOneLayout } from "../elementwise.ts";
-import type { Lowering, LoweringTable } from "../op.ts";
+import type { Lowering, LoweringTable, Op } from "../op.ts";
 import { DTYPES } from "../../tensor/dtype.ts";
 import { broadcastShapes, knownElements, knownInts, type TensorValue } from "../value.ts";
 
@@ -55,6 +55,14 @@ function chosen(condition: TensorValue, a: TensorValue, b: TensorValue): TensorV
   return condition.constant.data[0] === 0 ? b : a;
 }
 
+/** A condition with an axis of one element for each that it lacks behind its own. */
+function rowsOf({ emit }: Op, condition: TensorValue, value: TensorValue): string {
+  const [own, all] = [condition, value].map((each) => emit.node("Shape", [emit.plain(each)])[0]) as [string, string];
+  const [lacking] = emit.node("Sub", [emit.node("Size", [all])[0], emit.node("Size", [own])[0]]);
+  const [ones] = emit.node("Expand", [emit.int(1), emit.node("Reshape", [lacking, emit.ints([1])])[0]]);
+  return emit.node("Reshape", [emit.plain(condition), emit.node("Concat", [own, ones], { axis: 0 })[0]])[0];
+}
+
 /** SelectV2 broadcasts; the older Select takes a condition of rank 1 that chooses rows. */
 const select: Lowering = (op) => {
   const [condition, a, b] = [op.input(0), op.input(1), op.input(2)];
@@ -65,6 +73,10 @@ const select: Lowering = (op) => {
     const axes = Array.from({ length: rank - 1 }, (_, axis) => axis + 1);
     const [rows] = op.emit.node("Unsqueeze", [op.emit.plain(condition), op.emit.ints(axes)]);
     return op.emit.plainNode("Where", [rows, op.emit.plain(a), op.emit.plain(b)], a);
+  }
+  if (op.node.op === "Select" && condition.shape?.length !== 0 && (!condition.shape || rank === undefined)) {
+    const names = [rowsOf(op, condition, a), op.emit.plain(a), op.emit.plain(b)];
+    return op.emit.plainNode("Where", names, a);
   }
   return inOneLayout(op.emit, [condition, a, b], a.dtype, (names) => op.emit.node("Where", names)[0]);
 };
