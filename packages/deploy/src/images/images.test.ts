@@ -100,6 +100,13 @@ describe("what goes into an image", () => {
   });
 });
 
+test("built packages go into no image where there are none", async () => {
+  const installation = { ...INSTALLATION, root: folder };
+  await assert.rejects(imageFiles({ installation, role: "serving", hasBase: true, isBuilt: true }), {
+    code: "INSTALLATION_NOT_BUILT",
+  });
+});
+
 describe("what is rendered for Docker", () => {
   const sources = renderImageSources();
   /** Those that install packages. */
