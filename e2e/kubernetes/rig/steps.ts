@@ -58,6 +58,7 @@ function storySteps(rig: ConnectedRig, world: World) {
   const readyPods = async () => (await listPods(rig.api, WHICH)).filter(({ state }) => state === "READY");
   /** The gateway follows the cluster at a distance. */
   const settle = () => sleep(2000);
+  /** An attempt that its replica did not wait for, on a machine that is slow, is one too: it is never fewer than keys. */
   const countReleases = async () => (await world.owner.releases()).length;
   /**
    * Load while `work` goes on, with the audit of what a bad day must not cost: no request fails, and no key is without its entry in
