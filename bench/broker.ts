@@ -5,10 +5,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { createServer } from "node:tls";
 import { createRaTlsCertificate } from "@cloister/attestation/ra-tls";
 import { createSimulatedPlatform, type SimulatedPlatform } from "@cloister/attestation/simulated";
-import { startBroker } from "@cloister/broker";
+import { DEFAULT_LIMITS, startBroker } from "@cloister/broker";
 import { createAuthority, issueServerCertificate } from "@cloister/broker/certificates";
 import { Secret, toHex } from "@cloister/encoding";
 import { openStore } from "@cloister/broker/store";
@@ -98,6 +99,8 @@ async function holdSockets(port: number): Promise<() => void> {
   const sockets = Array.from({ length: IDLE_SOCKETS + SLOW_SOCKETS }, () => connect(port, "127.0.0.1"));
   for (const socket of sockets) socket.on("error", () => undefined);
   await Promise.all(sockets.map((socket) => once(socket, "connect")));
+  // They have the time that a handshake is given. After it some give way to good clients where the limit of an address is reached.
+  await sleep(DEFAULT_LIMITS.displaceAfterMs * 1.5);
   let turn = 0;
   const drip = setInterval(() => {
     const at = turn % HELLO_BEGINNING.length;
