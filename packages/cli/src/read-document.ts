@@ -9,7 +9,12 @@ export type InputErrorCode =
   "FILE_UNREADABLE" | "FILE_MALFORMED" | "OPTION_MISSING" | "OPTIONS_CONFLICT" | "OPTION_REFUSED";
 
 /** An input of a command that the command itself reads. */
-export class InputError extends CodedError<InputErrorCode> {}
+export class InputError extends CodedError<InputErrorCode> {
+  /** Whether other options are needed, not another file. */
+  get isUsage(): boolean {
+    return this.code.startsWith("OPTION");
+  }
+}
 
 /** The value in a JSON or YAML text. JSON is YAML; a duplicate key is an error in both. */
 export function parseDocument(text: string): unknown {

@@ -1,3 +1,4 @@
+import { InputError } from "../read-document.ts";
 import { EXIT } from "./exit-code.ts";
 import { reportOf } from "./format-error.ts";
 
@@ -10,5 +11,5 @@ export function reportError(error: unknown, argv: readonly string[]): number {
   if (argv.includes("--json")) process.stdout.write(`${JSON.stringify({ ok: false, error: report })}\n`);
   else process.stderr.write(`${report.code}: ${report.message}\n`);
   if (argv.includes("--verbose") && error instanceof Error) process.stderr.write(`${error.stack ?? ""}\n`);
-  return EXIT.refused;
+  return error instanceof InputError && error.isUsage ? EXIT.usage : EXIT.refused;
 }

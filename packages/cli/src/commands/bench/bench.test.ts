@@ -155,12 +155,12 @@ test("REST is measured like gRPC, over TLS and spread over the addresses of a na
 
 test("where no flag says whom to trust, the message names the flags: OPTION_MISSING", async () => {
   const { code, stderr } = await bench("--address", await start("one-way"));
-  assert.equal(code, 1);
+  assert.equal(code, 2);
   assert.match(stderr, /OPTION_MISSING.*--ca.*--insecure/s);
 });
 
 test("plaintext and somebody to trust exclude each other: OPTIONS_CONFLICT", async () => {
   const { code, stderr } = await bench("--address", await start("none"), "--insecure", "--ca", path("ca_cert.pem"));
-  assert.equal(code, 1);
+  assert.equal(code, 2);
   assert.match(stderr, /OPTIONS_CONFLICT/);
 });

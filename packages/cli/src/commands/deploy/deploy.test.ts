@@ -65,7 +65,7 @@ test("render writes a chart and a tree, and flags go over the configuration", as
 
 test("a command without what it needs says so, with a code", async () => {
   const { code, stderr } = await deploy("render");
-  assert.equal(code, 1);
+  assert.equal(code, 2);
   assert.match(stderr, /^OPTION_MISSING: /);
   const unreachable = await deploy("status", "--kubeconfig", join(folder, "none.conf"), "--json");
   assert.equal(unreachable.code, 1);
@@ -81,7 +81,7 @@ test("the broker in the cluster is rendered before there is a manifest", async (
   assert.deepEqual(kinds, expected);
   await writeFile(join(folder, "outside.yaml"), "kubernetes:\n  broker: { kind: direct }\n");
   const outside = await deploy("render", "--broker-only", "--config", "outside.yaml");
-  assert.equal(outside.code, 1);
+  assert.equal(outside.code, 2);
   assert.match(outside.stderr, /OPTIONS_CONFLICT.*broker\.kind direct/);
 });
 
