@@ -20,7 +20,8 @@ export interface Head {
 export async function readHead(client: StoreClient, { lock }: { lock: boolean }): Promise<Head> {
   if (lock) await client.begin();
   const [row] = await client.query(`SELECT size, checkpoint, policy_sha256 FROM head${lock ? client.forUpdate : ""}`);
-  if (row === undefined) throw logError("LOG_CORRUPT", "the head of the log is gone");
+  if (row === undefined)
+    throw logError("LOG_CORRUPT", "it has no signed head: no broker was started with it yet, or the head is gone");
   const { size, checkpoint, policy_sha256: policy } = row;
   return {
     size: Number(size),
