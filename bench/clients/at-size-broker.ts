@@ -5,8 +5,8 @@ import { type BrokerEvent, KeyStore, passphraseProtection } from "@cloister/brok
 import { startBrokerService, STATE_FILES } from "@cloister/broker/service";
 import { Secret, utf8 } from "@cloister/encoding";
 
-// A broker for the benchmark at size, as `cloister broker` starts it, in a process of its own: key store, policy file and release
-// log are on the disk. What the benchmark changes while it runs comes as orders.
+// A broker for the benchmark at size, in a process of its own: key store, policy file and release log are files on the disk, as
+// `cloister broker` has them with `--keys` and `--log`. What the benchmark changes while it runs comes as orders.
 
 export interface BrokerJob {
   readonly folder: string;

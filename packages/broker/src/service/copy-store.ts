@@ -1,14 +1,13 @@
-import { rename, stat } from "node:fs/promises";
+import { rename } from "node:fs/promises";
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { join } from "node:path";
 import { type LogEntry, parseCheckpoint, type ReleaseLog, verifyContinuation } from "@cloister/release-log";
 import { openReleaseLog } from "@cloister/release-log/file";
 import { BrokerError } from "../broker-error.ts";
-import { fileKeyStorage } from "../keys/file-key-storage.ts";
 import type { KeyStorage } from "../keys/key-storage.ts";
 import { type BrokerStore, openStore, type StoreSettings } from "../store/store.ts";
 import { verifyStoredLog } from "../store/verify-log.ts";
-import { type IdentityOptions, openIdentity, STATE_FILES } from "./identity.ts";
+import { type IdentityOptions, isThere, keyStorageOf, openIdentity, STATE_FILES } from "./identity.ts";
 
 /** Entries that are on their way to the copy at a time. */
 const WAVE = 1000;
@@ -39,7 +38,7 @@ export async function copyStore(options: CopyStoreOptions): Promise<{ readonly e
 }
 
 async function copyTo(options: CopyStoreOptions): Promise<{ entries: number }> {
-  const { origin, stateDir, logFile, keysFile } = options;
+  const { origin, stateDir, logFile } = options;
   const { signingKey, store: source } = await openIdentity(options);
   let target: BrokerStore | undefined;
   try {
@@ -51,8 +50,7 @@ async function copyTo(options: CopyStoreOptions): Promise<{ entries: number }> {
     try {
       target = await openStore(options.to);
       await copyLog(from, (await target.openLog({ origin, signingKey })).log);
-      const inStore = keysFile === undefined ? source?.keyStorage : undefined;
-      await copyKeys(inStore ?? fileKeyStorage(keysFile ?? join(stateDir, STATE_FILES.keys)), target.keyStorage);
+      await copyKeys(keyStorageOf(options, source), target.keyStorage);
       await verifyCopy(options.to, { origin, signingKey, checkpoint: from.checkpoint });
       return { entries: from.size };
     } finally {
@@ -101,12 +99,6 @@ async function verifyCopy(
   const copy = await verifyStoredLog(settings, { origin, publicKey: createPublicKey(signingKey), seen: checkpoint });
   if (copy.checkpoint !== checkpoint) throw notEmpty("its log goes on after the end of this one");
 }
-
-const isThere = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
 
 function notEmpty(why: string): BrokerError {
   return new BrokerError("STORE_OPTIONS_INVALID", {

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { asBuffer, Secret, utf8 } from "@cloister/encoding";
 import type { CertificateAuthority } from "../certificates/authority.ts";
 import { fileKeyStorage } from "../keys/file-key-storage.ts";
+import type { KeyStorage } from "../keys/key-storage.ts";
 import { KeyStore } from "../keys/key-store.ts";
 import type { KeyProtection } from "../keys/protection.ts";
-import type { StoreSettings } from "../store/store.ts";
-import { openStore, type BrokerStore } from "../store/store.ts";
+import { type BrokerStore, openStore, type StoreSettings } from "../store/store.ts";
 import { openOwnAuthority } from "./own-certificates.ts";
 
 /** Where a state folder keeps what peers and auditors need. */
@@ -42,11 +42,20 @@ export async function storeIn(stateDir: string): Promise<StoreSettings | undefin
   return { path: join(stateDir, STATE_FILES.database) };
 }
 
-const isThere = (path: string): Promise<boolean> =>
+export const isThere = (path: string): Promise<boolean> =>
   access(path).then(
     () => true,
     () => false,
   );
+
+/** Where the keys are: in a file that is named, else in the store, else in the state folder. */
+export function keyStorageOf(
+  { keysFile, stateDir }: Pick<IdentityOptions, "keysFile" | "stateDir">,
+  store: BrokerStore | undefined,
+): KeyStorage {
+  if (keysFile === undefined && store !== undefined) return store.keyStorage;
+  return fileKeyStorage(keysFile ?? join(stateDir, STATE_FILES.keys));
+}
 
 /** What a broker is before it has a policy. The private halves lie in the key store, encrypted. */
 export interface BrokerIdentity {
@@ -65,9 +74,7 @@ export async function openIdentity(options: IdentityOptions): Promise<BrokerIden
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
   const store = options.store && (await openStore(options.store));
   try {
-    const inStore = options.keysFile === undefined ? store?.keyStorage : undefined;
-    const storage = inStore ?? fileKeyStorage(options.keysFile ?? join(stateDir, STATE_FILES.keys));
-    const keys = await KeyStore.open({ storage, protection, clock });
+    const keys = await KeyStore.open({ storage: keyStorageOf(options, store), protection, clock });
     const authority = await openOwnAuthority(keys, { name: "Cloister broker CA", now: clock() });
     const signingKey = await openLogKey(keys);
     const logKey = publicPem(signingKey);

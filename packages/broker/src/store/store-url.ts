@@ -14,9 +14,9 @@ const DEFAULT_DATABASE = "cloister";
 export interface StoreAddress {
   readonly url: string;
   /** Mode 0600; a line end at its end does not count. */
-  readonly passwordFile?: string;
+  readonly passwordFile?: string | undefined;
   /** PEM. */
-  readonly caFile?: string;
+  readonly caFile?: string | undefined;
 }
 
 /**

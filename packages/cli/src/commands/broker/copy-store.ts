@@ -35,11 +35,7 @@ async function run({ config, json = false, to, toPasswordFile, toCa, ...given }:
     ...(await identityOptions(settings)),
     ...(settings.log !== undefined && { logFile: settings.log }),
     origin: logOrigin(settings.name?.[0] ?? DEFAULT_NAME),
-    to: await readStoreSettings({
-      url: to,
-      ...(toPasswordFile !== undefined && { passwordFile: toPasswordFile }),
-      ...(toCa !== undefined && { caFile: toCa }),
-    }),
+    to: await readStoreSettings({ url: to, passwordFile: toPasswordFile, caFile: toCa }),
   });
   openTerminal(json).line(`copied the keys and ${entries} entries of the log to ${to}; the copy verifies`);
   if (json) process.stdout.write(`${JSON.stringify({ to, entries })}\n`);

@@ -134,11 +134,7 @@ export const stateDirOf = ({ stateDir }: BrokerSettings): string => resolve(stat
 export async function storeOf(settings: BrokerSettings): Promise<StoreSettings | undefined> {
   const { store, storePasswordFile, storeCa, keys, log } = settings;
   if (store === undefined) return keys !== undefined && log !== undefined ? undefined : storeIn(stateDirOf(settings));
-  return readStoreSettings({
-    url: store,
-    ...(storePasswordFile !== undefined && { passwordFile: storePasswordFile }),
-    ...(storeCa !== undefined && { caFile: storeCa }),
-  });
+  return readStoreSettings({ url: store, passwordFile: storePasswordFile, caFile: storeCa });
 }
 
 /** A flag's address. Commander reports what is none as wrong usage. */
