@@ -57,12 +57,13 @@ export class OnnxEngine implements Engine {
     const { execution, lanes, maxQueue, threads, allowSpinning, tags } = this.#options;
     const bytes = [...files.values()].reduce((sum, file) => sum + file.length, 0);
     const isInline = execution === "inline" || (execution === "auto" && bytes <= MAX_INLINE_BYTES);
-    const thread = this.#thread ?? (isInline ? undefined : this.#startThread());
+    const ready = this.#thread;
     this.#thread = undefined;
-    if (isInline || !thread) {
-      await thread?.worker.terminate();
+    if (isInline) {
+      await ready?.worker.terminate();
       return loadModel(files, { threads: 1, allowSpinning, tags });
     }
+    const thread = ready ?? this.#startThread();
     const options = { threads, allowSpinning, tags, lanes, maxQueue };
     const servable = await WorkerServable.load(files, options, this.#cache, thread);
     // The caller has little use for the files now, and this thread none.

@@ -8,12 +8,12 @@ import { credentials } from "@grpc/grpc-js";
 import { startModelServer } from "../index.ts";
 import { GrpcJsClient } from "../testing/grpc-js-client.ts";
 import { elementwiseEngine } from "../testing/index.ts";
-import { MessagePool } from "./message-pool.ts";
+import { MemoryPool } from "../memory-pool.ts";
 
 const KIB = 1024;
 
 test("memory is given out again for messages of about its size, and held up to a limit", () => {
-  const pool = new MessagePool(300 * KIB);
+  const pool = new MemoryPool(300 * KIB);
   const first = pool.take(100 * KIB);
   assert.notEqual(pool.take(100 * KIB), first);
   pool.give(first);
@@ -25,7 +25,7 @@ test("memory is given out again for messages of about its size, and held up to a
   assert.equal(pool.freeBytes, 256 * KIB);
 });
 
-function receive(pool: MessagePool, fill: number, length: number): GrpcMessageAssembler {
+function receive(pool: MemoryPool, fill: number, length: number): GrpcMessageAssembler {
   const frame = new Uint8Array(GRPC_PREFIX_LENGTH + length).fill(fill);
   writeGrpcPrefix(frame);
   const assembler = new GrpcMessageAssembler(2 ** 30, pool);
@@ -34,7 +34,7 @@ function receive(pool: MessagePool, fill: number, length: number): GrpcMessageAs
 }
 
 test("a message in used memory has its own bytes only, and memory that it outgrew comes back", () => {
-  const pool = new MessagePool();
+  const pool = new MemoryPool();
   for (const [fill, length] of [
     [1, 600 * KIB],
     [2, 600 * KIB - 3],

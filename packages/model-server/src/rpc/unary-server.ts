@@ -21,7 +21,7 @@ import { type ModelServerTls, serverTlsOptions } from "./tls.ts";
 import type { Tracer } from "../tracing/tracer.ts";
 import { careFor, type ConnectionCare } from "./connection-care.ts";
 import { type ListenAt, listenAt } from "./listen.ts";
-import { MessagePool } from "./message-pool.ts";
+import { MemoryPool } from "../memory-pool.ts";
 import { removeStaleSocket } from "./stale-socket.ts";
 import { answerStream, type StreamHandler } from "./streaming-call.ts";
 import { type CallEnvironment, type EndedCall, FIXED_HEADERS, UnaryCall, type UnaryHandler } from "./unary-call.ts";
@@ -90,7 +90,7 @@ export async function startUnaryServer(options: UnaryServerOptions): Promise<Una
   const environment: CallEnvironment = {
     limits,
     budget,
-    memory: new MessagePool(),
+    memory: new MemoryPool(),
     headers: { ...FIXED_HEADERS, ...options.metadata },
     onEnd: options.onCallEnd,
     tracer: options.tracer,

@@ -3,7 +3,7 @@ import type { ModelFiles } from "@cloister/saved-model";
 import { copyTensor } from "../copy-tensor.ts";
 import type { SignatureInfo } from "../engine.ts";
 import type { Failure } from "../failure.ts";
-import type { MessagePool } from "../../rpc/message-pool.ts";
+import type { MemoryPool } from "../../memory-pool.ts";
 import type { PreparedModel } from "./prepared-model.ts";
 import type { LoadOptions } from "./local-servable.ts";
 
@@ -73,11 +73,11 @@ export function ownBuffers(tensors: ReadonlyMap<string, Tensor>): ArrayBuffer[] 
  * Copies of a request's tensors, to be moved. The caller keeps its arrays, which are often views of a larger message: copying
  * half a megabyte takes a twentieth of a millisecond.
  */
-export function copyTensors(tensors: ReadonlyMap<string, Tensor>, memory: MessagePool): Map<string, Tensor> {
+export function copyTensors(tensors: ReadonlyMap<string, Tensor>, memory: MemoryPool): Map<string, Tensor> {
   return new Map([...tensors].map(([alias, tensor]) => [alias, copyInto(tensor, memory)]));
 }
 
-function copyInto(tensor: Tensor, memory: MessagePool): Tensor {
+function copyInto(tensor: Tensor, memory: MemoryPool): Tensor {
   const { dtype, shape, data } = tensor;
   if (!("buffer" in data)) return copyTensor(tensor);
   const Copy = data.constructor as new (buffer: ArrayBuffer, offset: number, length: number) => NumericArray;

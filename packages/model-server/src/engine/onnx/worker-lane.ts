@@ -5,7 +5,7 @@ import type { ModelFiles } from "@cloister/saved-model";
 import type { RunRequest } from "../engine.ts";
 import { closed, engineError, fromFailure } from "../failure.ts";
 import type { Lane } from "../request-queue.ts";
-import { MessagePool } from "../../rpc/message-pool.ts";
+import { MemoryPool } from "../../memory-pool.ts";
 import type { PreparedModel } from "./prepared-model.ts";
 import {
   copyFiles,
@@ -50,7 +50,7 @@ export class WorkerLane implements Lane {
   /** Of a restored model, until the thread asks for them. */
   #files: ModelFiles;
   #prepared: PreparedModel | undefined;
-  readonly #memory = new MessagePool();
+  readonly #memory = new MemoryPool();
   readonly #pending = new Map<number, Pending>();
   #nextId = 0;
   #isClosing = false;

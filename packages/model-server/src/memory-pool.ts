@@ -5,10 +5,10 @@ const STEP_BYTES = 64 * 1024;
 const MAX_FREE_BYTES = 32 * 1024 * 1024;
 
 /**
- * Memory of large requests, used again by later ones. V8 marks its whole heap each time that so many megabytes of new arrays were made,
- * however short they lived: with a new array for each request of 602 kB that was half again as often.
+ * Memory of large requests and of their tensors, used again by later ones. V8 marks its whole heap each time that so many megabytes of
+ * new arrays were made, however short they lived: with a new array for each request of 602 kB that was half again as often.
  */
-export class MessagePool implements MessageMemory {
+export class MemoryPool implements MessageMemory {
   readonly #free: ArrayBuffer[] = [];
   readonly #maxFreeBytes: number;
   #freeBytes = 0;
