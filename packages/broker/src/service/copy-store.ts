@@ -6,6 +6,7 @@ import { openReleaseLog } from "@cloister/release-log/file";
 import { BrokerError } from "../broker-error.ts";
 import type { KeyStorage } from "../keys/key-storage.ts";
 import { type BrokerStore, openStore, type StoreSettings } from "../store/store.ts";
+import { unavailable } from "../store/unavailable.ts";
 import { verifyStoredLog } from "../store/verify-log.ts";
 import { type IdentityOptions, isThere, keyStorageOf, openIdentity, STATE_FILES } from "./identity.ts";
 
@@ -33,6 +34,8 @@ export async function copyStore(options: CopyStoreOptions): Promise<{ readonly e
   // Under its name the file is whole or not there: a broker that starts takes what it finds.
   const path = `${to.path}.new`;
   const copied = await copyTo({ ...options, to: { path } });
+  // A write-ahead log would stay behind under the old name, with entries in it.
+  if (await isThere(`${path}-wal`)) throw unavailable(new Error("another program has the copy open"));
   await rename(path, to.path);
   return copied;
 }

@@ -10,7 +10,9 @@ export async function openSqlite(settings: SqliteSettings): Promise<StoreDatabas
   // Readers do not wait for appends. Writers take turns in the whole database, so one connection is enough for them.
   const [writer, reader] = [new SqliteConnection(settings), new SqliteConnection(settings)];
   const close = async (): Promise<void> => {
-    await Promise.all([writer.close(), reader.close()]);
+    // One after the other: of two that close at the same moment neither is the last, which brings the write-ahead log into the file.
+    await reader.close();
+    await writer.close();
   };
   try {
     await writer.use(prepareSqlite);
