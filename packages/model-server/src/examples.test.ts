@@ -23,6 +23,8 @@ import { elementwiseEngine } from "./testing/index.ts";
 
 let server: ModelServer;
 let client: GrpcJsClient;
+/** Runs of the model. */
+let runs = 0;
 
 before(async () => {
   server = await startModelServer({
@@ -30,7 +32,7 @@ before(async () => {
     port: 0,
     insecure: true,
     models: [{ name: "half", version: 7, files: new Map() }],
-    engine: elementwiseEngine(),
+    engine: elementwiseEngine(0, () => runs++),
   });
   client = new GrpcJsClient(server.address.port, credentials.createInsecure());
 });
@@ -90,7 +92,8 @@ test("Regress answers one value for each example, and the context fills what an 
   );
 });
 
-test("MultiInference answers each task in order", async () => {
+test("MultiInference answers each task in order, from one run of the model", async () => {
+  const before = runs;
   const { message, code } = await multiInfer({
     tasks: [
       { modelSpec: spec("regress_x"), methodName: "tensorflow/serving/regress" },
@@ -99,6 +102,7 @@ test("MultiInference answers each task in order", async () => {
     input: list(4),
   });
   assert.equal(code, "OK");
+  assert.equal(runs - before, 1);
   const [first, second] = message?.results ?? [];
   assert.equal(first?.result.case === "regressionResult" && first.result.value.regressions[0]?.value, 4);
   assert.equal(second?.result.case === "classificationResult" && second.result.value.classifications.length, 1);
@@ -119,7 +123,10 @@ test("refused inference requests have TensorFlow Serving's codes and texts", asy
     await classify({ modelSpec: spec("regress_x"), input: list(1) }),
     await regress({ modelSpec: spec("classify_x"), input: list(1) }),
     await regress({ modelSpec: spec("add"), input: list(1) }),
-    await multiInfer({ tasks: [task("a", "tensorflow/serving/predict")], input: list(1) }),
+    await multiInfer({ tasks: [task("regress_x", "tensorflow/serving/predict")], input: list(1) }),
+    await multiInfer({ tasks: [task("regress_x", REGRESS), task("none", REGRESS)], input: list(1) }),
+    await multiInfer({ tasks: [task("regress_x", REGRESS), task("classify_x", REGRESS)], input: list(1) }),
+    await multiInfer({ tasks: [task("regress_x", REGRESS)] }),
     await multiInfer({ tasks: [task("regress_x", REGRESS), task("regress_x", REGRESS)], input: list(1) }),
     await multiInfer({ tasks: [task("regress_x", REGRESS), task("x", REGRESS, "other")], input: list(1) }),
     await multiInfer({ tasks: [], input: list(1) }),
@@ -135,6 +142,9 @@ test("refused inference requests have TensorFlow Serving's codes and texts", asy
       "INVALID_ARGUMENT Expected one output Tensor.",
       "INVALID_ARGUMENT Expected one input Tensor.",
       "UNIMPLEMENTED Unsupported signature method_name: tensorflow/serving/predict",
+      "INVALID_ARGUMENT Requested signature not found in model graph: none",
+      "INVALID_ARGUMENT Expected one output Tensor.",
+      "INVALID_ARGUMENT Input is empty.",
       "INVALID_ARGUMENT Duplicate evaluation of signature: regress_x",
       "INVALID_ARGUMENT All ModelSpecs in a MultiInferenceRequest must access the same model name.",
       "INVALID_ARGUMENT Missing ModelSpec",

@@ -1,14 +1,18 @@
 import type { Tensor } from "@cloister/encoding/tensor";
 import type { SignatureInfo } from "./engine.ts";
 import { engineError } from "./failure.ts";
+import { findSignature, type SignatureKey, signatureKeys } from "./joint-signature.ts";
 
 /** @throws EngineError SIGNATURE_NOT_FOUND */
-export function requireSignature<Info extends SignatureInfo>(signatures: ReadonlyMap<string, Info>, key: string): Info {
-  const signature = signatures.get(key);
+export function requireSignature<Info extends SignatureInfo>(
+  signatures: ReadonlyMap<string, Info>,
+  key: SignatureKey,
+): Info {
+  const signature = findSignature(signatures, key);
   if (signature) return signature;
   throw engineError(
     "SIGNATURE_NOT_FOUND",
-    `the model has no signature ${key}`,
+    `the model has no signature ${signatureKeys(key).join(", ")}`,
     "the request names it",
     "ask for the model's metadata",
   );
@@ -50,8 +54,10 @@ export function checkRequest(
 }
 
 /** Refuses a signature that the engine cannot run. @throws EngineError UNSUPPORTED_OPS */
-export function requireSupported(unsupported: ReadonlyMap<string, string>, key: string): void {
-  const reason = unsupported.get(key);
-  if (reason === undefined) return;
-  throw engineError("UNSUPPORTED_OPS", `the signature ${key} cannot run`, reason, "use another signature or engine");
+export function requireSupported(unsupported: ReadonlyMap<string, string>, key: SignatureKey): void {
+  for (const each of signatureKeys(key)) {
+    const reason = unsupported.get(each);
+    if (reason === undefined) continue;
+    throw engineError("UNSUPPORTED_OPS", `the signature ${each} cannot run`, reason, "use another signature or engine");
+  }
 }

@@ -1,5 +1,6 @@
 import type { DType, Tensor } from "@cloister/encoding/tensor";
 import type { ModelFiles } from "@cloister/saved-model";
+import type { SignatureKey } from "./joint-signature.ts";
 
 /** What a signature says about one of its tensors. It is advice: TensorFlow Serving does not check requests against it. */
 export interface TensorInfo {
@@ -20,8 +21,8 @@ export interface SignatureInfo {
 }
 
 export interface RunRequest {
-  /** A key of `signatures`. */
-  readonly signature: string;
+  /** A key of `signatures`. Of several, with the same input tensors, outputs go by their `jointAlias`. */
+  readonly signature: SignatureKey;
   /** A tensor for every input alias of the signature. The data are read while the request runs; they must not change before. */
   readonly inputs: ReadonlyMap<string, Tensor>;
   /** Output aliases to compute; only what they need is run. */

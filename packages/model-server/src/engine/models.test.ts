@@ -8,6 +8,7 @@ import { FeatureSchema } from "@cloister/encoding/gen/tensorflow/core/example/fe
 import type { Tensor } from "@cloister/encoding/tensor";
 import { importFrozenGraph, type ModelFiles } from "@cloister/saved-model";
 import { engineUnderTest } from "./testing/engine-under-test.ts";
+import { jointAlias } from "./joint-signature.ts";
 import { readModelDir } from "./testing/files.ts";
 
 const MODELS = join(import.meta.dirname, "../../../saved-model/test-models");
@@ -65,6 +66,31 @@ const HALF_PLUS_TWO = [
 ];
 
 describe("models of TensorFlow Serving", () => {
+  it("runs signatures of one input at once, outputs of the same alias apart", async () => {
+    const servable = await engine.load(model("tfserving/saved_model_half_plus_two_cpu/00000123"));
+    const signature = ["regress_x_to_y", "regress_x_to_y2", "classify_x_to_y"];
+    const outputs = [
+      jointAlias("regress_x_to_y", "outputs"),
+      jointAlias("regress_x_to_y2", "outputs"),
+      jointAlias("classify_x_to_y", "scores"),
+    ];
+    try {
+      const inputs = new Map([["inputs", examples({ x: 2 }, { x: 20 })]]);
+      const answers = await servable.run({ signature, inputs, outputs });
+      assert.deepEqual(
+        outputs.map((alias) => Array.from(answers.get(alias)?.data as Float32Array)),
+        [
+          [3, 12],
+          [4, 13],
+          [3, 12],
+        ],
+      );
+      const missing = servable.run({ signature: ["regress_x_to_y", "none"], inputs, outputs: [] });
+      await assert.rejects(missing, { code: "SIGNATURE_NOT_FOUND" });
+    } finally {
+      await servable.close();
+    }
+  });
   for (const path of HALF_PLUS_TWO) {
     it(`${path} gives x / 2 + 2`, async () => {
       assert.deepEqual(await run(model(path), "serving_default", { x: floats([3, 1], 2, 3, 4) }, ["y"]), [[3, 3.5, 4]]);

@@ -3,13 +3,15 @@ import { describe, it } from "node:test";
 import type { Tensor } from "@cloister/encoding/tensor";
 import type { RunRequest } from "./engine.ts";
 import { engineError } from "./failure.ts";
+import { signatureKeys } from "./joint-signature.ts";
 import { type Lane, RequestQueue } from "./request-queue.ts";
 
 /** A lane whose requests end when the test says so; they are told apart by their signatures. */
 class ManualLane implements Lane {
   readonly running = new Map<string, PromiseWithResolvers<Map<string, Tensor>>>();
 
-  run({ signature }: RunRequest): Promise<Map<string, Tensor>> {
+  run({ signature: key }: RunRequest): Promise<Map<string, Tensor>> {
+    const signature = signatureKeys(key).join();
     const deferred = Promise.withResolvers<Map<string, Tensor>>();
     this.running.set(signature, deferred);
     return deferred.promise;

@@ -28,6 +28,11 @@ export function exampleInputs(tensor: Tensor): Map<string, Tensor> {
   return new Map([[INPUT, tensor]]);
 }
 
+/** What an example signature calls its input in the graph. */
+export function inputTensorOf({ inputs }: SignatureInfo): string {
+  return inputs.get(INPUT)?.name ?? "";
+}
+
 /** The signature of that name. Throws as TensorFlow Serving's classifier.cc and regressor.cc do. */
 export function findExampleSignature(servable: Servable, name: string): SignatureInfo {
   const signature = servable.signatures.get(name);

@@ -10,6 +10,7 @@ import {
   exampleInputs,
   exampleTensor,
   findExampleSignature,
+  inputTensorOf,
   readClasses,
   readRegressions,
   regressOutputs,
@@ -17,7 +18,7 @@ import {
 } from "./example-signature.ts";
 import { requireModel } from "./model-spec.ts";
 import type { ServableHandle } from "./registry.ts";
-import { DEFAULT_SIGNATURE, METHOD, runSignature } from "./run-signature.ts";
+import { DEFAULT_SIGNATURE, METHOD, runJointly, type RunPart, runSignature } from "./run-signature.ts";
 
 /** A call with tf.Examples, without its transport. */
 export interface ExamplesCall {
@@ -92,45 +93,55 @@ export interface MultiInferenceCall {
   readonly signal: AbortSignal | undefined;
 }
 
-/**
- * PredictionService.MultiInference. TensorFlow Serving runs the union of the tasks' outputs at once; here each signature
- * runs on its own, one after the other, on the same version. The results differ only for models that change their state.
- */
+/** PredictionService.MultiInference, as TensorFlow Serving's multi_inference.cc does it. */
 export async function multiInfer(context: ServingContext, call: MultiInferenceCall): Promise<TaskAnswer[]> {
   const model = requireModel(call.tasks[0]?.model);
   const handle = context.registry.acquire(model);
   try {
+    countExamples(context, handle, call);
     return await multiInferOn(handle, call, context.checkMethodNames);
   } finally {
     handle.release();
   }
 }
 
-/** MultiInference on a version that is held already. */
+/**
+ * MultiInference on a version that is held already. Tasks whose signatures read the same tensor are one run of the graph, for the union of
+ * their outputs. TensorFlow Serving refuses others; here they run too, so that models of TensorFlow 2, whose signatures each have
+ * an input of their own, can be asked at once.
+ */
 export async function multiInferOn(
   { servable, name, version }: Omit<ServableHandle, "release">,
-  { tasks, ...call }: MultiInferenceCall,
+  { tasks, examples, signal }: MultiInferenceCall,
   checkMethodNames: boolean,
 ): Promise<TaskAnswer[]> {
-  checkTasks(tasks);
-  const answers: TaskAnswer[] = [];
-  for (const { model, methodName } of tasks) {
-    const signatureName = effectiveSignature(model);
-    const answered = { name, version, signatureName };
-    if (methodName === METHOD.classify) {
-      const rows = await classifyOn(servable, signatureName, call, checkMethodNames);
-      answers.push({ kind: "classify", model: answered, rows });
-    } else {
-      const rows = await regressOn(servable, signatureName, call, checkMethodNames);
-      answers.push({ kind: "regress", model: answered, rows });
-    }
+  const planned = planTasks(servable, tasks, checkMethodNames);
+  const inputs = exampleInputs(exampleTensor(examples));
+  const outputs = new Map<PlannedTask, ReadonlyMap<string, Tensor>>();
+  for (const together of Map.groupBy(planned, ({ inputTensor }) => inputTensor).values()) {
+    const results = await runJointly(servable, together, { inputs, ...(signal !== undefined && { signal }) });
+    for (const [index, task] of together.entries()) outputs.set(task, results[index] ?? new Map());
   }
-  return answers;
+  return planned.map((task): TaskAnswer => {
+    const { kind, signature: signatureName } = task;
+    const model = { name, version, signatureName };
+    const own = outputs.get(task) ?? new Map<string, Tensor>();
+    return kind === "classify"
+      ? { kind, model, rows: readClasses(own, examples.length) }
+      : { kind, model, rows: readRegressions(own, examples.length) };
+  });
 }
 
-function checkTasks(tasks: readonly RawInferenceTask[]): void {
+/** A task that may run. */
+interface PlannedTask extends RunPart {
+  readonly kind: TaskAnswer["kind"];
+  /** The name in the graph of what it is fed. */
+  readonly inputTensor: string;
+}
+
+function planTasks(servable: Servable, tasks: readonly RawInferenceTask[], checkMethodNames: boolean): PlannedTask[] {
   const seen = new Set<string>();
-  for (const { model, methodName } of tasks) {
+  return tasks.map(({ model, methodName }) => {
     if ((model?.name ?? "") === "") {
       throw callError("INVALID_ARGUMENT", "Found ModelSpec with an empty model name.");
     }
@@ -142,10 +153,18 @@ function checkTasks(tasks: readonly RawInferenceTask[]): void {
       throw callError("INVALID_ARGUMENT", `Duplicate evaluation of signature: ${signatureName}`);
     }
     seen.add(signatureName);
+    const signature = servable.signatures.get(signatureName);
+    if (signature === undefined) {
+      throw callError("INVALID_ARGUMENT", `Requested signature not found in model graph: ${signatureName}`);
+    }
     if (methodName !== METHOD.classify && methodName !== METHOD.regress) {
       throw callError("UNIMPLEMENTED", `Unsupported signature method_name: ${methodName}`);
     }
-  }
+    const isClassify = methodName === METHOD.classify;
+    const outputs = (isClassify ? classifyOutputs : regressOutputs)(signature, checkMethodNames);
+    const kind = isClassify ? "classify" : "regress";
+    return { kind, signature: signatureName, outputs, inputTensor: inputTensorOf(signature) };
+  });
 }
 
 function effectiveSignature(model: ModelReference | undefined): string {
@@ -154,22 +173,30 @@ function effectiveSignature(model: ModelReference | undefined): string {
 }
 
 async function onModel<Row>(
-  { registry, metrics }: ServingContext,
+  context: ServingContext,
   api: Api,
   call: ExamplesCall,
   run: (handle: ServableHandle, signatureName: string) => Promise<Row[]>,
 ): Promise<ExamplesAnswer<Row>> {
   const reference = requireModel(call.model);
-  const handle = registry.acquire(reference);
+  const handle = context.registry.acquire(reference);
   try {
-    metrics.exampleCounts.at(handle.name).observe(call.examples.length);
-    metrics.exampleCountTotal.at(handle.name).add(call.examples.length);
+    countExamples(context, handle, call);
     const signatureName = effectiveSignature(reference);
     const startedAt = performance.now();
     const rows = await run(handle, signatureName);
-    metrics.runtimeLatency.at(handle.name, api, "TF1").observe((performance.now() - startedAt) * 1000);
+    context.metrics.runtimeLatency.at(handle.name, api, "TF1").observe((performance.now() - startedAt) * 1000);
     return { model: { name: handle.name, version: handle.version, signatureName }, rows };
   } finally {
     handle.release();
   }
+}
+
+function countExamples(
+  { metrics }: ServingContext,
+  { name }: ServableHandle,
+  { examples }: Pick<ExamplesCall, "examples">,
+): void {
+  metrics.exampleCounts.at(name).observe(examples.length);
+  metrics.exampleCountTotal.at(name).add(examples.length);
 }

@@ -2,6 +2,7 @@ import { isCodedError } from "@cloister/encoding";
 import type { Tensor } from "@cloister/encoding/tensor";
 import type { RunRequest, Servable } from "../engine/engine.ts";
 import { EngineError, type EngineErrorCode } from "../engine/error.ts";
+import { jointAlias, signatureKeys } from "../engine/joint-signature.ts";
 import { callError } from "../errors.ts";
 import { inSpan } from "../tracing/span.ts";
 
@@ -32,15 +33,43 @@ const ENGINE_STATUS: Readonly<Record<EngineErrorCode, Parameters<typeof callErro
 
 /** Runs a signature; the engine's refusals become gRPC statuses. */
 export async function runSignature(servable: Servable, request: RunRequest): Promise<Map<string, Tensor>> {
-  const reason = servable.unsupported.get(request.signature);
-  if (reason !== undefined) throw callError("UNIMPLEMENTED", reason);
+  const keys = signatureKeys(request.signature);
+  for (const key of keys) {
+    const reason = servable.unsupported.get(key);
+    if (reason !== undefined) throw callError("UNIMPLEMENTED", reason);
+  }
   try {
-    return await inSpan("engine.run", { "cloister.signature": request.signature }, () => servable.run(request), codeOf);
+    return await inSpan("engine.run", { "cloister.signature": keys.join(",") }, () => servable.run(request), codeOf);
   } catch (cause) {
     if (!(cause instanceof EngineError)) throw cause;
     const { what, why } = cause.explanation;
     throw callError(ENGINE_STATUS[cause.code], `${what}: ${why}`, { cause });
   }
+}
+
+/** What is wanted of a signature in a run with others. */
+export interface RunPart {
+  readonly signature: string;
+  readonly outputs: readonly string[];
+}
+
+/** Runs signatures that are fed the same tensors, at once. The outputs of each, in their order. */
+export async function runJointly(
+  servable: Servable,
+  parts: readonly RunPart[],
+  request: Pick<RunRequest, "inputs" | "signal">,
+): Promise<ReadonlyMap<string, Tensor>[]> {
+  const [only] = parts;
+  if (only !== undefined && parts.length === 1) return [await runSignature(servable, { ...request, ...only })];
+  const results = await runSignature(servable, {
+    ...request,
+    signature: parts.map(({ signature }) => signature),
+    outputs: parts.flatMap(({ signature, outputs }) => outputs.map((alias) => jointAlias(signature, alias))),
+  });
+  return parts.map(({ signature, outputs }) => {
+    const own = outputs.map((alias) => [alias, results.get(jointAlias(signature, alias))] as const);
+    return new Map(own.flatMap(([alias, tensor]) => (tensor ? [[alias, tensor] as const] : [])));
+  });
 }
 
 function codeOf(error: unknown): string {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Tensor } from "@cloister/encoding/tensor";
 import type { Engine, RunRequest, Servable, SignatureInfo, TensorInfo } from "../engine/engine.ts";
 import { EngineError } from "../engine/error.ts";
+import { jointAlias } from "../engine/joint-signature.ts";
 import { computeExamples, EXAMPLE_SIGNATURES } from "./example-computation.ts";
 
 const info = (name: string): TensorInfo => ({ name: `${name}:0`, dtype: "float", shape: [-1] });
@@ -52,7 +53,24 @@ function servable(delayMs: number, onRun: () => void): Servable {
   };
 }
 
-function compute({ signature, inputs, outputs }: RunRequest): Map<string, Tensor> {
+function compute(request: RunRequest): Map<string, Tensor> {
+  const { signature: key, inputs, outputs } = request;
+  if (typeof key === "string") return computeOne({ signature: key, inputs, outputs });
+  const results = new Map<string, Tensor>();
+  for (const signature of key) {
+    const own = [...(SIGNATURES.get(signature)?.outputs.keys() ?? [])];
+    const wanted = own.filter((alias) => outputs.includes(jointAlias(signature, alias)));
+    for (const [alias, tensor] of computeOne({ signature, inputs, outputs: wanted }))
+      results.set(jointAlias(signature, alias), tensor);
+  }
+  return results;
+}
+
+function computeOne({
+  signature,
+  inputs,
+  outputs,
+}: Pick<RunRequest, "inputs" | "outputs"> & { readonly signature: string }): Map<string, Tensor> {
   const read = (alias: string): Tensor & { readonly data: Float32Array } => {
     const tensor = inputs.get(alias);
     if (!(tensor?.data instanceof Float32Array)) throw refused("INPUT_INVALID");

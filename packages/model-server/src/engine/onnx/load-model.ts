@@ -10,6 +10,8 @@ import {
   SignatureProgram,
 } from "@cloister/saved-model";
 import type { ModelFiles } from "@cloister/saved-model";
+import { requireSignature } from "../check-request.ts";
+import { type SignatureKey, signatureKeys } from "../joint-signature.ts";
 import { CompiledProgram } from "./compiled-program.ts";
 import { type LoadOptions, LocalServable, type LoweredModel } from "./local-servable.ts";
 import { programId } from "./prepared-model.ts";
@@ -61,8 +63,14 @@ export function lowerModel(files: ModelFiles, tags: readonly string[]): LoweredM
 function lowererOf(model: SavedModel, files: ModelFiles): LoweredModel {
   return {
     state: new ModelState(model.variables, files, model.tables, randomBytes),
-    program: (key, trust, outputs) => new SignatureProgram(model, key, trust).build(outputs),
+    program: (key, trust, outputs) => new SignatureProgram(...withSignature(model, key), trust).build(outputs),
   };
+}
+
+/** A model that has the signatures of `key` as one, and what it is called there. */
+function withSignature(model: SavedModel, key: SignatureKey): readonly [SavedModel, string] {
+  const name = signatureKeys(key).join(" + ");
+  return [{ ...model, signatures: new Map([[name, requireSignature(model.signatures, key)]]) }, name];
 }
 
 /** Fills tables and sets variables as the model's own initialisation does. Whether there was anything to do. */

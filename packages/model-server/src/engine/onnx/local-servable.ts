@@ -4,6 +4,7 @@ import type { ModelState, Program } from "@cloister/saved-model/run";
 import type { RunRequest, Servable, SignatureInfo, TensorInfo } from "../engine.ts";
 import { checkRequest, requireSignature, requireSupported } from "../check-request.ts";
 import { closed } from "../failure.ts";
+import type { SignatureKey } from "../joint-signature.ts";
 import { CompiledProgram } from "./compiled-program.ts";
 import { type PreparedModel, programId } from "./prepared-model.ts";
 import type { SessionOptions } from "./session.ts";
@@ -20,7 +21,7 @@ export interface LoadOptions extends SessionOptions {
 export interface LoweredModel {
   readonly state: ModelState;
   /** @throws SavedModelError UNSUPPORTED_OPS */
-  readonly program: (key: string, trust: ShapeTrust, outputs: readonly string[]) => Program;
+  readonly program: (key: SignatureKey, trust: ShapeTrust, outputs: readonly string[]) => Program;
 }
 
 /** What a servable starts with. */
@@ -84,7 +85,7 @@ export class LocalServable implements Servable {
     return program.run(whole);
   }
 
-  async #program(key: string, trust: ShapeTrust, outputs: readonly string[]): Promise<CompiledProgram> {
+  async #program(key: SignatureKey, trust: ShapeTrust, outputs: readonly string[]): Promise<CompiledProgram> {
     const id = programId(key, trust, outputs);
     const known = this.#programs.get(id);
     if (known) {
@@ -100,7 +101,7 @@ export class LocalServable implements Servable {
     return created;
   }
 
-  async #compile(key: string, trust: ShapeTrust, outputs: readonly string[]): Promise<CompiledProgram> {
+  async #compile(key: SignatureKey, trust: ShapeTrust, outputs: readonly string[]): Promise<CompiledProgram> {
     const model = await this.#model();
     const program = model.program(key, trust, [...new Set(outputs)].toSorted());
     return CompiledProgram.create(program, model.state, this.#options);

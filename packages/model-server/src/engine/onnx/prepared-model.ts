@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { closeSync } from "node:fs";
 import type { ModelFiles, Signature } from "@cloister/saved-model";
+import type { SignatureKey } from "../joint-signature.ts";
 import type { KeptProgram } from "./compiled-program.ts";
 
 /**
@@ -16,7 +17,7 @@ export interface PreparedModel {
 }
 
 /** What tells a program of a model from its others. */
-export function programId(key: string, trust: string, outputs: readonly string[]): string {
+export function programId(key: SignatureKey, trust: string, outputs: readonly string[]): string {
   return JSON.stringify([key, trust, [...new Set(outputs)].toSorted()]);
 }
 

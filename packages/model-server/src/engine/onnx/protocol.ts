@@ -1,7 +1,7 @@
 import type { NumericArray, Tensor } from "@cloister/encoding/tensor";
 import type { ModelFiles } from "@cloister/saved-model";
 import { copyTensor } from "../copy-tensor.ts";
-import type { SignatureInfo } from "../engine.ts";
+import type { RunRequest, SignatureInfo } from "../engine.ts";
 import type { Failure } from "../failure.ts";
 import type { MemoryPool } from "../../memory-pool.ts";
 import type { PreparedModel } from "./prepared-model.ts";
@@ -27,7 +27,7 @@ export type WorkerRequest =
   | {
       readonly kind: "run";
       readonly id: number;
-      readonly signature: string;
+      readonly signature: RunRequest["signature"];
       readonly inputs: ReadonlyMap<string, Tensor>;
       readonly outputs: readonly string[];
     }
