@@ -41,6 +41,23 @@ def golden(path: Path, inputs: dict[str, np.ndarray]) -> None:
         (path / extra).unlink(missing_ok=True)
 
 
+def complex_variables(path: Path, _: Path) -> dict[str, np.ndarray]:
+    """TF2: variables of complex numbers, and one of a quantised dtype that no signature reaches."""
+    module = tf.Module()
+    module.rotation = tf.Variable(np.array([1 + 1j, 0.5 - 2j, -1j], np.complex64))
+    module.scale = tf.Variable(np.array([[2 - 1j]], np.complex128))
+    module.unused = tf.Variable(tf.cast(np.array([1, 2], np.int8), tf.qint8))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, "x")])
+    def serve(x):
+        turned = tf.complex(x, 1 - x) * module.rotation
+        return {"real": tf.math.real(turned), "size": tf.abs(turned), "scaled": tf.math.imag(tf.cast(turned, tf.complex128) * module.scale)}
+
+    module.serve = serve
+    tf.saved_model.save(module, str(path), signatures={"serving_default": serve})
+    return {"x": np.array([[0.5, 2, -1], [0, 1, 3]], np.float32)}
+
+
 def lookup_from_file(path: Path, vocabulary: Path) -> dict[str, np.ndarray]:
     """TF2: a table from an asset, an embedding, and the label of the best class."""
     module = tf.Module()
@@ -218,6 +235,7 @@ def encoder():
 
 def main() -> int:
     models = {
+        "complex_variables": complex_variables,
         "lookup_from_file": lookup_from_file,
         "numbers_from_file": numbers_from_file,
         "v1_tables": v1_tables,

@@ -10,7 +10,7 @@ import { decodeMetaGraph } from "./graph/decode.ts";
 import { EffectIndex } from "./graph/effects.ts";
 import { type Graph, indexGraph } from "./graph/graph.ts";
 import { liftControlFlow } from "./graph/lift.ts";
-import { restoreCheckpoint, type TableContent, type Variables } from "./graph/restore.ts";
+import { type ComplexVariables, restoreCheckpoint, type TableContent, type Variables } from "./graph/restore.ts";
 import { type Initialization, INIT_OP_SIGNATURE, readInitialization } from "./graph/initialization.ts";
 import { lower } from "./lower/lower.ts";
 import type { MissingOp } from "./lower/missing-op.ts";
@@ -42,6 +42,7 @@ export interface SavedModel {
   readonly metaGraph: MetaGraphDef;
   readonly graph: Graph;
   readonly variables: Variables;
+  readonly complexVariables: ComplexVariables;
   /** What the checkpoint says of hash tables, by the keys of their nodes. */
   readonly tables: ReadonlyMap<string, TableContent>;
   /** Keys of the variables that signatures or the initialisation assign. */

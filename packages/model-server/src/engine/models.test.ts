@@ -131,8 +131,9 @@ describe("models of TensorFlow Serving", () => {
     });
   }
 
-  it("an example without the feature gets the default, one of another type and rubbish are refused", async () => {
+  it("an example without the feature gets the default, one of another type and rubbish are refused", async (test) => {
     const servable = await engine.load(model(HALF_PLUS_TWO[0] ?? ""));
+    test.after(() => servable.close());
     const ask = (tensor: Tensor): Promise<ReadonlyMap<string, Tensor>> =>
       servable.run({ signature: "regress_x_to_y", inputs: new Map([["inputs", tensor]]), outputs: ["outputs"] });
     await assert.rejects(ask(strings(Uint8Array.of(1, 2, 3))), { code: "INPUT_INVALID" });
@@ -144,12 +145,12 @@ describe("models of TensorFlow Serving", () => {
       }),
     );
     await assert.rejects(ask(strings(whole)), { code: "INPUT_INVALID" });
-    await servable.close();
   });
 
   for (const execution of ["inline", "worker"] as const) {
-    it(`the counter counts over requests (${execution})`, async () => {
+    it(`the counter counts over requests (${execution})`, async (test) => {
       const servable = await engineUnderTest(execution).load(model("tfserving/saved_model_counter/00000123"));
+      test.after(() => servable.close());
       const ask = async (signature: string, inputs: Record<string, Tensor> = {}): Promise<unknown> => {
         const request = { signature, inputs: new Map(Object.entries(inputs)), outputs: ["output"] };
         return (await servable.run(request)).get("output")?.data[0];
@@ -161,7 +162,6 @@ describe("models of TensorFlow Serving", () => {
       assert.equal(await ask("get_counter"), 4);
       assert.equal(await ask("reset_counter"), 0);
       assert.equal(await ask("get_counter"), 0);
-      await servable.close();
     });
   }
 

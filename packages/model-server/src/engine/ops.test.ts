@@ -20,7 +20,9 @@ async function outcome(name: string): Promise<string> {
   const { graph, inputs, outputs, runs } = readCase(name);
   const { files } = importFrozenGraph(graph, { inputs, outputs });
   try {
+    await using closing = new AsyncDisposableStack();
     const servable = await engine.load(files);
+    closing.defer(() => servable.close());
     for (const run of runs) {
       const answer = await servable.run({ signature: "serving_default", inputs: run.inputs, outputs });
       for (const [alias, expected] of run.outputs) {
@@ -28,7 +30,6 @@ async function outcome(name: string): Promise<string> {
         if (wrong !== undefined) return wrong;
       }
     }
-    await servable.close();
     return "agrees";
   } catch (error) {
     return (error as { code?: string }).code ?? String(error);
@@ -39,6 +40,23 @@ describe("recorded answers of real TensorFlow", () => {
   for (const name of caseNames()) {
     it(`${name}: ${known[name] ?? "agrees"}`, async () => {
       assert.equal(await outcome(name), known[name] ?? "agrees");
+    });
+  }
+});
+
+describe("integer division by zero", () => {
+  for (const name of ["int32_truncatediv", "int32_floordiv", "int64_floordiv", "int32_floormod", "int32_truncatemod"]) {
+    it(`${name} is refused in TensorFlow's words`, async (test) => {
+      const { graph, inputs, outputs, runs } = readCase(name);
+      const servable = await engine.load(importFrozenGraph(graph, { inputs, outputs }).files);
+      test.after(() => servable.close());
+      const given = new Map(runs[0]?.inputs);
+      const divisor = given.get("y");
+      assert.ok(divisor);
+      const Zeros = divisor.dtype === "int64" ? BigInt64Array : Int32Array;
+      given.set("y", { ...divisor, data: new Zeros(divisor.data.length) });
+      const request = servable.run({ signature: "serving_default", inputs: given, outputs });
+      await assert.rejects(request, { code: "INPUT_INVALID", message: /Integer division by zero/ });
     });
   }
 });

@@ -14,10 +14,11 @@ interface Golden {
 const MODELS = join(import.meta.dirname, "../../../saved-model/test-models");
 const golden = JSON.parse(readFileSync(join(MODELS, "resnet50-golden.json"), "utf8")) as Golden;
 
-it("a narrow ResNet-50 answers as real TensorFlow does, in any batch", async () => {
+it("a narrow ResNet-50 answers as real TensorFlow does, in any batch", async (test) => {
   const { imageSize, widthDivisor, seed } = golden.model;
   const { files } = importFrozenGraph(generateResNet50({ imageSize, widthDivisor, seed }));
   const servable = await engineUnderTest().load(files);
+  test.after(() => servable.close());
   const pixels = imageSize * imageSize * 3;
   const predict = async (count: number): Promise<Float32Array> => {
     const data = new Float32Array(count * pixels);
@@ -41,5 +42,4 @@ it("a narrow ResNet-50 answers as real TensorFlow does, in any batch", async () 
   // TensorFlow gives other last bits in other batches.
   if (ENGINE_UNDER_TEST === "onnx") assert.deepEqual(row, alone);
   else row.forEach((value, index) => assert.ok(Math.abs(value - (alone[index] ?? Number.NaN)) < 1e-6));
-  await servable.close();
 });

@@ -11,7 +11,8 @@ import { elementCount, type Tensor } from "@cloister/encoding/tensor";
 import { asBuffer, fromUtf8 } from "@cloister/encoding";
 import { fault, type SavedModelError } from "../error.ts";
 import type { ModelFiles } from "../model-files.ts";
-import { DTYPES, requireDType, viewOf } from "../tensor/dtype.ts";
+import { complexPart, type ComplexTensor, complexTensorOf } from "../tensor/decode.ts";
+import { DTYPES, dtypeOf, requireDType, viewOf } from "../tensor/dtype.ts";
 import { staticShapeOf } from "../tensor/shape.ts";
 import { crc32c, maskedCrc32c } from "./crc32c.ts";
 import { assembleSlices, cutSlice, sliceKey } from "./slices.ts";
@@ -100,19 +101,42 @@ export class TensorBundle {
     return cutSlice(this.read(name), specification);
   }
 
+  /** Whether a tensor of that name is there in a dtype that cannot be held here, such as a quantised one. */
+  isForeign(name: string): boolean {
+    const entry = this.#entries.get(name);
+    return entry !== undefined && dtypeOf(entry.dtype) === undefined && complexPart(entry.dtype) === undefined;
+  }
+
+  /** The parts of a tensor of complex numbers; `undefined` where the tensor is of others. Throws like `read`. */
+  readComplex(name: string): ComplexTensor | undefined {
+    const entry = this.#entries.get(name);
+    const dtype = entry && complexPart(entry.dtype);
+    if (!entry || !dtype) return undefined;
+    if (entry.slices.length > 0) throw malformed(`the complex tensor ${name} is partitioned`);
+    const shape = staticShapeOf(entry.shape, 2 * DTYPES[dtype].bytes);
+    return complexTensorOf(dtype, shape, viewOf(dtype, this.#checked(name, entry, shape, 2 * DTYPES[dtype].bytes)));
+  }
+
   #readStored(name: string, entry: BundleEntryProto): Tensor {
     const dtype = requireDType(entry.dtype, name);
     const { bytes: elementBytes } = DTYPES[dtype];
     const shape = staticShapeOf(entry.shape, elementBytes);
-    const content = this.#shardRange(name, entry);
-    if (dtype === "string")
+    if (dtype === "string") {
+      const content = this.#shardRange(name, entry);
       return { dtype, shape, data: decodeStringTensor(name, content, elementCount(shape), entry.crc32c) };
+    }
+    return { dtype, shape, data: viewOf(dtype, this.#checked(name, entry, shape, elementBytes)) };
+  }
+
+  /** The bytes of a numeric tensor, once their number and CRC are right. */
+  #checked(name: string, entry: BundleEntryProto, shape: readonly number[], elementBytes: number): Uint8Array {
+    const content = this.#shardRange(name, entry);
     if (content.length !== elementCount(shape) * elementBytes)
       throw malformed(`the size of ${name} does not fit its shape`);
     if (maskedCrc32c(crc32c(content)) !== entry.crc32c) {
       throw fault("BUNDLE_CHECKSUM", `the variable ${name} is damaged`, "its CRC is wrong", "copy the model again");
     }
-    return { dtype, shape, data: viewOf(dtype, content) };
+    return content;
   }
 
   #shardRange(name: string, entry: BundleEntryProto): Uint8Array {

@@ -3,7 +3,7 @@ import type { NodeDef } from "@cloister/encoding/gen/tensorflow/core/framework/n
 import type { DType, Tensor } from "@cloister/encoding/tensor";
 import { fromUtf8 } from "@cloister/encoding";
 import { fault } from "../error.ts";
-import { decodeComplexTensor, decodeTensor } from "../tensor/decode.ts";
+import { complexPart, decodeComplexTensor, decodeTensor } from "../tensor/decode.ts";
 import { dtypeOf, requireDType } from "../tensor/dtype.ts";
 import { shapeOf } from "../tensor/shape.ts";
 
@@ -69,6 +69,11 @@ export class Attributes {
   dtype(name: string): DType | undefined {
     const value = this.#get(name, "type");
     return value === undefined ? undefined : dtypeOf(value);
+  }
+
+  /** The dtype of the parts where the attribute names complex numbers. */
+  complexPart(name: string): "float" | "double" | undefined {
+    return complexPart(this.#get(name, "type") ?? 0);
   }
 
   requireDType(name: string): DType {

@@ -4,6 +4,7 @@ import type { Tensor } from "@cloister/encoding/tensor";
 import { fromUtf8, utf8 } from "@cloister/encoding";
 import { TensorBundle } from "../bundle/tensor-bundle.ts";
 import { fault } from "../error.ts";
+import type { ComplexTensor } from "../tensor/decode.ts";
 import type { ModelFiles } from "../model-files.ts";
 import { Attributes } from "./attributes.ts";
 import { type Graph, isControl } from "./graph.ts";
@@ -11,6 +12,9 @@ import { Budget, type Outputs, type Scope, Tracer } from "./tracer.ts";
 
 /** Values of variables by their key, see `variableKey`. */
 export type Variables = ReadonlyMap<string, Tensor>;
+
+/** Values of variables of complex numbers. */
+export type ComplexVariables = ReadonlyMap<string, ComplexTensor>;
 
 /** What a hash table holds. */
 export interface TableContent {
@@ -21,6 +25,7 @@ export interface TableContent {
 /** What a checkpoint holds, by `variableKey`. */
 export interface Restored {
   readonly variables: Variables;
+  readonly complexVariables: ComplexVariables;
   readonly tables: ReadonlyMap<string, TableContent>;
 }
 
@@ -54,7 +59,7 @@ export function variableKey(node: NodeDef): string {
  * which variable, for TF1 reference variables, TF1 resource variables and TF2 restore functions alike.
  */
 export function restoreCheckpoint(graph: Graph, metaGraph: MetaGraphDef, files: ModelFiles): Restored {
-  const nothing = { variables: new Map<string, Tensor>(), tables: new Map<string, TableContent>() };
+  const nothing: Restored = { variables: new Map(), complexVariables: new Map(), tables: new Map() };
   const { restoreOpName = "", filenameTensorName = "" } = metaGraph.saverDef ?? {};
   if (restoreOpName === "") return nothing;
   // A SavedModel without variables may have a saver all the same, and no variables directory.
@@ -65,7 +70,7 @@ export function restoreCheckpoint(graph: Graph, metaGraph: MetaGraphDef, files: 
 }
 
 type RestoreValue =
-  | { readonly kind: "tensor"; readonly read: () => Tensor }
+  | { readonly kind: "tensor"; readonly read: () => Tensor; readonly readComplex?: () => ComplexTensor | undefined }
   | { readonly kind: "variable" | "table"; readonly key: string }
   | { readonly kind: "unknown" };
 
@@ -74,6 +79,7 @@ const UNKNOWN: RestoreValue = { kind: "unknown" };
 class RestoreTracer extends Tracer<RestoreValue> {
   readonly #bundle: TensorBundle;
   readonly #variables = new Map<string, Tensor>();
+  readonly #complexVariables = new Map<string, ComplexTensor>();
   readonly #tables = new Map<string, TableContent>();
 
   constructor(graph: Graph, files: ModelFiles) {
@@ -86,7 +92,7 @@ class RestoreTracer extends Tracer<RestoreValue> {
     const fed = new Map<string, RestoreValue>([[filenameTensor, { kind: "tensor", read: () => prefix }]]);
     const scope = this.topScope(fed);
     this.evaluate(scope, scope.parse(restoreOp).node);
-    return { variables: this.#variables, tables: this.#tables };
+    return { variables: this.#variables, complexVariables: this.#complexVariables, tables: this.#tables };
   }
 
   protected override visit(
@@ -136,17 +142,23 @@ class RestoreTracer extends Tracer<RestoreValue> {
     return (index) => {
       const name = names[index];
       if (name === undefined) return undefined;
+      // Whatever needs its variable is missing; what does not can run.
+      if (this.#bundle.isForeign(name)) return UNKNOWN;
       // A slice specification asks for a part of a partitioned variable: "full shape  start,length:start,length".
       const slice = slices?.[index] ?? "";
       return {
         kind: "tensor",
+        readComplex: () => (slice === "" ? this.#bundle.readComplex(name) : undefined),
         read: () => (slice === "" ? this.#bundle.read(name) : this.#bundle.readSlice(name, slice)),
       };
     };
   }
 
   #assign(target: RestoreValue, value: RestoreValue | undefined): void {
-    if (target.kind === "variable" && value?.kind === "tensor") this.#variables.set(target.key, value.read());
+    if (target.kind !== "variable" || value?.kind !== "tensor") return;
+    const parts = value.readComplex?.();
+    if (parts) this.#complexVariables.set(target.key, parts);
+    else this.#variables.set(target.key, value.read());
   }
 
   #import([table, keys, values]: readonly RestoreValue[]): void {

@@ -123,7 +123,12 @@ function outputTensors(
 ): SignatureTensor[] {
   const feeds: Feed[] = inputs.map(({ name, dtype, shape }) => ({ name, tensor: name, dtype, shape }));
   const names = outputs.map(tensorName);
-  const context = { graph: liftControlFlow(graph), variables: new Map(), mutable: new Set<string>() };
+  const context = {
+    graph: liftControlFlow(graph),
+    variables: new Map(),
+    complexVariables: new Map(),
+    mutable: new Set<string>(),
+  };
   const lowered = lower(context, { feeds, given: new Map(), fetches: names, targets: [] });
   return names.map((name) => {
     const fetch = lowered.fetches.get(name);

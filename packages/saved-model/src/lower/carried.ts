@@ -127,6 +127,7 @@ export function inSinglePrecision(op: Op, lowering: Lowering): Value | readonly 
   return Array.isArray(result) ? result.map(back) : back(result as Value);
 }
 
-function converted(emit: Emitter, value: TensorValue, dtype: DType): TensorValue {
+/** The value in another dtype. */
+export function converted(emit: Emitter, value: TensorValue, dtype: DType): TensorValue {
   return inOneLayout(emit, [value], dtype, ([name]) => emit.cast(name, dtype));
 }

@@ -17,7 +17,16 @@ import { isSupported, lowerTensors } from "./lower-tensors.ts";
 import { readVariable, VARIABLE_CHANGES } from "./state-ops.ts";
 import { PASS_THROUGH } from "./table.ts";
 import type { Lowered, LoweringContext, LoweringTask } from "./task.ts";
-import type { ListValue, MissingValue, Shape, TableValue, TensorValue, Value, VariableValue } from "./value.ts";
+import type {
+  ComplexValue,
+  ListValue,
+  MissingValue,
+  Shape,
+  TableValue,
+  TensorValue,
+  Value,
+  VariableValue,
+} from "./value.ts";
 
 /**
  * Traces a graph backwards from the fetched tensors to the fed ones and lowers what lies between. Ops that cannot be lowered
@@ -262,8 +271,13 @@ class LoweringTracer extends Tracer<Value> {
   }
 
   /** Variables that no signature assigns are constants. */
-  #variable({ key, dtype, shape }: VariableValue): TensorValue | MissingValue {
+  #variable({ key, dtype, shape }: VariableValue): TensorValue | ComplexValue | MissingValue {
     const tensor = this.#context.variables.get(key);
+    const parts = this.#context.complexVariables.get(key);
+    if (parts && !this.#context.mutable.has(key)) {
+      const [real, imaginary] = [parts.real, parts.imaginary].map((part) => this.#emit.constant(part));
+      if (real && imaginary) return { kind: "complex", real, imaginary };
+    }
     if (this.#context.mutable.has(key)) {
       return readVariable(
         this.#emit,

@@ -1,6 +1,6 @@
 import type { DType, Tensor } from "@cloister/encoding/tensor";
 import type { Graph } from "../graph/graph.ts";
-import type { Variables } from "../graph/restore.ts";
+import type { ComplexVariables, Variables } from "../graph/restore.ts";
 import type { MixedGraph } from "../onnx/model.ts";
 import type { MissingOp } from "./missing-op.ts";
 import type { Shape } from "./value.ts";
@@ -35,6 +35,7 @@ export interface Lowered {
 export interface LoweringContext {
   readonly graph: Graph;
   readonly variables: Variables;
+  readonly complexVariables: ComplexVariables;
   /** Keys of the variables that change while the model runs; all others are constants. */
   readonly mutable: ReadonlySet<string>;
 }

@@ -34,12 +34,34 @@ const COMPLEX: ReadonlyMap<number, "float" | "double"> = new Map([
   [18, "double"],
 ]);
 
-/** The two parts of a tensor of complex numbers, which lie side by side; `undefined` for other tensors. */
-export function decodeComplexTensor(
-  proto: TensorProto,
-  where: string,
-): { readonly real: Tensor; readonly imaginary: Tensor } | undefined {
-  const dtype = COMPLEX.get(proto.dtype);
+/** The dtype of the parts of complex numbers; `undefined` for the number of another dtype. */
+export function complexPart(number: number): "float" | "double" | undefined {
+  return COMPLEX.get(number);
+}
+
+/** A tensor of complex numbers as its two parts. */
+export interface ComplexTensor {
+  readonly real: Tensor;
+  readonly imaginary: Tensor;
+}
+
+/** The two parts of complex numbers that lie side by side in `values`; the last number fills what is missing. */
+export function complexTensorOf(
+  dtype: "float" | "double",
+  shape: readonly number[],
+  values: ArrayLike<number | bigint>,
+): ComplexTensor {
+  const count = elementCount(shape);
+  const part = (offset: 0 | 1): Tensor => {
+    const own = Array.from({ length: Math.min(values.length / 2, count) }, (_, at) => values[2 * at + offset] ?? 0);
+    return { dtype, shape, data: fill(newArray(dtype, count), own) };
+  };
+  return { real: part(0), imaginary: part(1) };
+}
+
+/** The two parts of a tensor of complex numbers; `undefined` for other tensors. */
+export function decodeComplexTensor(proto: TensorProto, where: string): ComplexTensor | undefined {
+  const dtype = complexPart(proto.dtype);
   if (!dtype) return undefined;
   const shape = staticShapeOf(proto.tensorShape, 2 * DTYPES[dtype].bytes);
   const count = elementCount(shape);
@@ -54,11 +76,7 @@ export function decodeComplexTensor(
   if (length > 0 && length !== 2 * count * DTYPES[dtype].bytes)
     throw malformed(where, "its content does not fit its shape");
   if (count > Math.max(given, MAX_FILLED_ELEMENTS)) throw malformed(where, "it repeats a value too often");
-  const part = (offset: 0 | 1): Tensor => {
-    const own = Array.from({ length: Math.min(given, count) }, (_, index) => values[2 * index + offset] ?? 0);
-    return { dtype, shape, data: fill(newArray(dtype, count), own) };
-  };
-  return { real: part(0), imaginary: part(1) };
+  return complexTensorOf(dtype, shape, values);
 }
 
 function valuesOf(proto: TensorProto, dtype: Exclude<DType, "string">): readonly (number | bigint | boolean)[] {

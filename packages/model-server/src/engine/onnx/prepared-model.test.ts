@@ -33,9 +33,10 @@ const hasMemoryFiles = await createMemoryFile().then((file) => {
 });
 
 describe("a prepared model", () => {
-  it("gives the same bits as a model that is loaded without it", async () => {
+  it("gives the same bits as a model that is loaded without it", async (test) => {
     const plain = await loadModel(DIGITS, OPTIONS);
     const first = await loadModel(DIGITS, OPTIONS, true);
+    test.after(() => Promise.all([plain.close(), first.close()]));
     const prepared = first.takePrepared();
     assert.equal(prepared !== undefined, hasMemoryFiles);
     assert.equal(first.takePrepared(), undefined);
@@ -43,29 +44,27 @@ describe("a prepared model", () => {
     assert.deepEqual(await predict(first), expected);
     if (prepared) {
       const second = await restore(prepared);
+      test.after(() => second.close());
       assert.deepEqual(second.signatures, first.signatures);
       assert.deepEqual(await predict(second), expected);
       // A program that it was not prepared for.
       await assert.rejects(predict(second, [128]), { code: "INPUT_INVALID" });
-      await second.close();
       closeSync(prepared.program.descriptor);
     }
-    await first.close();
-    await plain.close();
   });
 
-  it("outlives its memory file while it runs", { skip: !hasMemoryFiles }, async () => {
+  it("outlives its memory file while it runs", { skip: !hasMemoryFiles }, async (test) => {
     const first = await loadModel(DIGITS, OPTIONS, true);
     const prepared = first.takePrepared();
     assert.ok(prepared);
     const held = new HeldModel(prepared);
     const second = await restore(held.hold().model);
+    test.after(() => Promise.all([first.close(), second.close()]));
     held.release();
     assert.ok(fstatSync(prepared.program.descriptor).size >= prepared.program.bytes);
     held.release();
     assert.throws(() => fstatSync(prepared.program.descriptor), { code: "EBADF" });
     assert.deepEqual(await predict(second), await predict(first));
-    await Promise.all([first.close(), second.close()]);
   });
 
   it("is not made of a model that requests change", async () => {
@@ -74,13 +73,13 @@ describe("a prepared model", () => {
     await servable.close();
   });
 
-  it("answers a second load of the same files, and requests that it was not made for", async () => {
+  it("answers a second load of the same files, and requests that it was not made for", async (test) => {
     const engine = new OnnxEngine({ execution: "worker", threads: 1, cacheBytes: 2 ** 24 });
     const first = await engine.load(DIGITS);
     const second = await engine.load(DIGITS);
+    test.after(() => Promise.all([first.close(), second.close()]));
     assert.deepEqual(await predict(second), await predict(first));
     await assert.rejects(predict(second, [128]), { code: "INPUT_INVALID" });
-    await Promise.all([first.close(), second.close()]);
   });
 });
 

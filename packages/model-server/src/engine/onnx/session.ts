@@ -125,11 +125,13 @@ export class OnnxSession {
     try {
       return await this.#session.run(feeds, fetches, { logSeverityLevel: 4 });
     } catch (cause) {
+      const isByZero = cause instanceof Error && /Integer (?:division|modulo) by zero/.test(cause.message);
       throw engineError(
         "INPUT_INVALID",
         "the request cannot be computed",
-        "the graph refuses the shapes of its inputs",
-        "compare them with the model's signature",
+        // TensorFlow's own words.
+        isByZero ? "Integer division by zero" : "the graph refuses the shapes of its inputs",
+        isByZero ? "send no zero where the model divides by it" : "compare them with the model's signature",
         cause,
       );
     }

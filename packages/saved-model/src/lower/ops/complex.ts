@@ -1,6 +1,7 @@
 // Complex numbers, which ONNX Runtime does not have: two tensors stand for one. Ops that move or add elements work on both.
 
 import { unlowerable } from "../emitter.ts";
+import { converted } from "../carried.ts";
 import { lowerTensors } from "../lower-tensors.ts";
 import type { Op } from "../op.ts";
 import type { ComplexValue, TensorValue, Value } from "../value.ts";
@@ -86,14 +87,14 @@ function exponential(op: Op, { real: x, imaginary: y }: ComplexValue): ComplexVa
   };
 }
 
-/** Between real and complex numbers of one precision; the imaginary part falls away. */
+/** Between real and complex numbers; towards real ones the imaginary part falls away. */
 const cast: ComplexLowering = (op, [value]) => {
-  const to = op.attributes.dtype("DstT");
-  if (value?.kind === "complex") return to === undefined ? value : lowerTensors(op.withInputs([value.real]), false);
-  const given = requireReal(value);
-  const part =
-    given.dtype === "double" || given.dtype === "float" ? given : unlowerable("of integers to complex numbers");
-  return { kind: "complex", real: part, imaginary: real(op, "ZerosLike", part) };
+  const dtype = op.attributes.complexPart("DstT");
+  if (dtype === undefined) return lowerTensors(op.withInputs([requireComplex(value).real]), false);
+  const part = (given: TensorValue): TensorValue => (given.dtype === dtype ? given : converted(op.emit, given, dtype));
+  if (value?.kind === "complex") return { kind: "complex", real: part(value.real), imaginary: part(value.imaginary) };
+  const given = part(requireReal(value));
+  return { kind: "complex", real: given, imaginary: real(op, "ZerosLike", given) };
 };
 
 const COMPLEX: Readonly<Record<string, ComplexLowering>> = {

@@ -30,7 +30,7 @@ function reduction(onnxOp: string): Lowering {
     const shape = reducedShape(value.shape, normal, keepDims);
     const { dtype } = value;
     const mayBeEmpty =
-      onnxOp === "ReduceMean" && isFloating(dtype) && normal.some((axis) => value.shape?.[axis] === -1);
+      onnxOp === "ReduceMean" && isFloating(dtype) && normal.some((axis) => (value.shape?.[axis] ?? -1) === -1);
     const reduce = (name: string, over: readonly number[]): string => {
       if (dtype === "bool")
         return op.emit.cast(reduceNode(op, onnxOp, op.emit.cast(name, "int32"), over, Number(keepDims)), "bool");
