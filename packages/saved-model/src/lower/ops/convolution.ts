@@ -1,6 +1,6 @@
 import { reshapeTensor } from "../../tensor/transform.ts";
 import { fromCompute, toCompute } from "../elementwise.ts";
-import { unlowerable } from "../emitter.ts";
+import { type Emitter, unlowerable } from "../emitter.ts";
 import type { Lowering, LoweringTable, Op } from "../op.ts";
 import {
   type DataFormat,
@@ -87,15 +87,31 @@ function convolution(kernelOf: (op: Op) => Kernel): Lowering {
     const [height, width] = outputSize([h, w], window, padding);
     const group = groups(op, kernel, c);
     const source = unpadded(image, padding, format);
-    const attributes = { ...windowAttributes(window, source.padding), group };
     const { dtype } = image;
-    const names = [
-      toCompute(op.emit, imageName(op.emit, source.input, format), dtype),
-      toCompute(op.emit, kernel.name, dtype),
-    ];
+    const pixels = toCompute(op.emit, imageName(op.emit, source.input, format), dtype);
+    const isSampling = kernel.height === 1 && kernel.width === 1 && isWithoutPads(source.padding);
+    const [images, own] = isSampling ? [sampled(op.emit, pixels, window), DENSE] : [pixels, window];
+    const attributes = { ...windowAttributes(own, source.padding), group };
+    const names = [images, toCompute(op.emit, kernel.name, dtype)];
     const name = fromCompute(op.emit, op.emit.node("Conv", names, attributes)[0], dtype);
     return imageValue(name, dtype, imageShape({ n, h: height, w: width, c: kernel.outChannels }, format), format);
   };
+}
+
+/** A window of one pixel that passes over each. */
+const DENSE: Window = { kernel: [1, 1], strides: [1, 1], dilations: [1, 1] };
+
+/**
+ * The pixels that a window of one pixel stops at. A strided convolution of single pixels runs in half of the time when it is given
+ * these: ONNX Runtime has a faster kernel for dense ones, and an average over one pixel, which it has in the layout of its convolutions.
+ */
+function sampled(emit: Emitter, image: string, { strides }: Window): string {
+  if (strides.every((stride) => stride === 1)) return image;
+  return emit.node("AveragePool", [image], { kernel_shape: [1, 1], strides })[0];
+}
+
+function isWithoutPads(padding: Padding): boolean {
+  return padding.kind === "explicit" && padding.pads.flat().every((size) => size === 0);
 }
 
 function groups(op: Op, kernel: Kernel, channels: number): number {
