@@ -1,6 +1,7 @@
 import { ENGINE_NAMES, type EngineName } from "@cloister/model-server/engine";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { wholeNumber } from "../../flags.ts";
+import { addFlagsWithoutEffect, trueOrFalse } from "./stock-flags.ts";
 
 /** Flags of `tensorflow_model_server` under its names, then our own. */
 export interface ServeFlags {
@@ -39,6 +40,7 @@ export interface ServeFlags {
   readonly enable_signature_method_name_check: boolean;
   readonly enable_grpc_healthcheck_service: boolean;
   readonly enable_serialization_as_tensor_content: boolean;
+  readonly use_alts_credentials: boolean;
   readonly insecure?: boolean;
   readonly insecureRest?: boolean;
   readonly insecureStore?: boolean;
@@ -56,30 +58,8 @@ export interface ServeFlags {
   readonly json?: boolean;
 }
 
-/** Flags of the original that are accepted so that its command lines keep working; each that is given is warned of. */
-export const NO_EFFECT = [
-  "rest_api_num_threads",
-  "num_load_threads",
-  "num_unload_threads",
-  "grpc_max_threads",
-  "flush_filesystem_caches",
-  "remove_unused_fields_from_bundle_metagraph",
-  "platform_config_file",
-  "tensorflow_session_config_file",
-  "per_process_gpu_memory_fraction",
-  "prefer_tflite_model",
-  "num_tflite_interpreters_per_pool",
-  "num_tflite_pools",
-  "xla_cpu_compilation_enabled",
-  "xla_gpu_compilation_enabled",
-  "mixed_precision",
-  "thread_pool_factory_config_file",
-  "enable_profiler",
-  "skip_initialize_tpu",
-] as const;
-
 const seconds = wholeNumber(0, 1_000_000);
-const poll = (text: string): number => (text.startsWith("-") ? 0 : seconds(text));
+const poll = (text: string): number => (/^-\d{1,10}$/.test(text) ? 0 : seconds(text));
 const count = wholeNumber(0, 1_000_000);
 const port = wholeNumber(0, 65_535);
 
@@ -96,7 +76,7 @@ export function serveOptions(): Command {
     .option("--model_name <name>", "name of the model, without a config file", "default")
     .option("--model_base_path <path>", "folder or URL (s3, gs, https) with a folder for each version", "")
     .option("--model_config_file <file>", "ModelServerConfig in protobuf text", "")
-    .option("--model_config_file_poll_wait_seconds <n>", "how often to read it again; 0: never", seconds, 0)
+    .option("--model_config_file_poll_wait_seconds <n>", "how often to read it again; 0 or below: never", poll, 0)
     .option("--ssl_config_file <file>", "SSLConfig in protobuf text; read again when it changes", "")
     .option("--file_system_poll_wait_seconds <n>", "how often to look for versions; 0 or below: once", poll, 1)
     .option("--max_num_load_retries <n>", "further attempts at a load that failed", count, 5)
@@ -142,7 +122,7 @@ export function serveOptions(): Command {
   command.option(
     "--enable_batching [true|false|auto]",
     "run requests of one shape together; auto: where a measurement at the load says that it pays",
-    (text: string) => (text === "auto" ? text : trueOrFalse(text)),
+    (text: string) => (text.toLowerCase() === "auto" ? "auto" : trueOrFalse(text)),
     false,
   );
   flag(command, "enable_per_model_batching_parameters", "read batching_params.pbtxt in a version's folder", false);
@@ -150,19 +130,13 @@ export function serveOptions(): Command {
   flag(command, "enable_signature_method_name_check", "refuse signatures under another API than theirs", false);
   flag(command, "enable_grpc_healthcheck_service", "answer grpc.health.v1", true);
   flag(command, "enable_serialization_as_tensor_content", "answer with tensor_content", false);
-  for (const name of NO_EFFECT) command.option(`--${name} [value]`, "accepted, has no effect");
+  flag(command, "use_alts_credentials", "refused where it is true: ALTS is Google Cloud's own", false);
+  addFlagsWithoutEffect(command);
   return command;
 }
 
-/** A boolean as the original's command line takes it: `--flag`, `--flag=true`, `--flag=false`. */
 function flag(command: Command, name: string, description: string, byDefault: boolean): void {
   command.option(`--${name} [true|false]`, description, trueOrFalse, byDefault);
-}
-
-function trueOrFalse(text: string): boolean {
-  if (text === "true" || text === "1") return true;
-  if (text === "false" || text === "0") return false;
-  throw new InvalidArgumentError("true or false is needed");
 }
 
 function part(text: string): number {
