@@ -24,7 +24,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import numpy as np
 import tensorflow as tf
-from op_cases import audio, convolution, edges, elementwise, features, functions, host, linear, more, rearranging, shaping, vision
+from op_cases import audio, convolution, edges, elementwise, features, functions, host, linear, messages, more, quantized, rearranging, shaping, vision
 from op_cases.case import OpCase
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ TOLERANCE = 1e-5
 
 
 def all_cases() -> list[OpCase]:
-    modules = (convolution, elementwise, linear, shaping, functions, host, more, rearranging, features, vision, audio, edges)
+    modules = (convolution, elementwise, linear, shaping, functions, host, more, rearranging, features, vision, audio, edges, quantized, messages)
     found = [case for module in modules for case in module.cases()]
     names = [case.name for case in found]
     assert len(names) == len(set(names)), sorted(n for n in names if names.count(n) > 1)
@@ -62,10 +62,11 @@ def run_graph(graph_def, feeds: Mapping[str, np.ndarray], outputs: Iterable[str]
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(graph_def, name="")
         with tf.compat.v1.Session(graph=graph) as session:
-            return session.run(
+            found = session.run(
                 [f"{name}:0" for name in outputs],
                 {f"{name}:0": value for name, value in feeds.items()},
             )
+            return [np.array(value, object) if isinstance(value, bytes) else value for value in found]
 
 
 def output_names(graph_def) -> list[str]:

@@ -4,7 +4,7 @@ import type { DType, Tensor } from "@cloister/encoding/tensor";
 import { fromUtf8 } from "@cloister/encoding";
 import { fault } from "../error.ts";
 import { complexPart, decodeComplexTensor, decodeTensor } from "../tensor/decode.ts";
-import { dtypeOf, requireDType } from "../tensor/dtype.ts";
+import { heldDType, requireDType } from "../tensor/dtype.ts";
 import { shapeOf } from "../tensor/shape.ts";
 
 type AttrCase = Exclude<AttrValue["value"]["case"], undefined>;
@@ -65,10 +65,10 @@ export class Attributes {
     return (this.#get(name, "list")?.s ?? []).map((bytes) => fromUtf8(bytes) ?? "");
   }
 
-  /** The dtype, or `absent` where the attribute is missing. Resources and variants are `undefined` too. */
+  /** The dtype; `undefined` where the attribute is missing, and for resources and variants. */
   dtype(name: string): DType | undefined {
     const value = this.#get(name, "type");
-    return value === undefined ? undefined : dtypeOf(value);
+    return value === undefined ? undefined : heldDType(value);
   }
 
   /** The dtype of the parts where the attribute names complex numbers. */
@@ -77,7 +77,7 @@ export class Attributes {
   }
 
   requireDType(name: string): DType {
-    return requireDType(this.#get(name, "type") ?? 0, this.#node.name);
+    return this.dtype(name) ?? requireDType(this.#get(name, "type") ?? 0, this.#node.name);
   }
 
   /** A shape attribute; `undefined` for unknown rank or no attribute. */
@@ -89,7 +89,7 @@ export class Attributes {
   tensor(name: string): Tensor {
     const value = this.#get(name, "tensor");
     if (!value) throw this.#malformed(name, "it is missing");
-    return decodeTensor(value, this.#node.name);
+    return decodeTensor(value, this.#node.name, heldDType(value.dtype));
   }
 
   /** The parts of a tensor of complex numbers; `undefined` where the tensor holds others. */

@@ -11,7 +11,9 @@ import { NORMALIZATION } from "./ops/normalization.ts";
 import { PADDING } from "./ops/padding.ts";
 import { PARSE_EXAMPLE } from "./ops/parse-example.ts";
 import { POOLING } from "./ops/pooling.ts";
+import { MESSAGES } from "./ops/messages.ts";
 import { QUANTIZATION } from "./ops/quantization.ts";
+import { QUANTIZING } from "./ops/quantizing.ts";
 import { RANKING } from "./ops/ranking.ts";
 import { REDUCTION } from "./ops/reduction.ts";
 import { SHAPE } from "./ops/shape.ts";
@@ -71,6 +73,8 @@ export const LOWERINGS = tableOf([
 /** All ops that become host calls; where both tables have one, this is for strings. */
 export const HOST_LOWERINGS = tableOf([
   CROP,
+  MESSAGES,
+  QUANTIZING,
   CSV,
   UNIQUE,
   WARP,

@@ -11,10 +11,11 @@ const MAX_FILLED_ELEMENTS = 64 * 2 ** 20;
  * The tensor of a message. `tensor_content` is taken as a view where its alignment allows. Fewer values than elements repeat
  * the last one (none: zeros); surplus values are ignored, as TensorFlow does.
  *
+ * @param held the dtype of what the tensor holds, where its own is a quantised one
  * @throws SavedModelError TENSOR_MALFORMED
  */
-export function decodeTensor(proto: TensorProto, where: string): Tensor {
-  const dtype = requireDType(proto.dtype, where);
+export function decodeTensor(proto: TensorProto, where: string, held?: DType): Tensor {
+  const dtype = held ?? requireDType(proto.dtype, where);
   const shape = staticShapeOf(proto.tensorShape, DTYPES[dtype].bytes);
   const count = elementCount(shape);
   if (dtype === "string") return { dtype, shape, data: decodeStrings(proto, count, where) };

@@ -37,6 +37,20 @@ export function dtypeOf(number: number): DType | undefined {
   return BY_NUMBER.get(number > REF_OFFSET ? number - REF_OFFSET : number);
 }
 
+/** Quantised dtypes, with those of the integers that they hold. */
+const QUANTIZED: ReadonlyMap<number, DType> = new Map([
+  [11, "int8"],
+  [12, "uint8"],
+  [13, "int32"],
+  [15, "int16"],
+  [16, "uint16"],
+]);
+
+/** As `dtypeOf`, inside of a graph: there a quantised dtype is that of its integers. */
+export function heldDType(number: number): DType | undefined {
+  return dtypeOf(number) ?? QUANTIZED.get(number);
+}
+
 /** As `dtypeOf`, but throws TENSOR_MALFORMED where the number stands for nothing that a tensor here can hold. */
 export function requireDType(number: number, where: string): DType {
   const dtype = dtypeOf(number);
