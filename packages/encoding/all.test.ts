@@ -1,0 +1,3 @@
+import { testTogether } from "../../scripts/test-together.ts";
+
+await testTogether(import.meta.dirname);
