@@ -7,7 +7,8 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { type TestContext, test } from "node:test";
+import { text } from "node:stream/consumers";
+import { after, type TestContext, test } from "node:test";
 import { connect } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { encodeCollateral } from "@cloister/attestation";
@@ -15,28 +16,26 @@ import { createRaTlsCertificate } from "@cloister/attestation/ra-tls";
 import { createSimulatedPlatform, type SimulatedPlatform } from "@cloister/attestation/simulated";
 import { toHex } from "@cloister/encoding";
 import { encodePem } from "@cloister/encoding/pem";
+import { type Outcome, startSession } from "../../testing/session.ts";
 
 const PROGRAM = fileURLToPath(new URL("../../main.ts", import.meta.url));
 const PASSPHRASE = "four words of nonsense";
 const MRENCLAVE = new Uint8Array(32).fill(0xe1);
 const HOUR_MS = 3_600_000;
 
-interface Finished {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+/** Command lines that only their outcome is asked of run in one process. What a broker does as a program of its own has starts of its own. */
+const session = startSession();
+after(() => session.close());
 
 function start(args: readonly string[], cwd: string): ChildProcess {
   return spawn(process.execPath, [PROGRAM, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
 }
 
-async function run(args: readonly string[], cwd: string): Promise<Finished> {
+async function startAndEnd(args: readonly string[], cwd: string): Promise<Outcome> {
   const child = start(args, cwd);
-  let [stdout, stderr] = ["", ""];
-  child.stdout?.on("data", (part: Buffer) => (stdout += part.toString()));
-  child.stderr?.on("data", (part: Buffer) => (stderr += part.toString()));
-  const [code] = (await once(child, "close")) as [number | null];
+  assert.ok(child.stdout && child.stderr);
+  const ended = once(child, "close") as Promise<[number]>;
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
   return { code, stdout, stderr };
 }
 
@@ -108,8 +107,8 @@ function formsOf(secret: Uint8Array): Buffer[] {
 test("a broker from the command line: keys, release, reload, health, log, plan, stop, and no secret anywhere", async (t) => {
   const { folder, platform, write, policy } = await setUp(t);
   const outputs: string[] = [];
-  const cloister = async (...args: string[]): Promise<Finished> => {
-    const finished = await run(args, folder);
+  const cloister = async (...args: string[]): Promise<Outcome> => {
+    const finished = await session.run(folder, ...args);
     outputs.push(finished.stdout, finished.stderr);
     return finished;
   };
@@ -153,7 +152,7 @@ test("a broker from the command line: keys, release, reload, health, log, plan, 
   assert.equal(await health("/readyz"), "ok\n");
   outputs.push(await health("/metrics"));
   for (const name of ["cmdline", "environ"]) outputs.push(readFileSync(`/proc/${broker.pid}/${name}`, "latin1"));
-  outputs.push((await run(["broker", "keys", "list"], folder)).stdout);
+  await cloister("broker", "keys", "list");
 
   broker.kill("SIGTERM");
   assert.deepEqual(await closed, [0, null]);
@@ -187,18 +186,18 @@ test("a broker from the command line: keys, release, reload, health, log, plan, 
 
 test("a broker does not start without a policy, with a passphrase that others can read, with a service that it cannot trust", async (t) => {
   const { folder, write } = await setUp(t);
-  const code = async (...args: string[]): Promise<string> => {
-    const { code, stderr } = await run(args, folder);
+  const nameOf = ({ code, stderr }: Outcome): string => {
     const name = stderr.split(":")[0] ?? "";
     assert.equal(code, name.startsWith("OPTION") ? 2 : 1);
     return name;
   };
+  const code = async (...args: string[]): Promise<string> => nameOf(await session.run(folder, ...args));
   await write("empty.yaml", "{}\n");
   assert.equal(await code("broker", "--config", "empty.yaml"), "OPTION_MISSING");
   await writeFile(join(folder, "open"), PASSPHRASE, { mode: 0o644 });
   assert.equal(await code("broker", "--passphrase-file", "open"), "KEY_FILE_EXPOSED");
   await write("policy.yaml", "schema: cloister-policy/1\nworkloads: yes\n");
-  assert.equal(await code("broker"), "POLICY_MALFORMED");
+  assert.equal(nameOf(await startAndEnd(["broker"], folder)), "POLICY_MALFORMED");
   await write(
     "http.yaml",
     "broker: { passphraseFile: passphrase, policy: policy.yaml, pccs: 'http://pccs.service.com' }\n",
@@ -224,7 +223,7 @@ test("init makes passphrase, keys, authority and policy once, and a broker start
   const folder = await mkdtemp(join(tmpdir(), "cli-broker-"));
   t.after(() => rm(folder, { recursive: true }));
   const flags = ["--passphrase-file", "passphrase", "--policy", "policy.yaml"];
-  const first = await run(["broker", "init", ...flags], folder);
+  const first = await session.run(folder, "broker", "init", ...flags);
   assert.equal(first.code, 0, first.stderr);
   const names = [
     "passphrase",
@@ -239,9 +238,9 @@ test("init makes passphrase, keys, authority and policy once, and a broker start
   const made = await contents();
   assert.equal(statSync(join(folder, "passphrase")).mode & 0o777, 0o600);
   assert.equal(`${first.stdout}${first.stderr}`.includes(made[0]?.trim() ?? ""), false, "the passphrase is not shown");
-  assert.equal((await run(["policy", "check", "policy.yaml"], folder)).code, 0);
+  assert.equal((await session.run(folder, "policy", "check", "policy.yaml")).code, 0);
 
-  const again = await run(["broker", "init", "--json", ...flags], folder);
+  const again = await session.run(folder, "broker", "init", "--json", ...flags);
   const { files } = JSON.parse(again.stdout) as { files: { made: boolean }[] };
   assert.deepEqual(
     files.map(({ made }) => made),
@@ -249,7 +248,7 @@ test("init makes passphrase, keys, authority and policy once, and a broker start
   );
   assert.deepEqual(await contents(), made, "nothing is overwritten");
 
-  const missing = await run(["broker", "init", "--passphrase-file", "mistyped"], folder);
+  const missing = await session.run(folder, "broker", "init", "--passphrase-file", "mistyped");
   assert.deepEqual([missing.code, missing.stderr.split(":")[0]], [1, "FILE_UNUSABLE"]);
   const broker = start(["broker", "--host", "127.0.0.1", "--port", "0", "--health-port", "0", ...flags], folder);
   t.after(() => broker.kill("SIGKILL"));
@@ -265,7 +264,7 @@ test("init in a repository makes no passphrase", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "cli-broker-"));
   t.after(() => rm(folder, { recursive: true }));
   await mkdir(join(folder, ".git"));
-  const { code, stderr } = await run(["broker", "init", "--passphrase-file", "passphrase"], folder);
+  const { code, stderr } = await session.run(folder, "broker", "init", "--passphrase-file", "passphrase");
   assert.deepEqual([code, stderr.split(":")[0]], [1, "KEY_IN_REPOSITORY"]);
   assert.deepEqual(readdirSync(folder), [".git"]);
 });
