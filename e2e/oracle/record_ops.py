@@ -24,7 +24,25 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import numpy as np
 import tensorflow as tf
-from op_cases import audio, convolution, edges, elementwise, features, functions, host, linear, messages, more, quantized, rearranging, shaping, vision
+from op_cases import (
+    audio,
+    convolution,
+    decomposition,
+    dtypes,
+    edges,
+    elementwise,
+    features,
+    functions,
+    host,
+    linear,
+    messages,
+    more,
+    quantized,
+    rearranging,
+    shaping,
+    vision,
+    windows,
+)
 from op_cases.case import OpCase
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +52,7 @@ TOLERANCE = 1e-5
 
 
 def all_cases() -> list[OpCase]:
-    modules = (convolution, elementwise, linear, shaping, functions, host, more, rearranging, features, vision, audio, edges, quantized, messages)
+    modules = (convolution, elementwise, linear, shaping, functions, host, more, rearranging, features, vision, audio, edges, quantized, messages, windows, dtypes, decomposition)
     found = [case for module in modules for case in module.cases()]
     names = [case.name for case in found]
     assert len(names) == len(set(names)), sorted(n for n in names if names.count(n) > 1)

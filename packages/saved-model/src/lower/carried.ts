@@ -44,6 +44,9 @@ const BLOCKS: readonly DType[] = ["float", "double", "half", "int8", "uint8"];
 /** Single precision, and what is calculated in it. */
 const SINGLE: readonly DType[] = ["float", "half", "bfloat16"];
 
+/** Where 64 bits are alike with and without a sign: integers wrap. */
+const BUT_UINT64: readonly DType[] = [...MATHEMATICAL.filter((dtype) => dtype !== "uint64"), "half", "bfloat16"];
+
 const KERNELS: Readonly<Record<string, Kernel>> = {
   AvgPool: { takes: SINGLE, operands: [0] },
   AvgPool3D: { takes: SINGLE, operands: [0] },
@@ -52,14 +55,18 @@ const KERNELS: Readonly<Record<string, Kernel>> = {
   Conv2DBackpropInput: { takes: SINGLE, operands: [2, 1] },
   Conv3D: { takes: SINGLE, operands: [0, 1] },
   Conv3DBackpropInputV2: { takes: SINGLE, operands: [2, 1] },
+  Cumsum: { takes: BUT_UINT64, operands: [0] },
   DepthToSpace: { takes: BLOCKS, operands: [0] },
   DepthwiseConv2dNative: { takes: SINGLE, operands: [0, 1] },
+  Equal: { takes: BUT_UINT64, operands: [0, 1] },
   Fill: { takes: ALL_BUT_BFLOAT16, operands: [1] },
   MaxPool: { takes: ["float", "double", "half", "bfloat16"], operands: [0] },
   MirrorPad: { takes: BUT_SMALL, operands: [0] },
+  NotEqual: { takes: BUT_UINT64, operands: [0, 1] },
   OnesLike: { takes: ALL_BUT_BFLOAT16, operands: [0] },
   Pad: { takes: BUT_SMALL, operands: [0] },
   PadV2: { takes: BUT_SMALL, operands: [0, 2] },
+  Prod: { takes: BUT_UINT64, operands: [0] },
   Relu: { takes: ["float", "double", "half", "bfloat16", "int8", "int16", "uint8", "uint16", "int32"], operands: [0] },
   ResizeNearestNeighbor: { takes: ["float", "half", "int8", "uint8", "int32"], operands: [0] },
   ReverseSequence: { takes: ALL_BUT_BFLOAT16, operands: [0] },
@@ -68,6 +75,8 @@ const KERNELS: Readonly<Record<string, Kernel>> = {
   SelectV2: { takes: ["float", "double", "uint8", "int32", "int64"], operands: [1, 2] },
   Size: { takes: ALL_BUT_BFLOAT16, operands: [0] },
   SpaceToDepth: { takes: BLOCKS, operands: [0] },
+  Square: { takes: BUT_UINT64, operands: [0] },
+  Sum: { takes: BUT_UINT64, operands: [0] },
   TensorScatterAdd: { takes: MATHEMATICAL, operands: [0, 2] },
   Tile: { takes: ALL_BUT_BFLOAT16, operands: [0] },
   ZerosLike: { takes: ALL_BUT_BFLOAT16, operands: [0] },

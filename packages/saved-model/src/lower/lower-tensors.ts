@@ -21,7 +21,7 @@ export function lowerTensors(op: Op, hasTooManyLists: boolean): Value | readonly
   if (own && (isOnStrings || !LOWERINGS.has(name))) return inSinglePrecision(op, own);
   if (Object.hasOwn(LIST, name)) return (LIST[name] as Lowering)(op);
   const lowering = LOWERINGS.get(name) ?? unlowerable("on numbers");
-  if (isOnStrings) return movedStrings(op, lowering);
+  if (isOnStrings) return movedStrings(op, lowering, (name) => LOWERINGS.get(name) ?? unlowerable("on strings"));
   try {
     return carried(op, lowering);
   } catch (error) {

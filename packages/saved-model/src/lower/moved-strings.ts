@@ -12,9 +12,14 @@ const MOVES: ReadonlySet<string> = new Set([
   "Gather",
   "GatherNd",
   "GatherV2",
+  "MirrorPad",
+  "OneHot",
   "Pack",
+  "PadV2",
   "Reshape",
+  "ReverseSequence",
   "ReverseV2",
+  "Roll",
   "Select",
   "SelectV2",
   "Slice",
@@ -22,6 +27,7 @@ const MOVES: ReadonlySet<string> = new Set([
   "SplitV",
   "Squeeze",
   "StridedSlice",
+  "TensorScatterUpdate",
   "Tile",
   "Transpose",
   "Unpack",
@@ -31,7 +37,16 @@ const MOVES: ReadonlySet<string> = new Set([
 const INQUIRIES: ReadonlySet<string> = new Set(["Rank", "Shape", "ShapeN", "Size"]);
 
 /** Lowers an op over strings by the lowering that it has for numbers: that one moves the positions of the strings. */
-export function movedStrings(op: Op, lowering: Lowering): Value | readonly Value[] {
+export function movedStrings(
+  op: Op,
+  lowering: Lowering,
+  lowerings: (op: string) => Lowering,
+): Value | readonly Value[] {
+  // Around strings lie empty ones.
+  if (op.node.op === "Pad") {
+    const empty = op.emit.constant({ dtype: "string", shape: [], data: [new Uint8Array()] });
+    return movedStrings(op.named("PadV2").withInputs([...op.inputs, empty]), lowerings("PadV2"), lowerings);
+  }
   const isInquiry = INQUIRIES.has(op.node.op);
   if (!isInquiry && !MOVES.has(op.node.op)) unlowerable("on strings");
   const { pool, indices } = poolOf(op);

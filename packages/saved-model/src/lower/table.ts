@@ -11,6 +11,8 @@ import { NORMALIZATION } from "./ops/normalization.ts";
 import { PADDING } from "./ops/padding.ts";
 import { PARSE_EXAMPLE } from "./ops/parse-example.ts";
 import { POOLING } from "./ops/pooling.ts";
+import { CUMULATIVE } from "./ops/cumulative.ts";
+import { DECOMPOSITION } from "./ops/decomposition.ts";
 import { MESSAGES } from "./ops/messages.ts";
 import { QUANTIZATION } from "./ops/quantization.ts";
 import { QUANTIZING } from "./ops/quantizing.ts";
@@ -41,6 +43,9 @@ import { CROP } from "./ops/crop.ts";
 import { CROSSING } from "./ops/crossing.ts";
 import { RANDOM } from "./ops/random.ts";
 import { SELECTION } from "./ops/selection.ts";
+import { SETS } from "./ops/sets.ts";
+import { UNSIGNED } from "./ops/unsigned.ts";
+import { WINDOWS } from "./ops/windows.ts";
 import { STATE } from "./state-ops.ts";
 
 function tableOf(tables: readonly LoweringTable[]): ReadonlyMap<string, LoweringTable[string]> {
@@ -73,6 +78,8 @@ export const LOWERINGS = tableOf([
 /** All ops that become host calls; where both tables have one, this is for strings. */
 export const HOST_LOWERINGS = tableOf([
   CROP,
+  CUMULATIVE,
+  DECOMPOSITION,
   MESSAGES,
   QUANTIZING,
   CSV,
@@ -94,8 +101,11 @@ export const HOST_LOWERINGS = tableOf([
   PARSE_EXAMPLE,
   SEGMENTS,
   SPARSE,
+  SETS,
   STATE,
   STRINGS,
+  UNSIGNED,
+  WINDOWS,
 ]);
 
 /** Ops that give their operands as they are: at inference none of them does anything. */

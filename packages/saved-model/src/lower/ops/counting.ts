@@ -1,6 +1,6 @@
 // Ops that count, search and sort into groups: sizes of results depend on values, so the host computes.
 
-import { elementCount, type NumericArray, type Tensor } from "@cloister/encoding/tensor";
+import { type DType, elementCount, type NumericArray, type Tensor } from "@cloister/encoding/tensor";
 import {
   type Element,
   elementsOf,
@@ -15,8 +15,10 @@ import { COMBINE, type Combine, scatterNd } from "../../host/scatter.ts";
 import { newArray } from "../../tensor/dtype.ts";
 import { unlowerable } from "../emitter.ts";
 import { hostOp, sameShape } from "../host-op.ts";
-import type { Lowering, LoweringTable, Op } from "../op.ts";
+import type { Lowering, LoweringTable } from "../op.ts";
 import { knownInts } from "../value.ts";
+
+type Numeric = Exclude<DType, "string">;
 
 /** No result may be larger. */
 const MAX_ELEMENTS = 2 ** 26;
@@ -156,35 +158,6 @@ const inTopK: Lowering = hostOp(
   },
 );
 
-/** Products along an axis. */
-const cumprod: Lowering = hostOp(
-  sameShape((op) => op.input(0).dtype),
-  (op) => {
-    const [exclusive, reverse] = [op.attributes.bool("exclusive", false), op.attributes.bool("reverse", false)];
-    const { dtype } = op.input(0);
-    if (dtype !== "float" && dtype !== "double" && dtype !== "int32") unlowerable(`on ${dtype}`);
-    return ([value, axisTensor]) => {
-      const { shape, data } = value as Tensor;
-      const given = integers(axisTensor as Tensor)[0] ?? 0;
-      const axis = given < 0 ? given + shape.length : given;
-      const [length, inner] = [shape[axis] ?? refuse("such an axis"), elementCount(shape.slice(axis + 1))];
-      const result = (data as Float32Array).slice();
-      for (let start = 0; start < result.length; start++) {
-        if (Math.floor(start / inner) % length !== 0) continue;
-        let product = 1;
-        for (let step = 0; step < length; step++) {
-          const place = start + (reverse ? length - 1 - step : step) * inner;
-          const own = result[place] as number;
-          if (exclusive) result[place] = product;
-          product = dtype === "float" ? Math.fround(product * own) : product * own;
-          if (!exclusive) result[place] = product;
-        }
-      }
-      return [{ dtype, shape, data: result }];
-    };
-  },
-);
-
 /** Rows of a tensor, each as its elements. */
 function rowsOf({ shape, data }: Tensor, depth: number): { size: number; row: (index: number) => ArrayLike<unknown> } {
   const size = elementCount(shape.slice(depth));
@@ -253,7 +226,7 @@ const dynamicStitch: Lowering = hostOp(
 );
 
 /** Rows combined by segment in any order; `start` is what a segment without rows has. */
-function unsortedSegment(combine: Combine, start: (op: Op) => number): Lowering {
+function unsortedSegment(combine: Combine, start: (dtype: Numeric) => number | bigint): Lowering {
   return hostOp(
     (op) => {
       const [data, ids] = [op.input(0), op.input(1)];
@@ -263,7 +236,7 @@ function unsortedSegment(combine: Combine, start: (op: Op) => number): Lowering 
     (op) => {
       const { dtype } = op.input(0);
       if (dtype === "string" || dtype === "half" || dtype === "bfloat16") return unlowerable(`on ${dtype}`);
-      const from = start(op);
+      const from = start(dtype);
       return ([data, ids, counts]) => {
         const [value, segments] = [data as Tensor, ids as Tensor];
         const rest = value.shape.slice(segments.shape.length);
@@ -290,14 +263,20 @@ function unsortedSegment(combine: Combine, start: (op: Op) => number): Lowering 
 }
 
 /** The least and the largest number of a dtype, as far as numbers hold it. */
-function limit(op: Op, sign: 1 | -1): number {
-  const limits: Readonly<Record<string, [number, number]>> = {
+function limit(dtype: Numeric, sign: 1 | -1): number | bigint {
+  const limits: Readonly<Record<string, readonly [number, number] | readonly [bigint, bigint]>> = {
     float: [-3.4028234663852886e38, 3.4028234663852886e38],
     double: [-Number.MAX_VALUE, Number.MAX_VALUE],
+    int8: [-(2 ** 7), 2 ** 7 - 1],
+    int16: [-(2 ** 15), 2 ** 15 - 1],
     int32: [-(2 ** 31), 2 ** 31 - 1],
-    uint8: [0, 255],
+    int64: [-(2n ** 63n), 2n ** 63n - 1n],
+    uint8: [0, 2 ** 8 - 1],
+    uint16: [0, 2 ** 16 - 1],
+    uint32: [0, 2 ** 32 - 1],
+    uint64: [0n, 2n ** 64n - 1n],
   };
-  const pair = limits[op.input(0).dtype] ?? unlowerable(`on ${op.input(0).dtype}`);
+  const pair = limits[dtype] ?? unlowerable(`on ${dtype}`);
   return pair[sign === 1 ? 1 : 0];
 }
 
@@ -367,7 +346,6 @@ function tensorScatter(combine: Combine): Lowering {
 
 export const COUNTING: LoweringTable = {
   Bincount: plainBincount,
-  Cumprod: cumprod,
   DenseBincount: denseBincount,
   DynamicPartition: dynamicPartition,
   DynamicStitch: dynamicStitch,
@@ -382,8 +360,8 @@ export const COUNTING: LoweringTable = {
   TensorScatterMin: tensorScatter(COMBINE.Min),
   TensorScatterSub: tensorScatter(COMBINE.Sub),
   UnsortedSegmentJoin: segmentJoin,
-  UnsortedSegmentMax: unsortedSegment(COMBINE.Max, (op) => limit(op, -1)),
-  UnsortedSegmentMin: unsortedSegment(COMBINE.Min, (op) => limit(op, 1)),
+  UnsortedSegmentMax: unsortedSegment(COMBINE.Max, (dtype) => limit(dtype, -1)),
+  UnsortedSegmentMin: unsortedSegment(COMBINE.Min, (dtype) => limit(dtype, 1)),
   UnsortedSegmentProd: unsortedSegment(COMBINE.Mul, () => 1),
   UpperBound: bound((element, value) => element <= value),
 };

@@ -3,6 +3,15 @@
 
 import { elementCount, type NumericArray, type Tensor } from "@cloister/encoding/tensor";
 import { integers } from "../../host/elements.ts";
+import {
+  cholesky,
+  luDecompose,
+  identity,
+  type Matrix,
+  solved,
+  substitute,
+  transposed,
+} from "../../host/linear-algebra.ts";
 import { refuse } from "../../host/refusal.ts";
 import { newArray } from "../../tensor/dtype.ts";
 import { unlowerable } from "../emitter.ts";
@@ -12,15 +21,15 @@ import type { Lowering, LoweringTable, Op } from "../op.ts";
 /** No result may be larger. */
 const MAX_ELEMENTS = 2 ** 26;
 
-type Matrix = Float64Array;
+export type { Matrix };
 
-function requireFloat(op: Op): "float" | "double" {
+export function requireFloat(op: Op): "float" | "double" {
   const { dtype } = op.input(0);
   return dtype === "float" || dtype === "double" ? dtype : unlowerable(`on ${dtype}`);
 }
 
 /** The matrices of a tensor. */
-function matricesOf({ shape, data }: Tensor): { rows: number; columns: number; matrices: Matrix[] } {
+export function matricesOf({ shape, data }: Tensor): { rows: number; columns: number; matrices: Matrix[] } {
   const [rows = 0, columns = 0] = shape.slice(-2);
   if (shape.length < 2) return refuse("no matrix");
   const size = rows * columns;
@@ -31,7 +40,7 @@ function matricesOf({ shape, data }: Tensor): { rows: number; columns: number; m
   return { rows, columns, matrices };
 }
 
-function tensorOf(dtype: "float" | "double", shape: readonly number[], parts: readonly Matrix[]): Tensor {
+export function tensorOf(dtype: "float" | "double", shape: readonly number[], parts: readonly Matrix[]): Tensor {
   const data = newArray(dtype, elementCount(shape)) as Float64Array;
   let offset = 0;
   for (const part of parts) {
@@ -41,65 +50,7 @@ function tensorOf(dtype: "float" | "double", shape: readonly number[], parts: re
   return { dtype, shape, data };
 }
 
-/** LU with row exchanges, in place: the order of rows and the sign of the exchanges; no order where the matrix is singular. */
-function decompose(matrix: Matrix, n: number): { order: number[] | undefined; sign: number } {
-  const order = Array.from({ length: n }, (_, row) => row);
-  let sign = 1;
-  for (let k = 0; k < n; k++) {
-    let pivot = k;
-    for (let row = k + 1; row < n; row++) {
-      if (Math.abs(matrix[row * n + k] as number) > Math.abs(matrix[pivot * n + k] as number)) pivot = row;
-    }
-    if (matrix[pivot * n + k] === 0) return { order: undefined, sign: 0 };
-    if (pivot !== k) {
-      const swapped = matrix.slice(k * n, (k + 1) * n);
-      matrix.copyWithin(k * n, pivot * n, (pivot + 1) * n);
-      matrix.set(swapped, pivot * n);
-      [order[k], order[pivot]] = [order[pivot] as number, order[k] as number];
-      sign = -sign;
-    }
-    for (let row = k + 1; row < n; row++) {
-      const factor = (matrix[row * n + k] as number) / (matrix[k * n + k] as number);
-      matrix[row * n + k] = factor;
-      for (let column = k + 1; column < n; column++)
-        matrix[row * n + column] = (matrix[row * n + column] as number) - factor * (matrix[k * n + column] as number);
-    }
-  }
-  return { order, sign };
-}
-
-/** Solves triangular equations in place of the right sides. */
-function substitute(matrix: Matrix, n: number, right: Matrix, width: number, isLower: boolean, isUnit: boolean): void {
-  for (let step = 0; step < n; step++) {
-    const row = isLower ? step : n - 1 - step;
-    for (let column = 0; column < width; column++) {
-      let value = right[row * width + column] as number;
-      for (let k = isLower ? 0 : row + 1; k < (isLower ? row : n); k++)
-        value -= (matrix[row * n + k] as number) * (right[k * width + column] as number);
-      right[row * width + column] = isUnit ? value : value / (matrix[row * n + row] as number);
-    }
-  }
-}
-
-function solved(matrix: Matrix, n: number, right: Matrix, width: number): Matrix {
-  const { order } = decompose(matrix, n);
-  if (!order) return refuse("a matrix has no inverse");
-  const result = new Float64Array(right.length);
-  for (const [row, from] of order.entries()) result.set(right.subarray(from * width, (from + 1) * width), row * width);
-  substitute(matrix, n, result, width, true, true);
-  substitute(matrix, n, result, width, false, false);
-  return result;
-}
-
-function transposed(matrix: Matrix, n: number): Matrix {
-  return Float64Array.from(matrix, (_, index) => matrix[(index % n) * n + Math.floor(index / n)] as number);
-}
-
-function identity(n: number): Matrix {
-  return Float64Array.from({ length: n * n }, (_, index) => (index % (n + 1) === 0 ? 1 : 0));
-}
-
-function requireSquare({ rows, columns }: { rows: number; columns: number }): number {
+export function requireSquare({ rows, columns }: { rows: number; columns: number }): number {
   return rows === columns ? rows : refuse("a matrix is not square");
 }
 
@@ -124,20 +75,6 @@ function perMatrix(map: (matrix: Matrix, n: number, op: Op) => Matrix): Lowering
   );
 }
 
-/** The lower triangle whose product with its transpose is the matrix. */
-function cholesky(matrix: Matrix, n: number): Matrix {
-  const lower = new Float64Array(n * n);
-  for (let row = 0; row < n; row++) {
-    for (let column = 0; column <= row; column++) {
-      let sum = matrix[row * n + column] as number;
-      for (let k = 0; k < column; k++) sum -= (lower[row * n + k] as number) * (lower[column * n + k] as number);
-      if (row === column && sum <= 0) refuse("a matrix is not positive definite");
-      lower[row * n + column] = row === column ? Math.sqrt(sum) : sum / (lower[column * n + column] as number);
-    }
-  }
-  return lower;
-}
-
 const determinant: Lowering = hostOp(
   (op) => [{ dtype: op.input(0).dtype, shape: op.input(0).shape?.slice(0, -2) }],
   (op) => {
@@ -146,7 +83,7 @@ const determinant: Lowering = hostOp(
       const all = matricesOf(value as Tensor);
       const n = requireSquare(all);
       const results = all.matrices.map((matrix) => {
-        const { sign } = decompose(matrix, n);
+        const { sign } = luDecompose(matrix, n);
         return matrix.reduce((product, element, index) => (index % (n + 1) === 0 ? product * element : product), sign);
       });
       return [tensorOf(dtype, (value as Tensor).shape.slice(0, -2), [Float64Array.from(results)])];

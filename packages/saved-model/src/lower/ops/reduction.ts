@@ -1,3 +1,4 @@
+import type { DType } from "@cloister/encoding/tensor";
 import { computeType, fromCompute, isFloating, toCompute } from "../elementwise.ts";
 import { unlowerable } from "../emitter.ts";
 import type { Lowering, LoweringTable, Op } from "../op.ts";
@@ -34,7 +35,9 @@ function reduction(onnxOp: string): Lowering {
     const reduce = (name: string, over: readonly number[]): string => {
       if (dtype === "bool")
         return op.emit.cast(reduceNode(op, onnxOp, op.emit.cast(name, "int32"), over, Number(keepDims)), "bool");
-      const reduced = reduceNode(op, onnxOp, toCompute(op.emit, name, dtype), over, Number(keepDims));
+      const [source, compute] = [toCompute(op.emit, name, dtype), computeType(dtype)];
+      const into = (each: string): string => reduceNode(op, onnxOp, each, over, Number(keepDims));
+      const reduced = exactly(op, onnxOp, source, compute, into);
       return fromCompute(op.emit, mayBeEmpty ? orNaN(op, reduced, name, over) : reduced, dtype);
     };
     return (
@@ -46,6 +49,22 @@ function reduction(onnxOp: string): Lowering {
       }
     );
   };
+}
+
+/**
+ * A reduction whose sums and products of integers wrap as TensorFlow's do. ONNX Runtime reduces integers as doubles: beyond 2^53 it would lose bits,
+ * and beyond the dtype's range stay at its end. Products of int64 are exact up to 2^53 only.
+ */
+function exactly({ emit }: Op, onnxOp: string, source: string, dtype: DType, into: (name: string) => string): string {
+  const isWhole = (dtype === "int32" || dtype === "int64") && (onnxOp === "ReduceSum" || onnxOp === "ReduceProd");
+  if (!isWhole) return into(source);
+  if (dtype === "int32") return emit.cast(into(emit.cast(source, "int64")), "int32");
+  if (onnxOp !== "ReduceSum") return into(source);
+  // The upper and the lower 32 bits have sums that doubles hold.
+  const width = emit.int(2 ** 32);
+  const [low] = emit.node("Mod", [source, width]);
+  const [high] = emit.node("Div", [emit.node("Sub", [source, low])[0], width]);
+  return emit.node("Add", [emit.node("Mul", [into(high), width])[0], into(low)])[0];
 }
 
 /** A mean of nothing is NaN; ONNX Runtime gives zero. */
@@ -65,7 +84,8 @@ function overComputedAxes(op: Op, onnxOp: string, value: TensorValue): TensorVal
   if (!op.input(1).isCount || keepDims) unlowerable("axes that are computed");
   const flat = emit.node("Reshape", [emit.plain(value), emit.ints([-1])])[0];
   const compute = value.dtype === "bool" ? emit.cast(flat, "int32") : toCompute(emit, flat, value.dtype);
-  const found = reduceNode(op, onnxOp, compute, [0], 0);
+  const computeDType = value.dtype === "bool" ? "bool" : computeType(value.dtype);
+  const found = exactly(op, onnxOp, compute, computeDType, (each) => reduceNode(op, onnxOp, each, [0], 0));
   const isMean = onnxOp === "ReduceMean" && isFloating(value.dtype);
   const reduced = isMean ? orNaN(op, found, flat, [0]) : found;
   const plain = value.dtype === "bool" ? emit.cast(reduced, "bool") : fromCompute(emit, reduced, value.dtype);
