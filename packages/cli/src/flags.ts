@@ -10,6 +10,13 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
   };
 }
 
+/** An option parser for a part of a whole, 0 to 1; anything else is wrong usage. */
+export function fraction(text: string): number {
+  const value = Number(text);
+  if (text !== "" && value >= 0 && value <= 1) return value;
+  throw new InvalidArgumentError("a number from 0 to 1 is needed");
+}
+
 /** An option parser for `host:port`, an IPv6 host in brackets; anything else is wrong usage. */
 export function address(text: string): { readonly host: string; readonly port: number } {
   const parsed = parseHostPort(text);

@@ -40,6 +40,8 @@ export const GatewayConfig = z.strictObject({
   idleTimeoutSeconds: SECONDS.optional(),
   probeSeconds: SECONDS.optional(),
   accessLog: PATH.optional(),
+  otlpEndpoint: z.url({ protocol: /^https?$/ }).optional(),
+  traceRatio: z.number().min(0).max(1).optional(),
   runDir: PATH.optional(),
 });
 

@@ -55,6 +55,8 @@ export interface ConnectionRecord {
   readonly client: string;
   readonly serverName: string;
   readonly backend: string;
+  /** The gateway's own end of the connection to the backend, which that sees as its peer: `host:port`. */
+  readonly upstream: string;
   readonly outcome: "passed" | "refused" | "no-route" | "no-backend";
   readonly bytesFromClient: number;
   readonly bytesToClient: number;

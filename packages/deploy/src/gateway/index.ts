@@ -1,4 +1,5 @@
 export { GatewayConfig, type GatewayService, limitsOf } from "./config.ts";
+export { ConnectionSpans } from "./connection-spans.ts";
 export type { ConnectionRecord } from "./gateway.ts";
 export type { BackendHealth } from "./health.ts";
 export type { Backend } from "./gateway.ts";

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
+import { hostPort } from "@cloister/encoding/host-port";
 import { DeployError } from "../errors.ts";
 import { BackendPool } from "./backend-pool.ts";
 import { joinSockets } from "./join-sockets.ts";
@@ -17,6 +18,13 @@ import {
 import { needsServerName, routeFor } from "./routing.ts";
 
 type Outcome = ConnectionRecord["outcome"];
+
+/** What is known of a connection that reached a backend. */
+interface Passed {
+  readonly backend?: Backend;
+  readonly upstream?: string;
+  readonly bytesFromClient?: number;
+}
 
 export interface PassthroughOptions extends GatewayOptions {
   /** Told once for each connection, when it ends. */
@@ -80,11 +88,12 @@ class Passthrough {
     const preamble = await readPreamble(client, { acceptProxyProtocol, wantsServerName: needsServerName(this.routes) });
     const { serverName } = preamble;
     const address = preamble.client ?? client.remoteAddress ?? "";
-    const end = (outcome: Outcome, backend?: Backend, bytesFromClient = 0): void => {
+    const end = (outcome: Outcome, { backend, upstream = "", bytesFromClient = 0 }: Passed = {}): void => {
       this.#onEnd({
         client: address,
         serverName: serverName ?? "",
         backend: backend?.id ?? "",
+        upstream,
         outcome,
         bytesFromClient,
         bytesToClient: client.bytesWritten,
@@ -104,7 +113,14 @@ class Passthrough {
     this.#track(socket);
     if (this.limits.sendProxyProtocol) socket.write(this.#header(client, address));
     const proxiedFrom = socket.bytesWritten;
-    socket.once("close", () => end("passed", backend, socket.bytesWritten - proxiedFrom));
+    const { localAddress: host = "", localPort: port = 0 } = socket;
+    socket.once("close", () => {
+      end("passed", {
+        backend,
+        upstream: hostPort({ host, port }),
+        bytesFromClient: socket.bytesWritten - proxiedFrom,
+      });
+    });
     socket.write(preamble.bytes);
     joinSockets(client, socket, this.limits);
   }

@@ -36,9 +36,9 @@ export async function imageFiles(options: ImageFilesOptions): Promise<ImageFile[
   const ownPackages = isBuilt ? await builtPackages(root) : "packages";
   const all = await listTrustedFiles(root, COMMAND_LINE, ownPackages);
   const own = new Set(await listTrustedFiles(root, ROLES[role].package, ownPackages));
-  const { alone } = ROLES[role];
+  const { alone = [] } = ROLES[role];
   const isWanted = (path: string): boolean =>
-    own.has(path) || COMMAND_LINE_FILES.test(laidAt(path)) || (alone !== undefined && packageOf(path) === alone);
+    own.has(path) || COMMAND_LINE_FILES.test(laidAt(path)) || alone.includes(packageOf(path) ?? "");
   const program = all.filter(isWanted);
   const native = program.filter((path) => NATIVE_FILE.test(path)).map((path) => join(root, path));
   return [

@@ -8,8 +8,8 @@ export const IMAGE_ROLES: readonly ImageRole[] = ["serving", "broker", "gateway"
 interface Role {
   /** Package whose program, with all it depends on, goes into the image beside the command line. */
   readonly package: string;
-  /** Name of a package whose own files go in without what they depend on, since the command loads no more of it. */
-  readonly alone?: string;
+  /** Names of packages whose own files go in without what they depend on, since the command loads no more of them. */
+  readonly alone?: readonly string[];
   /** Words of the command line that every container of the image starts with. */
   readonly words: readonly string[];
   readonly description: string;
@@ -24,7 +24,7 @@ export const ROLES: Readonly<Record<ImageRole, Role>> = {
   broker: { package: "@cloister/broker", words: ["broker"], description: "Cloister: secret provisioning service" },
   gateway: {
     package: "@cloister/encoding",
-    alone: "deploy",
+    alone: ["deploy", "model-server"],
     words: ["gateway", "run"],
     description: "Cloister: TLS passthrough",
   },

@@ -111,6 +111,8 @@ async function respond(
   const span = options.tracer?.begin(`${method} ${path}`, request.headers["traceparent"], {
     "http.request.method": method,
     "url.path": path,
+    "network.peer.address": request.socket.remoteAddress ?? "",
+    "network.peer.port": request.socket.remotePort ?? 0,
   });
   const abort = new AbortController();
   response.on("close", () => abort.abort());

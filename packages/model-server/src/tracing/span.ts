@@ -11,7 +11,8 @@ export class Span {
   readonly name: string;
   /** `server`: it answers a request from outside. */
   readonly kind: "server" | "internal";
-  readonly startedAt = performance.timeOrigin + performance.now();
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
   readonly attributes: Record<string, string | number>;
   endedAt = 0;
   /** The code of an error; `undefined` for success. */
@@ -19,7 +20,7 @@ export class Span {
   readonly #onEnd: (span: Span) => void;
 
   constructor(
-    parts: Pick<Span, "traceId" | "parentId" | "name" | "kind">,
+    parts: Pick<Span, "traceId" | "parentId" | "name" | "kind"> & { readonly startedAt?: number | undefined },
     attributes: SpanAttributes,
     onEnd: (span: Span) => void,
   ) {
@@ -27,6 +28,7 @@ export class Span {
     this.parentId = parts.parentId;
     this.name = parts.name;
     this.kind = parts.kind;
+    this.startedAt = parts.startedAt ?? performance.timeOrigin + performance.now();
     this.attributes = { ...attributes };
     this.#onEnd = onEnd;
   }

@@ -16,17 +16,18 @@ export class Tracer {
     this.#options = options;
   }
 
-  /** The span of a request; `undefined` where it is not sampled. */
+  /** The span of a request; `undefined` where it is not sampled. `startedAt` in milliseconds since 1970; absent: it begins now. */
   begin(
     name: string,
     traceparent: string | readonly string[] | undefined,
     attributes: SpanAttributes,
+    startedAt?: number,
   ): Span | undefined {
     const { ratio, onSpan } = this.#options;
     const parent = parseTraceParent(traceparent);
     const isSampled = parent === undefined ? Math.random() < ratio : parent.isSampled;
     if (!isSampled) return undefined;
     const traceId = parent?.traceId ?? randomBytes(16).toString("hex");
-    return new Span({ traceId, parentId: parent?.spanId, name, kind: "server" }, attributes, onSpan);
+    return new Span({ traceId, parentId: parent?.spanId, name, kind: "server", startedAt }, attributes, onSpan);
   }
 }

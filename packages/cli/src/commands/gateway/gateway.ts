@@ -4,6 +4,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import {
   type BackendHealth,
+  ConnectionSpans,
   findNginx,
   limitsOf,
   listenOf,
@@ -20,6 +21,7 @@ import { watchText } from "../../watch-text.ts";
 import { type GatewayFlags, gatewayConfigOf, withGatewayOptions, withRunOptions } from "./options.ts";
 
 const CONFIG_POLL_MS = 2000;
+const DEFAULT_TRACE_RATIO = 0.01;
 const DEFAULT_RUN_DIR = "/run/cloister-gateway";
 
 /** `cloister gateway`: the load balancer that passes TLS through. */
@@ -69,22 +71,32 @@ async function run(flags: GatewayFlags): Promise<number> {
   const runDir = resolve(config.runDir ?? DEFAULT_RUN_DIR);
   const accessLog = config.accessLog === undefined ? undefined : resolve(config.accessLog);
   const log = config.kind !== "nginx" && accessLog !== undefined ? await openLog(accessLog) : undefined;
+  const { otlpEndpoint: endpoint, traceRatio: ratio = DEFAULT_TRACE_RATIO } = config;
+  const spans = endpoint === undefined ? undefined : new ConnectionSpans({ endpoint, ratio });
   const ended = Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
   const gateway = await runGateway(
     { ...config, runDir, ...(accessLog !== undefined && { accessLog }) },
     {
       onHealth: (health) => tell("health", healthText(health), { backends: health.map(healthRow) }),
       onError: (error) => tell("warning", reason(error), { error: reason(error) }),
-      onConnectionEnd: (record) => log?.write(`${JSON.stringify({ time: new Date().toISOString(), ...record })}\n`),
+      onConnectionEnd: (record) => {
+        log?.write(`${JSON.stringify({ time: new Date().toISOString(), ...record })}\n`);
+        spans?.add(record);
+      },
     },
   );
   const { kind, address } = gateway;
   tell("listening", `${kind} gateway passes TLS through on ${address.host}:${address.port}`, { kind, address });
+  if (spans !== undefined && kind === "nginx") {
+    const text = "nginx sends no spans: its access log has the same fields";
+    tell("warning", text, { error: text });
+  }
   const stopWatching = watchConfig(flags, gateway, tell);
   await ended;
   stopWatching();
   await gateway.close();
   log?.end();
+  await spans?.close();
   return EXIT.done;
 }
 

@@ -1,7 +1,7 @@
 import { GatewayConfig } from "@cloister/deploy/gateway";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { ConfigError, readSection, type Section } from "../../config.ts";
-import { wholeNumber } from "../../flags.ts";
+import { fraction, wholeNumber } from "../../flags.ts";
 
 export interface GatewayFlags extends Omit<GatewayConfig, "services"> {
   readonly config?: string;
@@ -46,7 +46,9 @@ export function withRunOptions(command: Command): Command {
       "--probe-seconds <n>",
       "how often names are resolved and backends asked for a connection (default: 2)",
       SECONDS,
-    );
+    )
+    .option("--otlp-endpoint <url>", "built-in: send a span for each connection to this collector over OTLP/HTTP")
+    .option("--trace-ratio <part>", "part of the connections that is told there (default: 0.01)", fraction);
 }
 
 /** Flags over configuration. Throws `ConfigError`. */

@@ -1,6 +1,6 @@
 import { ENGINE_NAMES, type EngineName } from "@cloister/model-server/engine";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { wholeNumber } from "../../flags.ts";
+import { fraction, wholeNumber } from "../../flags.ts";
 import { addFlagsWithoutEffect, trueOrFalse } from "./stock-flags.ts";
 
 /** Flags of `tensorflow_model_server` under its names, then our own. */
@@ -114,7 +114,7 @@ export function serveOptions(): Command {
     )
     .option("--reflection", "answer grpc.reflection.v1")
     .option("--otlp-endpoint <url>", "send spans of requests to this collector over OTLP/HTTP")
-    .option("--trace-ratio <part>", "part of requests without a trace of their own that is traced", part, 0.01)
+    .option("--trace-ratio <part>", "part of requests without a trace of their own that is traced", fraction, 0.01)
     .option("--access-log", "tell about every call, without its content")
     .option("--json", "print one JSON object a line");
   flag(command, "rest_api_enable_cors_support", "let web pages of other origins call", false);
@@ -137,12 +137,6 @@ export function serveOptions(): Command {
 
 function flag(command: Command, name: string, description: string, byDefault: boolean): void {
   command.option(`--${name} [true|false]`, description, trueOrFalse, byDefault);
-}
-
-function part(text: string): number {
-  const value = Number(text);
-  if (text !== "" && value >= 0 && value <= 1) return value;
-  throw new InvalidArgumentError("a number from 0 to 1 is needed");
 }
 
 function tags(text: string): readonly string[] {
