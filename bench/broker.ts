@@ -1,4 +1,4 @@
-import { fork } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
 import { constants, createHash, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -194,11 +194,24 @@ async function floorFor(tls: Identity): Promise<Server> {
 
 async function measure(server: Server, job: Omit<ClientJob, "port">): Promise<ClientResult> {
   const clients = fork(new URL("clients/broker.ts", import.meta.url), { serialization: "advanced" });
-  clients.send({ ...job, port: server.port } satisfies ClientJob);
-  const [result] = (await once(clients, "message")) as [ClientResult];
-  await once(clients, "exit");
-  await server.close();
-  return result;
+  try {
+    return await resultOf(clients, { ...job, port: server.port });
+  } finally {
+    await server.close();
+  }
+}
+
+/** Rejects where the process ends without its result: killed, or a provisioning failed. */
+async function resultOf(clients: ChildProcess, job: ClientJob): Promise<ClientResult> {
+  let result: ClientResult | undefined;
+  clients.once("message", (message: ClientResult) => {
+    result = message;
+  });
+  const exited = once(clients, "exit");
+  clients.send(job);
+  const [code, signal] = (await exited) as [number | null, NodeJS.Signals | null];
+  if (result !== undefined) return result;
+  throw new Error(`the benchmark's clients ended without a result: ${signal ?? `exit code ${code}`}`);
 }
 
 function rowsOf(

@@ -20,7 +20,8 @@ export class ByteStream {
     const finish = (): void => {
       this.#isOver = true;
       this.#wake?.();
-      this.#gone.abort(truncated(this.#error));
+      // An error with its stack is dear, and once we have said our last word, or this was heard before, nobody waits for it.
+      if (!socket.writableEnded && !this.#gone.signal.aborted) this.#gone.abort(truncated(this.#error));
     };
     socket.on("readable", wake);
     socket.on("end", finish);
