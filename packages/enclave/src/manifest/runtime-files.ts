@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { lstat, readFile, readdir, realpath, stat } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
@@ -12,6 +12,7 @@ const LEFT_OUT_FILE = /\.(?:test|d)\.[cm]?ts$|\.map$/;
 /** Folders of our own packages that no program loads from. Of other packages every program file counts. */
 const LEFT_OUT_FOLDER = new Set(["node_modules", "vectors", "test-models", "proto", "dist", "testing"]);
 const FILES_AT_ONCE = 16;
+const CHUNK_BYTES = 1 << 20;
 
 /** Where a replica's program is installed. `packages/` and `node_modules/` lie below `root`. */
 export interface Installation {
@@ -166,11 +167,16 @@ export async function sha256File(path: string): Promise<string> {
   const identity = [dev, ino, size, mtimeNs, ctimeNs].join(":");
   const known = remembered.get(identity);
   if (known !== undefined) return known;
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
-  const digest = hash.digest("hex");
+  const digest = size <= CHUNK_BYTES ? hash("sha256", await readFile(path)) : await streamedSha256(path);
   remembered.set(identity, digest);
   return digest;
+}
+
+/** For the few large files. A stream makes a buffer of a whole chunk for each of the thousand small ones. */
+async function streamedSha256(path: string): Promise<string> {
+  const sha256 = createHash("sha256");
+  for await (const chunk of createReadStream(path, { highWaterMark: CHUNK_BYTES })) sha256.update(chunk as Buffer);
+  return sha256.digest("hex");
 }
 
 /** Like `Promise.all` over `map`, with a bounded number in progress. Keeps the order; the first failure ends it. */
