@@ -1,10 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import type { TLSSocket } from "node:tls";
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
+import { createGunzip } from "node:zlib";
 import { ATTESTED_HTTP1 } from "@cloister/encoding/connection-evidence";
-import { callError } from "../errors.ts";
+import { callError, ModelServerError } from "../errors.ts";
 import { answerWithEvidence, attestedTlsOptions, servingKeySha256 } from "../evidence/attested-connections.ts";
 import type { EvidenceSource } from "../evidence/evidence.ts";
 import type { BufferBudget, RpcLimits } from "../rpc/limits.ts";
@@ -22,7 +21,6 @@ const MAX_INFLATED_BYTES = 100 * 1024 * 1024;
 const DEFAULT_TIMEOUT_MS = 30_000;
 /** What a session is bound to in place of a key where REST is served in plaintext. */
 const NO_SERVING_KEY = new Uint8Array(32);
-const inflate = promisify(gunzip);
 
 export interface RestOptions {
   readonly host: string;
@@ -72,7 +70,6 @@ export async function startRestServer(context: ServingContext, options: RestServ
   const server = tls === undefined ? createServer(common, handle) : createTlsServer(common, tls, options, handle);
   server.maxConnections = limits.maxConnections;
   server.on("tlsClientError", (_error, socket: { destroy(): void }) => socket.destroy());
-  server.on("clientError", (_error, socket) => socket.destroy());
   const address = await listenAt(server, { host, port: options.port });
   return {
     address,
@@ -139,6 +136,8 @@ async function respond(
     ...(options.allowsCors === true && CORS_HEADERS),
   });
   response.end(body);
+  // What is left of a refused body is read and dropped: a client whose connection is cut off would not see the answer.
+  request.resume();
 }
 
 const CORS_HEADERS = {
@@ -190,31 +189,57 @@ function preflight(request: IncomingMessage): RestResponse {
   return errorResponse(callError("INVALID_ARGUMENT", "The Origin header is missing or not http or https."));
 }
 
+/** The request's body. `held` is told the bytes that it takes of the budget, the inflated ones of a gzip body too. */
 async function readBody(
   request: IncomingMessage,
   { limits, budget }: RestServerOptions,
   held: (bytes: number) => void,
 ): Promise<Uint8Array> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > limits.maxMessageBytes)
-      throw callError("RESOURCE_EXHAUSTED", "The request body is larger than the limit.");
-    if (!budget.tryTake(chunk.length)) {
+  const hold = (bytes: number): void => {
+    if (!budget.tryTake(bytes)) {
       throw callError("RESOURCE_EXHAUSTED", "The server holds as many request bytes as it may; try again later.");
     }
-    held(chunk.length);
-    chunks.push(chunk);
-  }
-  const body = chunks.length === 1 ? (chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(chunks, length);
-  return /gzip/i.test(request.headers["content-encoding"] ?? "") ? inflated(body) : body;
+    held(bytes);
+  };
+  const tooLarge = callError("RESOURCE_EXHAUSTED", "The request body is larger than the limit.");
+  const body = await collect(request.iterator({ destroyOnReturn: false }), {
+    maxBytes: limits.maxMessageBytes,
+    tooLarge,
+    hold,
+  });
+  return /gzip/i.test(request.headers["content-encoding"] ?? "") ? inflated(body, hold) : body;
 }
 
-async function inflated(body: Buffer): Promise<Uint8Array> {
+interface CollectOptions {
+  readonly maxBytes: number;
+  readonly tooLarge: Error;
+  /** Told the length of each chunk before it is kept; may throw. */
+  readonly hold: (bytes: number) => void;
+}
+
+async function collect(
+  source: AsyncIterable<Buffer>,
+  { maxBytes, tooLarge, hold }: CollectOptions,
+): Promise<Buffer<ArrayBuffer>> {
+  const chunks: Buffer<ArrayBuffer>[] = [];
+  let length = 0;
+  for await (const chunk of source) {
+    length += chunk.length;
+    if (length > maxBytes) throw tooLarge;
+    hold(chunk.length);
+    chunks.push(chunk as Buffer<ArrayBuffer>);
+  }
+  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, length);
+}
+
+async function inflated(body: Buffer, hold: (bytes: number) => void): Promise<Uint8Array> {
+  const tooLarge = callError("INVALID_ARGUMENT", "The gzip body cannot be inflated, or is too large.");
+  const inflating = createGunzip();
+  inflating.end(body);
   try {
-    return await inflate(body, { maxOutputLength: MAX_INFLATED_BYTES });
+    return await collect(inflating as AsyncIterable<Buffer>, { maxBytes: MAX_INFLATED_BYTES, tooLarge, hold });
   } catch (cause) {
+    if (cause instanceof ModelServerError) throw cause;
     throw callError("INVALID_ARGUMENT", "The gzip body cannot be inflated, or is too large.", { cause });
   }
 }
