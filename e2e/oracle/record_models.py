@@ -58,6 +58,52 @@ def complex_variables(path: Path, _: Path) -> dict[str, np.ndarray]:
     return {"x": np.array([[0.5, 2, -1], [0, 1, 3]], np.float32)}
 
 
+def generators(path: Path, _: Path) -> dict[str, np.ndarray]:
+    """TF2: random numbers of generators whose state is a variable, in layers' way and in the older ops' way."""
+    module = tf.Module()
+    module.generator = tf.random.Generator.from_seed(7)
+    module.older = tf.Variable(np.array([5, 0, 1234567], np.int64))
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int32, "rows")])
+    def serve(rows):
+        first = module.generator.uniform([rows, 3])
+        seeds = module.generator.make_seeds(2)
+        raw = tf.raw_ops.StatefulUniform(resource=module.older.handle, algorithm=tf.constant(1, tf.int64), shape=tf.stack([rows, 2]), dtype=tf.float32)
+        with tf.control_dependencies([raw]):
+            whole = tf.raw_ops.StatefulUniformInt(resource=module.older.handle, algorithm=tf.constant(1, tf.int64), shape=[5], minval=tf.constant(-3, tf.int64), maxval=tf.constant(9, tf.int64))
+        with tf.control_dependencies([whole]):
+            normal = tf.raw_ops.StatefulStandardNormalV2(resource=module.older.handle, algorithm=tf.constant(1, tf.int64), shape=[4], dtype=tf.float32)
+        with tf.control_dependencies([normal]):
+            state = module.older.read_value()
+        return {"first": first, "second": module.generator.normal([2, 2]), "seeds": seeds, "raw": raw, "whole": whole, "normal": normal, "state": state}
+
+    module.serve = serve
+    tf.saved_model.save(module, str(path), signatures={"serving_default": serve})
+    return {"rows": np.array(2, np.int32)}
+
+
+def tables_of_tensors(path: Path, _: Path) -> dict[str, np.ndarray]:
+    """TF2: mutable tables with a vector for each key, one of them with entries of the checkpoint."""
+    module = tf.Module()
+    module.rows = tf.lookup.experimental.MutableHashTable(tf.string, tf.float32, [0.0, -1.0])
+    module.rows.insert(tf.constant(["a", "b"]), tf.constant([[1.0, 2.0], [3.0, 4.0]]))
+    module.dense = tf.lookup.experimental.DenseHashTable(tf.int64, tf.int64, default_value=-1, empty_key=-1, deleted_key=-2, initial_num_buckets=32)
+    module.dense.insert(tf.constant([5, 6], tf.int64), tf.constant([50, 60], tf.int64))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "keys"), tf.TensorSpec([None], tf.int64, "ids")])
+    def serve(keys, ids):
+        before = module.rows.lookup(keys)
+        with tf.control_dependencies([before, module.rows.insert(keys[:1], [[7.0, 8.0]])]):
+            after = module.rows.lookup(tf.reshape(keys, [-1, 1]))
+        with tf.control_dependencies([module.dense.remove(ids[:1])]):
+            found = module.dense.lookup(ids)
+        return {"before": before, "after": after, "found": found, "size": module.rows.size()}
+
+    module.serve = serve
+    tf.saved_model.save(module, str(path), signatures={"serving_default": serve})
+    return {"keys": words("b", "x", "a"), "ids": np.array([5, 6, 7], np.int64)}
+
+
 def lookup_from_file(path: Path, vocabulary: Path) -> dict[str, np.ndarray]:
     """TF2: a table from an asset, an embedding, and the label of the best class."""
     module = tf.Module()
@@ -236,6 +282,8 @@ def encoder():
 def main() -> int:
     models = {
         "complex_variables": complex_variables,
+        "generators": generators,
+        "tables_of_tensors": tables_of_tensors,
         "lookup_from_file": lookup_from_file,
         "numbers_from_file": numbers_from_file,
         "v1_tables": v1_tables,

@@ -3,7 +3,7 @@ import { type Graph, parseGraphEdge } from "./graph.ts";
 
 /** Ops that change a variable or a table. `ScatterNd` and its non-aliasing forms work on tensors. */
 const CHANGE =
-  /^(?:Assign|InitializeTable|LookupTable(?:Import|Insert|Remove)|(?:Resource)?(?:SparseApply|Apply|CountUpTo|StridedSliceAssign)|ResourceScatter|Scatter(?!Nd(?:$|NonAliasing)))/;
+  /^(?:Assign|InitializeTable|LookupTable(?:Import|Insert|Remove)|(?:Resource)?(?:SparseApply|Apply|CountUpTo|StridedSliceAssign)|ResourceScatter|Rng(?:ReadAnd)?Skip|Stateful(?:Uniform|StandardNormal|TruncatedNormal)|Scatter(?!Nd(?:$|NonAliasing)))/;
 
 /** Which nodes change the model's state, by themselves or in a function that they call. */
 export class EffectIndex {

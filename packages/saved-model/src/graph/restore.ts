@@ -38,6 +38,8 @@ export const TABLE_OPS: ReadonlySet<string> = new Set([
   "MutableDenseHashTable",
   "MutableDenseHashTableV2",
   "MutableHashTable",
+  "MutableHashTableOfTensors",
+  "MutableHashTableOfTensorsV2",
   "MutableHashTableV2",
 ]);
 const RESTORED_OPS: ReadonlySet<string> = new Set([

@@ -156,8 +156,8 @@ class LoweringTracer extends Tracer<Value> {
       this.#assigned.add(handle.key);
       const operands = inputs.slice(1).map((value) => this.#asTensor(value));
       if (!operands.every((value) => value.kind === "tensor")) return this.#missingEffect(inputs);
-      change(new Op(node, attributes, operands, this.#emit, handle));
-      return this.#only(handle);
+      const results = change(new Op(node, attributes, operands, this.#emit, handle));
+      return results ? (index) => results[index] : this.#only(handle);
     }
     const resource = handle?.kind === "table" || handle?.kind === "array" ? handle : undefined;
     const operands = (resource ? inputs.slice(1) : inputs).map((value) =>
@@ -304,7 +304,9 @@ class LoweringTracer extends Tracer<Value> {
 
 function tableOf(node: NodeDef, attributes: Attributes): TableValue {
   const [keyDType, valueDType] = [attributes.dtype("key_dtype"), attributes.dtype("value_dtype")];
-  return { kind: "table", key: variableKey(node), keyDType, valueDType };
+  const isOfTensors = /OfTensors|Dense/.test(node.op);
+  const valueShape = isOfTensors ? attributes.shape("value_shape") : [];
+  return { kind: "table", key: variableKey(node), keyDType, valueDType, valueShape };
 }
 
 function variableOf(node: NodeDef, attributes: Attributes, isReference: boolean): VariableValue {

@@ -10,7 +10,8 @@ import { parseNumber } from "../host/number-text.ts";
 import { newArray } from "../tensor/dtype.ts";
 import { type Emitter, type Type, unlowerable } from "./emitter.ts";
 import type { LoweringTable, Op } from "./op.ts";
-import type { TensorValue } from "./value.ts";
+import { STATEFUL_RANDOM } from "./stateful-random.ts";
+import type { Shape, TensorValue } from "./value.ts";
 
 /** Reads a variable when the program comes to it. `type` says what kind of tensor it is. */
 export function readVariable(emit: Emitter, key: string, { dtype, shape }: Type): TensorValue {
@@ -28,8 +29,9 @@ function copyOf(tensor: Tensor): Tensor {
   return { ...tensor, data: tensor.data.slice() };
 }
 
-/** Ops that change the variable that is their first operand. */
-export const VARIABLE_CHANGES: Readonly<Record<string, (op: Op) => void>> = {
+/** Ops that change the variable that is their first operand; what they give, unless it is the variable. */
+export const VARIABLE_CHANGES: Readonly<Record<string, (op: Op) => readonly TensorValue[] | undefined>> = {
+  ...STATEFUL_RANDOM,
   Assign: change((_, [value]) => value as Tensor),
   AssignAdd: change(sum(1)),
   AssignAddVariableOp: change(sum(1)),
@@ -43,7 +45,7 @@ export const VARIABLE_CHANGES: Readonly<Record<string, (op: Op) => void>> = {
 /** Gives a variable's next value. */
 type Next = (current: () => Tensor, operands: readonly Tensor[]) => Tensor;
 
-function change(next: Next): (op: Op) => void {
+function change(next: Next): (op: Op) => undefined {
   return (op) => {
     const key = op.requireResource();
     const run = (operands: readonly Tensor[], state: ModelState): [] => {
@@ -107,6 +109,15 @@ function insert(isOnce: boolean) {
   };
 }
 
+function remove(op: Op): TensorValue[] {
+  const key = op.requireResource();
+  const run = ([keys]: readonly Tensor[], state: ModelState): [] => {
+    state.table(key).remove(keys as Tensor);
+    return [];
+  };
+  return op.emit.host({ op: op.node.op, node: op.node.name, run }, [op.input(0)], [], "changes");
+}
+
 function find(op: Op): TensorValue[] {
   const key = op.requireResource();
   const [keys, fallback] = [op.input(0), op.input(1)];
@@ -114,7 +125,8 @@ function find(op: Op): TensorValue[] {
     inputs: readonly Tensor[],
     state: { table(key: string): { find(a: Tensor, b: Tensor): Tensor } },
   ): Tensor[] => [state.table(key).find(inputs[0] as Tensor, inputs[1] as Tensor)];
-  const type = { dtype: fallback.dtype, shape: keys.shape };
+  const { valueShape } = tableOf(op);
+  const type = { dtype: fallback.dtype, shape: keys.shape && valueShape && [...keys.shape, ...valueShape] };
   return op.emit.host({ op: op.node.op, node: op.node.name, run }, [keys, fallback], [type], "reads");
 }
 
@@ -182,28 +194,31 @@ function column(lines: readonly string[], index: number, delimiter: string, dtyp
   );
 }
 
-function tableOf(op: Op): { readonly keyDType: DType; readonly valueDType: DType } {
+function tableOf(op: Op): { readonly keyDType: DType; readonly valueDType: DType; readonly valueShape: Shape } {
   const { handle } = op;
   if (handle?.kind !== "table") return unlowerable("its table is no table");
   const { keyDType = unlowerable("keys of such a dtype"), valueDType = unlowerable("values of such a dtype") } = handle;
-  return { keyDType, valueDType };
+  return { keyDType, valueDType, valueShape: handle.valueShape };
 }
 
 /** All entries, in the order in which they came. */
 function exportAll(op: Op): TensorValue[] {
   const key = op.requireResource();
-  const { keyDType, valueDType } = tableOf(op);
+  const { keyDType, valueDType, valueShape } = tableOf(op);
   const run = (_: readonly unknown[], state: ModelState): Tensor[] => {
     const entries = [...state.table(key).entries()];
-    const of = (place: 0 | 1, dtype: DType): Tensor =>
+    const of = (place: 0 | 1, dtype: DType, shape: readonly number[]): Tensor =>
       fromElements(
         dtype,
-        [entries.length],
-        entries.map((entry) => entry[place]),
+        [entries.length, ...shape],
+        entries.flatMap((entry) => entry[place]),
       );
-    return [of(0, keyDType), of(1, valueDType)];
+    return [of(0, keyDType, []), of(1, valueDType, valueShape ?? [])];
   };
-  const types = [keyDType, valueDType].map((dtype): Type => ({ dtype, shape: [-1] }));
+  const types: Type[] = [
+    { dtype: keyDType, shape: [-1] },
+    { dtype: valueDType, shape: valueShape && [-1, ...valueShape] },
+  ];
   return op.emit.host({ op: op.node.op, node: op.node.name, run }, [], types, "reads");
 }
 
@@ -220,6 +235,7 @@ export const STATE: LoweringTable = {
   LookupTableImportV2: insert(false),
   LookupTableInsert: insert(false),
   LookupTableInsertV2: insert(false),
+  LookupTableRemoveV2: remove,
   LookupTableSize: size,
   LookupTableSizeV2: size,
 };

@@ -45,6 +45,8 @@ export interface TableValue {
   /** What its node says of keys and values. */
   readonly keyDType?: DType | undefined;
   readonly valueDType?: DType | undefined;
+  /** Shape of each value. */
+  readonly valueShape?: Shape;
 }
 
 /** A handle of a TensorArray. What is in it goes along its flow, as a list. */
