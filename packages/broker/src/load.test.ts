@@ -86,6 +86,53 @@ test("a handshake under way is not given up for a newcomer: of many at once the 
   letGo();
 });
 
+test("behind a busy address a good client waits for a place, and gets it as soon as another is done", async (t) => {
+  const limits = { connectionsPerAddress: 2, displaceAfterMs: 600_000 };
+  const harness = await startHarness(t, () => ({ limits }));
+  const enclaves = await Promise.all(Array.from({ length: 3 }, () => createEnclave(harness.platform)));
+  const [first, second, third] = enclaves;
+  const busy = [await connectEnclave(harness.server, first), await connectEnclave(harness.server, second)];
+  const waiting = connectEnclave(harness.server, third);
+  const isEarly = await Promise.race([
+    waiting.then(() => true),
+    new Promise((resolve) => setTimeout(resolve, 100, false)),
+  ]);
+  assert.equal(isEarly, false, "there is no place yet");
+  for (const socket of busy) assert.ok(await stockProvision(socket, "1.9"));
+  assert.ok(await stockProvision(await waiting, "1.9"));
+  assert.deepEqual(
+    harness.events.filter(({ type }) => type === "connection"),
+    [],
+  );
+});
+
+test("who waits for a place displaces a silent connection once that had its time", async (t) => {
+  const harness = await startHarness(t, () => ({ limits: { connectionsPerAddress: 2, displaceAfterMs: 300 } }));
+  const { letGo } = await hold(harness.server.port, 2, 0);
+  await release(harness, 1);
+  letGo();
+  const codes = harness.events.flatMap((event) => (event.type === "connection" ? [event.code] : []));
+  assert.ok(codes.includes("ADDRESS_LIMIT"));
+});
+
+test("who waits for a place longer than a handshake may take is told from others by the limit", async (t) => {
+  const limits = { connectionsPerAddress: 1, displaceAfterMs: 600_000, handshakeTimeoutMs: 200 };
+  const harness = await startHarness(t, () => ({ limits }));
+  const first = await connectEnclave(harness.server, await createEnclave(harness.platform));
+  const waiting = connectTcp(harness.server.port, "127.0.0.1");
+  await harness.event((event) => event.type === "connection" && event.code === "ADDRESS_LIMIT");
+  waiting.destroy();
+  assert.ok(await stockProvision(first, "1.9"));
+});
+
+test("a broker that closes does not keep those who wait for a place", async (t) => {
+  const harness = await startHarness(t, () => ({ limits: { connectionsPerAddress: 1, displaceAfterMs: 600_000 } }));
+  const { letGo, open } = await hold(harness.server.port, 2, 0);
+  await harness.broker.close(50);
+  while (open() > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  letGo();
+});
+
 test("clients that leave while they wait for their turn cost no appraisal and no entry", async (t) => {
   const gate = Promise.withResolvers<undefined>();
   const appraised: Uint8Array[] = [];

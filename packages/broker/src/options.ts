@@ -43,9 +43,12 @@ export interface ServingCa {
 }
 
 export interface BrokerLimits {
-  /** Open connections in all. At the limit the oldest one that has not asked for anything is dropped. */
+  /**
+   * Open connections in all. At the limit the oldest one that has not asked for anything is dropped; where all are at work, as many
+   * newcomers wait for a place, for as long as a handshake may take.
+   */
   readonly connections: number;
-  /** Open connections of one address. */
+  /** Open connections of one address, and newcomers of it that wait. */
   readonly connectionsPerAddress: number;
   /** How long a connection has before it may be dropped for a newcomer: until then a handshake is under way, not idle. */
   readonly displaceAfterMs: number;

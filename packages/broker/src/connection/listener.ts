@@ -1,6 +1,6 @@
 import { constants } from "node:crypto";
-import type { Socket } from "node:net";
-import { createServer, type SecureContextOptions, type Server, type TLSSocket } from "node:tls";
+import { createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer, type SecureContextOptions, type TLSSocket } from "node:tls";
 import { type Address, listenAt } from "../listen.ts";
 import { type Connection, ConnectionTable, end } from "./connection-table.ts";
 import type { BrokerLimits, BrokerOptions } from "../options.ts";
@@ -30,19 +30,22 @@ export interface Listener {
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { host, port, limits } = options;
   const table = new ConnectionTable(limits);
-  const server = createServer({
+  const tlsServer = createTlsServer({
     ...secureContext(options.tls),
     requestCert: true,
     rejectUnauthorized: false,
     handshakeTimeout: limits.handshakeTimeoutMs,
   });
-  server.on("connection", (socket: Socket) => accept(socket, table, options));
-  server.on("secureConnection", (socket) => secure(socket, table, options));
+  tlsServer.on("secureConnection", (socket) => secure(socket, table, options));
+  // Who has to wait for a place costs a socket only: nothing is read, and no state of TLS is made.
+  const server = createServer({ pauseOnConnect: true }, (socket) => {
+    accept(socket, table, options, () => tlsServer.emit("connection", socket));
+  });
   const address = await listenAt(server, { host, port });
   server.on("error", options.onError);
   return {
     address,
-    replaceTls: (tls) => server.setSecureContext(secureContext({ ...options.tls, ...tls })),
+    replaceTls: (tls) => tlsServer.setSecureContext(secureContext({ ...options.tls, ...tls })),
     close: (graceMs) => close(server, table, graceMs),
   };
 }
@@ -60,8 +63,8 @@ function secureContext({ key, cert, allowTls13 }: BrokerOptions["tls"]): SecureC
   };
 }
 
-function accept(socket: Socket, table: ConnectionTable, options: ListenerOptions): void {
-  const connection = table.add(socket);
+function accept(socket: Socket, table: ConnectionTable, options: ListenerOptions, beginTls: () => void): void {
+  const connection = table.add(socket, beginTls);
   const { handshakeTimeoutMs, connectionTimeoutMs } = options.limits;
   const handshake = setTimeout(() => {
     if (!connection.isSecure) end(connection, "HANDSHAKE_TIMEOUT");
