@@ -85,7 +85,7 @@ export class JsonTensorParser {
       case "float":
       case "double":
         if (reader.peek() !== "number") throw this.#wrongType(reader, start);
-        this.#push(reader.readDouble());
+        this.#push(this.#dtype === "float" ? reader.readFloat() : reader.readDouble());
         break;
       case "string":
         this.#strings.push(this.#readBytes(reader, start));
@@ -117,12 +117,21 @@ export class JsonTensorParser {
 
   #readInteger(reader: JsonReader, start: number): number | bigint {
     if (reader.peek() !== "number") throw this.#wrongType(reader, start);
-    const { text, isInteger } = reader.readNumber();
     const range = INTEGER_RANGE[this.#dtype];
+    const short = this.#holdsBigInts ? undefined : reader.readShortInteger();
+    if (short !== undefined) {
+      if (range === undefined || short < range[0] || short > range[1]) throw this.#wrongType(reader, start, true);
+      return short;
+    }
+    const { text, isInteger } = reader.readNumber();
     if (!isInteger || range === undefined || text.length > 20) throw this.#wrongType(reader, start, true);
     const value = BigInt(text);
     if (value < range[0] || value > range[1]) throw this.#wrongType(reader, start, true);
-    return this.#dtype === "int64" || this.#dtype === "uint64" ? value : Number(value);
+    return this.#holdsBigInts ? value : Number(value);
+  }
+
+  get #holdsBigInts(): boolean {
+    return this.#dtype === "int64" || this.#dtype === "uint64";
   }
 
   #readBytes(reader: JsonReader, start: number): Uint8Array {
