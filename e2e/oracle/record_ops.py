@@ -27,6 +27,7 @@ import tensorflow as tf
 from op_cases import (
     audio,
     convolution,
+    decoders,
     decomposition,
     dtypes,
     edges,
@@ -52,7 +53,7 @@ TOLERANCE = 1e-5
 
 
 def all_cases() -> list[OpCase]:
-    modules = (convolution, elementwise, linear, shaping, functions, host, more, rearranging, features, vision, audio, edges, quantized, messages, windows, dtypes, decomposition)
+    modules = (convolution, elementwise, linear, shaping, functions, host, more, rearranging, features, vision, audio, edges, quantized, messages, windows, dtypes, decomposition, decoders)
     found = [case for module in modules for case in module.cases()]
     names = [case.name for case in found]
     assert len(names) == len(set(names)), sorted(n for n in names if names.count(n) > 1)

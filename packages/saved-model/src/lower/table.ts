@@ -11,6 +11,7 @@ import { NORMALIZATION } from "./ops/normalization.ts";
 import { PADDING } from "./ops/padding.ts";
 import { PARSE_EXAMPLE } from "./ops/parse-example.ts";
 import { POOLING } from "./ops/pooling.ts";
+import { CTC } from "./ops/ctc.ts";
 import { CUMULATIVE } from "./ops/cumulative.ts";
 import { DECOMPOSITION } from "./ops/decomposition.ts";
 import { MESSAGES } from "./ops/messages.ts";
@@ -78,6 +79,7 @@ export const LOWERINGS = tableOf([
 /** All ops that become host calls; where both tables have one, this is for strings. */
 export const HOST_LOWERINGS = tableOf([
   CROP,
+  CTC,
   CUMULATIVE,
   DECOMPOSITION,
   MESSAGES,
