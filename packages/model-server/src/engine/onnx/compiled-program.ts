@@ -19,7 +19,8 @@ type CompiledControl = Omit<ControlStep, "bodies"> & { readonly bodies: readonly
 type CompiledStep = HostStep | CompiledControl | { readonly kind: "onnx"; readonly session: OnnxSession };
 
 /** A program of one island, whose optimised graph lies in a memory file. */
-export interface KeptProgram extends Pick<Program, "constants" | "outputs">, Pick<OnnxStep, "inputs"> {
+export interface KeptProgram
+  extends Pick<Program, "constants" | "outputs" | "keepsRowsApart">, Pick<OnnxStep, "inputs"> {
   readonly results: OnnxStep["outputs"];
   /** Of the memory file. It is open for all threads of the process. */
   readonly descriptor: number;
@@ -28,6 +29,8 @@ export interface KeptProgram extends Pick<Program, "constants" | "outputs">, Pic
 
 /** A program whose islands are compiled. */
 export class CompiledProgram {
+  /** A batch may be computed in parts. */
+  readonly keepsRowsApart: boolean;
   readonly #steps: readonly CompiledStep[];
   readonly #constants: ReadonlyMap<string, Tensor>;
   readonly #outputs: Program["outputs"];
@@ -37,9 +40,10 @@ export class CompiledProgram {
 
   private constructor(
     steps: readonly CompiledStep[],
-    { constants, outputs }: Pick<Program, "constants" | "outputs">,
+    { constants, outputs, keepsRowsApart }: Pick<Program, "constants" | "outputs" | "keepsRowsApart">,
     state: ModelState,
   ) {
+    this.keepsRowsApart = keepsRowsApart;
     this.#steps = steps;
     this.#constants = constants;
     this.#outputs = outputs;
@@ -82,9 +86,10 @@ export class CompiledProgram {
     try {
       const session = await OnnxSession.create(island, options, pathOf(descriptor));
       await session.release();
-      const { constants, outputs } = program;
+      const { constants, outputs, keepsRowsApart } = program;
       const { inputs, outputs: results } = island;
-      return { constants, outputs, inputs, results, descriptor, bytes: fstatSync(descriptor).size };
+      const { size: bytes } = fstatSync(descriptor);
+      return { constants, outputs, keepsRowsApart, inputs, results, descriptor, bytes };
     } catch {
       file.close();
       return undefined;

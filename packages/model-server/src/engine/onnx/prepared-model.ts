@@ -3,6 +3,7 @@ import { closeSync } from "node:fs";
 import type { ModelFiles, Signature } from "@cloister/saved-model";
 import type { SignatureKey } from "../joint-signature.ts";
 import type { KeptProgram } from "./compiled-program.ts";
+import type { ProgramAsk } from "./local-servable.ts";
 
 /**
  * What a load has made of a model: its first program, as ONNX Runtime has optimised it for this processor. With it the same model loads
@@ -11,8 +12,8 @@ import type { KeptProgram } from "./compiled-program.ts";
 export interface PreparedModel {
   readonly signatures: ReadonlyMap<string, Signature>;
   readonly unsupported: ReadonlyMap<string, string>;
-  /** Identifies the program among those of the model, see `programId`. */
-  readonly id: string;
+  /** What the program computes. */
+  readonly of: ProgramAsk;
   readonly program: KeptProgram;
 }
 
