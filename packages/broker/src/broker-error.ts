@@ -20,6 +20,7 @@ export type BrokerErrorCode =
   | "KEY_FORM_MISMATCH"
   | "KEY_REVOKED"
   | "KEY_EXISTS"
+  | "KEY_STORE_MISSING"
   | "KEY_STORE_LOCKED"
   | "KEY_STORE_DAMAGED"
   | "KEY_STORE_BUSY"

@@ -79,8 +79,12 @@ const keyPair = (folder: string, key: PrivateKey, chain: string): TlsFile[] => [
 ];
 
 async function refuseUsed(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  if ((await readdir(folder)).length === 0) return;
+  // It is made with the first file: names that are refused leave nothing behind.
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
+  if (names.length === 0) return;
   throw new BrokerError("FOLDER_NOT_EMPTY", {
     what: `no certificates were made in ${folder}`,
     why: "it has content, and keys are never overwritten",

@@ -59,3 +59,11 @@ test("one-way makes no client, and keys that are there are not overwritten", asy
   assert.ok(again.text.includes("FOLDER_NOT_EMPTY"));
   assert.equal(await readFile(join(folder, "server/key.pem"), "utf8"), before);
 });
+
+test("a name that is refused leaves no folder behind", async (t) => {
+  const folder = join(await folderOf(t), "ssl");
+  const { code, text } = await outputOf(t, ["certs", "one-way", "no name", "--output", folder, "--json"]);
+  assert.equal(code, EXIT.refused);
+  assert.ok(text.includes("CERTIFICATE_FIELDS_INVALID"));
+  await assert.rejects(stat(folder), { code: "ENOENT" });
+});

@@ -104,6 +104,16 @@ function formsOf(secret: Uint8Array): Buffer[] {
   return [bytes, ...texts.map((text) => Buffer.from(text))];
 }
 
+test("keys are looked for where there are some: a mistyped folder is told and not made", async (t) => {
+  const { folder } = await setUp(t);
+  for (const action of [["list"], ["rotate", "a/1"], ["revoke", "a/1"], ["export", "a/1", "--output", "key"]]) {
+    const { code, stderr } = await session.run(folder, "broker", "keys", ...action, "--state-dir", "mistyped");
+    assert.equal(code, 1);
+    assert.match(stderr, /^KEY_STORE_MISSING: /);
+  }
+  assert.ok(!readdirSync(folder).includes("mistyped"));
+});
+
 test("a broker from the command line: keys, release, reload, health, log, plan, stop, and no secret anywhere", async (t) => {
   const { folder, platform, write, policy } = await setUp(t);
   const outputs: string[] = [];

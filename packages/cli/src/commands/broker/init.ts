@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { access, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { writeSecretFile } from "@cloister/broker";
 import { makeIdentity, STATE_FILES } from "@cloister/broker/service";
@@ -13,8 +13,9 @@ import {
   BROKER_SECTION,
   type BrokerSettings,
   identityOptions,
+  isThere,
+  keysPathOf,
   stateDirOf,
-  storeOf,
   withKeyOptions,
 } from "./options.ts";
 
@@ -70,17 +71,3 @@ async function makeBroker({ config, json = false, ...given }: InitFlags): Promis
   if (json) process.stdout.write(`${JSON.stringify({ stateDir, authority, logKey, policy, files })}\n`);
   return EXIT.done;
 }
-
-/** The file that the keys are in; undefined where they are on a server. */
-async function keysPathOf(settings: BrokerSettings): Promise<string | undefined> {
-  if (settings.keys !== undefined) return settings.keys;
-  const store = await storeOf(settings);
-  if (store === undefined) return join(stateDirOf(settings), STATE_FILES.keys);
-  return "path" in store ? store.path : undefined;
-}
-
-const isThere = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );

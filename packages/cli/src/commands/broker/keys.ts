@@ -1,6 +1,13 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type KeyListing, type KeyProtection, KeyStore, readSecretFile, writeSecretFile } from "@cloister/broker";
+import {
+  BrokerError,
+  type KeyListing,
+  type KeyProtection,
+  KeyStore,
+  readSecretFile,
+  writeSecretFile,
+} from "@cloister/broker";
 import { STATE_FILES } from "@cloister/broker/service";
 import { openStore, type StoreSettings, type BrokerStore } from "@cloister/broker/store";
 import { Secret } from "@cloister/encoding";
@@ -10,7 +17,16 @@ import { wholeNumber } from "../../flags.ts";
 import { EXIT } from "../../output/exit-code.ts";
 import { renderTable } from "../../output/table.ts";
 import { openTerminal } from "../../output/terminal.ts";
-import { BROKER_SECTION, type BrokerSettings, protectionOf, stateDirOf, storeOf, withKeyOptions } from "./options.ts";
+import {
+  BROKER_SECTION,
+  type BrokerSettings,
+  isThere,
+  keysPathOf,
+  protectionOf,
+  stateDirOf,
+  storeOf,
+  withKeyOptions,
+} from "./options.ts";
 
 const DEFAULT_OVERLAP_HOURS = 24;
 const MAX_OVERLAP_HOURS = 87_600;
@@ -38,12 +54,12 @@ export function keysCommand(setExit: (code: number) => void): Command {
   const add = (name: string, description: string): Command =>
     withKeyOptions(keys.command(name).description(description)).option("--json", "print one JSON document");
   const run =
-    (work: (store: KeyStore, id: string, flags: ActionFlags) => Promise<Result>) =>
+    (work: (store: KeyStore, id: string, flags: ActionFlags) => Promise<Result>, { makes = false } = {}) =>
     async (...args: unknown[]): Promise<void> => {
       // Commander hands over the arguments, the options and last the command, which knows both.
       const command = args.at(-1) as Command;
       const flags = command.optsWithGlobals<KeysFlags & ActionFlags>();
-      const { keys, shared } = await openKeys(flags);
+      const { keys, shared } = await openKeys(flags, makes);
       const { text, data } = await work(keys, command.args[0] ?? "", flags).finally(() => void shared?.close());
       openTerminal(flags.json === true).line(text);
       if (flags.json === true) process.stdout.write(`${JSON.stringify(data)}\n`);
@@ -52,11 +68,11 @@ export function keysCommand(setExit: (code: number) => void): Command {
   add("list", "Ids, versions and states.").action(run(list));
   add("create", "Make a random wrap key of 16 bytes.")
     .argument("<id>", "for example models/resnet50-v15-fp32/1")
-    .action(run(create));
+    .action(run(create, { makes: true }));
   add("import", "Take a wrap key of 16 bytes, or a text, from a file with mode 0600.")
     .argument("<id>")
     .requiredOption("--from <file>", "file with the secret")
-    .action(run(importKey));
+    .action(run(importKey, { makes: true }));
   add("export", "Write a wrap key to a new file with mode 0600, to seal a model with.")
     .argument("<id>", "or <id>@<version>")
     .requiredOption("--output <file>", "file to make; one that is there is not touched")
@@ -77,14 +93,25 @@ interface OpenKeys {
   readonly shared?: BrokerStore;
 }
 
-async function openKeys({ config, ...given }: KeysFlags): Promise<OpenKeys> {
+/** `makes`: a store that is not there is made. What only looks at keys or changes them would make one for a mistyped path. */
+async function openKeys({ config, ...given }: KeysFlags, makes: boolean): Promise<OpenKeys> {
   const settings = { ...(await readSection(config, BROKER_SECTION)), ...given };
+  const path = await keysPathOf(settings);
+  if (!makes && path !== undefined && !(await isThere(path))) throw missing(path);
   const protection = await protectionOf(settings);
   if (settings.keys !== undefined) return { keys: await KeyStore.open({ path: settings.keys, protection }) };
   await mkdir(stateDirOf(settings), { recursive: true, mode: 0o700 });
   const database = await storeOf(settings);
   if (database !== undefined) return openStoredKeys(database, protection);
   return { keys: await KeyStore.open({ path: join(stateDirOf(settings), STATE_FILES.keys), protection }) };
+}
+
+function missing(path: string): BrokerError {
+  return new BrokerError("KEY_STORE_MISSING", {
+    what: "no keys were looked at",
+    why: `there is no key store at ${path}`,
+    remedy: "give the --state-dir, --keys or --store of the broker; keys create and broker init make one",
+  });
 }
 
 async function openStoredKeys(database: StoreSettings, protection: KeyProtection): Promise<OpenKeys> {

@@ -1,4 +1,5 @@
-import { resolve } from "node:path";
+import { access } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { INTEL_PCS, INTEL_ROOT, type TrustAnchor } from "@cloister/attestation";
 import { isProtected, qcnlService } from "@cloister/attestation/qcnl";
@@ -18,6 +19,7 @@ import {
   type CollateralSettings,
   type IdentityOptions,
   storeIn,
+  STATE_FILES,
 } from "@cloister/broker/service";
 import { type StoreSettings, readStoreSettings } from "@cloister/broker/store";
 import { Secret } from "@cloister/encoding";
@@ -136,6 +138,20 @@ export async function storeOf(settings: BrokerSettings): Promise<StoreSettings |
   if (store === undefined) return keys !== undefined && log !== undefined ? undefined : storeIn(stateDirOf(settings));
   return readStoreSettings({ url: store, passwordFile: storePasswordFile, caFile: storeCa });
 }
+
+/** The file that the keys are in; undefined where they are on a server. */
+export async function keysPathOf(settings: BrokerSettings): Promise<string | undefined> {
+  if (settings.keys !== undefined) return settings.keys;
+  const store = await storeOf(settings);
+  if (store === undefined) return join(stateDirOf(settings), STATE_FILES.keys);
+  return "path" in store ? store.path : undefined;
+}
+
+export const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
 
 /** A flag's address. Commander reports what is none as wrong usage. */
 function url(text: string): string {
