@@ -38,6 +38,8 @@ test("configurations that TensorFlow Serving refuses are refused", () => {
   refuses(config('name: "m" base_path: "relative" model_platform: "tensorflow"'), /absolute path or URI/);
   refuses(config('name: "m" base_path: "/m" model_platform: "other"'), /model_platform/);
   refuses(config('name: "m" base_path: "/m"'), /model_platform/);
+  const logged = "logging_config { sampling_config { sampling_rate: 0.1 } }";
+  refuses(config(`name: "m" base_path: "/m" model_platform: "tensorflow" ${logged}`), /^No request-logger-creator/);
   const twice = 'config { name: "m" base_path: "/m" model_platform: "tensorflow" }';
   refuses(`model_config_list { ${twice} ${twice} }`, /multiple times/);
 });

@@ -57,6 +57,10 @@ export function servedModels({ config }: ModelServerConfig): ServedModel[] {
 function servedModel(config: ModelConfig): ServedModel {
   const { name, basePath, modelPlatform, modelType, modelVersionPolicy, versionLabels } = config;
   if (name === "") throw callError("INVALID_ARGUMENT", "Expected model to have a name.");
+  if (config.loggingConfig !== undefined) {
+    // Nothing here writes requests down: who asks for that must not believe that it happens. (server_request_logger.cc)
+    throw callError("INVALID_ARGUMENT", "No request-logger-creator provided.");
+  }
   const isTensorFlow = modelPlatform === "tensorflow" || (modelPlatform === "" && modelType === ModelType.TENSORFLOW);
   if (!isTensorFlow) {
     throw callError("INVALID_ARGUMENT", `Expected model ${name} to have the model_platform "tensorflow".`);
