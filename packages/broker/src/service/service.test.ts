@@ -198,8 +198,10 @@ test("a policy that is bad at the start ends the start, and nothing listens", as
   const { options, start } = await setUp(t);
   await writeFile(options.policyFile, '{"schema": "cloister-policy/1", "workloads": true}');
   await assert.rejects(start(), { code: "POLICY_MALFORMED" });
+  await writeFile(options.policyFile, "{");
+  await assert.rejects(start(), { code: "POLICY_FILE_UNREADABLE", message: /it is no JSON/ });
   await rm(options.policyFile);
-  await assert.rejects(start(), { code: "POLICY_FILE_UNREADABLE" });
+  await assert.rejects(start(), { code: "POLICY_FILE_UNREADABLE", message: /the system says ENOENT/ });
 });
 
 test("a policy that this broker can never serve is refused at the start and when it changes", async (t) => {
