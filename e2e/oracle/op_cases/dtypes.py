@@ -53,5 +53,19 @@ def unsigned() -> list[OpCase]:
     ]
 
 
+def open_shapes() -> list[OpCase]:
+    a, b = (np.round(np.random.default_rng(5).uniform(-2, 2, shape), 2).astype(np.float32) for shape in ([2, 3, 4], [2, 5, 4]))
+    rows = [b[0], b[0][:, :2]]
+    return [
+        case("unstack_unknown_size", lambda x: tf.unstack(x, 5), rows, shapes=[[None, None]]),
+        case("unstack_unknown_rank", lambda x: op("Unpack", x, num=5, axis=0), [b[0], b[0][:, 0]], shapes=[None]),
+        case("unstack_unknown_rank_last", lambda x: op("Unpack", x, num=4, axis=-1), [b, b[0]], shapes=[None]),
+        case("batch_matmul_adjoint_open", lambda x, y: op("BatchMatMulV2", x, y, adj_y=True), [a, a[0], a[:0]], [b, b[0], b[:0]], shapes=[None, None]),
+        case("batch_matmul_adjoint_both_open", lambda x, y: op("BatchMatMulV2", x, y, adj_x=True, adj_y=True), [a, a[0]], [b[:, :, :3], b[0][:, :3]], shapes=[None, None]),
+        case("mean_open", lambda x: tf.reduce_mean(x, 0), [a[0], a[0][:0]], shapes=[None]),
+        case("reduce_empty_batch", lambda x: [tf.reduce_mean(x, 1, keepdims=True), tf.reduce_sum(x, -1), tf.reduce_max(x, 1, keepdims=True), tf.reduce_mean(x, -1, keepdims=True), tf.reduce_mean(x, -1)], [a[0], a[0][:0]]),
+    ]
+
+
 def cases() -> list[OpCase]:
-    return moved() + small() + unsigned()
+    return moved() + small() + unsigned() + open_shapes()

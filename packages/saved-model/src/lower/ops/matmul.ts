@@ -1,5 +1,4 @@
 import { computeType, fromCompute, toCompute } from "../elementwise.ts";
-import { unlowerable } from "../emitter.ts";
 import type { Lowering, LoweringTable, Op } from "../op.ts";
 import { broadcastShapes, type Shape, type TensorValue } from "../value.ts";
 
@@ -11,7 +10,8 @@ function operand(
   rank: number | undefined,
 ): { name: string; shape: Shape } {
   if (!isTransposed) return { name: op.emit.plain(value), shape: value.shape };
-  const axes = rank ?? value.shape?.length ?? unlowerable("a transposed matrix of unknown rank");
+  const axes = rank ?? value.shape?.length;
+  if (axes === undefined) return { name: transposedMatrices(op, op.emit.plain(value)), shape: undefined };
   const permutation = Array.from({ length: axes }, (_, axis) => axis);
   permutation.splice(-2, 2, axes - 1, axes - 2);
   const shape = value.shape && permutation.map((axis) => value.shape?.[axis] ?? -1);
@@ -19,6 +19,19 @@ function operand(
     ? op.emit.transposedInitializer(value.constant, permutation)
     : op.emit.node("Transpose", [op.emit.plain(value)], { perm: permutation })[0];
   return { name, shape };
+}
+
+/** Matrices of a tensor of unknown rank, transposed: they stand one behind the other in between. */
+function transposedMatrices({ emit }: Op, name: string): string {
+  const [shape] = emit.node("Shape", [name]);
+  const part = (from: number, to: number): string =>
+    emit.node("Slice", [shape, emit.ints([from]), emit.ints([to]), emit.ints([0])])[0];
+  const [outer, rows, columns] = [part(0, -2), part(-2, -1), part(-1, Number.MAX_SAFE_INTEGER)];
+  const [count] = emit.node("ReduceProd", [outer], { keepdims: 1 });
+  const reshaped = (source: string, ...sizes: readonly string[]): string =>
+    emit.node("Reshape", [source, emit.node("Concat", sizes, { axis: 0 })[0]], { allowzero: 1 })[0];
+  const [turned] = emit.node("Transpose", [reshaped(name, count, rows, columns)], { perm: [0, 2, 1] });
+  return reshaped(turned, outer, columns, rows);
 }
 
 function matMul(transposeA: string, transposeB: string, rank?: number): Lowering {

@@ -75,18 +75,26 @@ const pack: Lowering = (op) => {
 const unpack: Lowering = (op) => {
   const value = op.input(0);
   const count = op.attributes.int("num", 0);
-  const axis = normalizeAxis(
-    op.attributes.int("axis", 0),
-    value.shape?.length ?? unlowerable("a tensor of unknown rank"),
-  );
+  const given = op.attributes.int("axis", 0);
+  const axis = value.shape ? normalizeAxis(given, value.shape.length) : given;
   const shape = value.shape?.toSpliced(axis, 1);
   const source = op.emit.plain(value);
+  if ((value.shape?.[axis] ?? -1) < 0) return unpackUnknown(op, source, axis, count, shape);
   const elements = value.shape?.length === 1 ? knownElements(value) : undefined;
   return Array.from({ length: count }, (_, index) => {
     const part = op.emit.plainNode("Gather", [source, op.emit.int(index)], { dtype: value.dtype, shape }, { axis });
     return withElements(op, part, elements && [elements[index]]);
   });
 };
+
+/** A split refuses another number of parts than is said, as TensorFlow does. */
+function unpackUnknown(op: Op, source: string, axis: number, count: number, shape: Shape): TensorValue[] {
+  const { emit } = op;
+  const { dtype } = op.input(0);
+  if (count === 0) return [];
+  const parts = emit.node("Split", [source, emit.ints(Array<number>(count).fill(1))], { axis }, count);
+  return parts.map((part) => emit.plainNode("Squeeze", [part, emit.ints([axis])], { dtype, shape }));
+}
 
 function splitInto(op: Op, value: TensorValue, axis: number, sizes: readonly number[]): TensorValue[] {
   const rank = value.shape?.length;
