@@ -6,6 +6,17 @@ import { readDer } from "@cloister/encoding/der";
 import { element } from "@cloister/encoding/der-writer";
 import { encodePem, parsePem } from "@cloister/encoding/pem";
 import {
+  CLIENT_PREFACE,
+  FLAG,
+  FRAME_TYPE,
+  FrameReader,
+  HpackDecoder,
+  HpackEncoder,
+  Http2Error,
+  settingsFrame,
+  writeFrameHeader,
+} from "@cloister/encoding/http2";
+import {
   findExtension,
   parseCertificate,
   parseCrl,
@@ -125,6 +136,53 @@ const isDocumentRefusal = (error: unknown): boolean => {
   return isCoded(error) || error instanceof FieldError || isEncoding;
 };
 
+const MAX_FRAME_BYTES = 16_384;
+
+/** Reads frames, and the header blocks in them, once whole and once cut in two: both have to tell the same. */
+function readHttp2(input: Uint8Array): void {
+  const middle = input.length >> 1;
+  const [whole, halves] = [[input], [input.subarray(0, middle), input.subarray(middle)]].map(tellFrames);
+  assert.equal(halves, whole);
+}
+
+/** What frames mean up to the first error, which is told too. */
+function tellFrames(chunks: readonly Uint8Array[]): string {
+  const told: string[] = [];
+  const decoder = new HpackDecoder(MAX_FRAME_BYTES);
+  const reader = new FrameReader(
+    {
+      onFrame: (type, flags, streamId, payload) => {
+        told.push(`${type} ${flags} ${streamId} ${toHex(payload)}`);
+        if (type === FRAME_TYPE.headers) told.push(JSON.stringify(decoder.decode(payload)));
+      },
+      onDataBegin: (streamId, length, flags) => told.push(`data ${streamId} ${length} ${flags} `),
+      onData: (bytes) => told.push(toHex(bytes)),
+      onDataEnd: (padding) => told.push(` ${padding}`),
+    },
+    MAX_FRAME_BYTES,
+  );
+  try {
+    for (const chunk of chunks) reader.push(chunk);
+  } catch (error) {
+    if (!(error instanceof Http2Error)) throw error;
+    told.push(error.code);
+  }
+  return told.join("");
+}
+
+function http2Seeds(): Uint8Array[] {
+  const block = new HpackEncoder().encode({ ":method": "POST", ":path": "/a.b/C", "content-type": "application/grpc" });
+  const frame = (type: number, flags: number, payload: Uint8Array): Uint8Array => {
+    const bytes = new Uint8Array(9 + payload.length);
+    writeFrameHeader(bytes, 0, payload.length, type, flags, 1);
+    bytes.set(payload, 9);
+    return bytes;
+  };
+  const headers = frame(FRAME_TYPE.headers, FLAG.endHeaders, block);
+  const data = frame(FRAME_TYPE.data, FLAG.endStream | FLAG.padded, Uint8Array.of(2, 1, 1, 0, 0));
+  return [Buffer.concat([settingsFrame([[4, 65_535]]), headers, data]), Buffer.from(CLIENT_PREFACE)];
+}
+
 export const TARGETS: readonly Target[] = [
   { name: "quote", maxLength: 8192, seeds: vectorSeeds("quote"), run: readQuote, isRefusal: isCoded },
   {
@@ -174,4 +232,5 @@ export const TARGETS: readonly Target[] = [
     },
     isRefusal: isCoded,
   },
+  { name: "http2", maxLength: 2048, seeds: http2Seeds(), run: readHttp2, isRefusal: isCoded },
 ];
