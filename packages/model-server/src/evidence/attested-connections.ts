@@ -1,7 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Http2SecureServer } from "node:http2";
-import type { Server as HttpsServer } from "node:https";
-import type { TLSSocket, TlsOptions } from "node:tls";
+import type { Server, TLSSocket, TlsOptions } from "node:tls";
 import {
   type ATTESTED_H2,
   type ATTESTED_HTTP1,
@@ -31,11 +29,7 @@ export function attestedTlsOptions({ ALPNProtocols, ...options }: TlsOptions, pr
  * evidence is bound to the connection: a quote over the client's nonce, the connection's exporter value and the serving key
  * that this very connection was made with. A connection that asks for nothing, or for anything else, is closed.
  */
-export function answerWithEvidence(
-  server: Http2SecureServer | HttpsServer,
-  source: EvidenceSource,
-  protocol: AttestedProtocol,
-): void {
+export function answerWithEvidence(server: Server, source: EvidenceSource, protocol: AttestedProtocol): void {
   const begin = server.listeners("secureConnection") as ((this: typeof server, socket: TLSSocket) => void)[];
   server.removeAllListeners("secureConnection");
   server.on("secureConnection", (socket: TLSSocket) => {

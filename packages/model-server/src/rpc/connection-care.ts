@@ -1,5 +1,5 @@
-import type { ServerHttp2Session } from "node:http2";
 import { callError } from "../errors.ts";
+import type { Http2Connection } from "./http2/connection.ts";
 
 /** What becomes of connections that are old, unused or silent; gRPC's own meaning of each. Milliseconds; absent: for ever. */
 export interface ConnectionCare {
@@ -68,49 +68,46 @@ function wholeNumber(name: string, value: string): number {
 }
 
 /** Watches one connection until it is closed. */
-export function careFor(session: ServerHttp2Session, care: ConnectionCare): void {
+export function careFor(connection: Http2Connection, care: ConnectionCare): void {
   const timers: NodeJS.Timeout[] = [];
-  if (care.maxAgeMs !== undefined) timers.push(retire(session, care.maxAgeMs, care.maxAgeGraceMs));
-  if (care.maxIdleMs !== undefined) closeWhenIdle(session, care.maxIdleMs, timers);
+  if (care.maxAgeMs !== undefined) timers.push(retire(connection, care.maxAgeMs, care.maxAgeGraceMs));
+  if (care.maxIdleMs !== undefined) closeWhenIdle(connection, care.maxIdleMs, timers);
   if (care.keepaliveMs !== undefined) {
-    timers.push(ping(session, care.keepaliveMs, care.keepaliveTimeoutMs ?? DEFAULT_KEEPALIVE_TIMEOUT_MS));
+    timers.push(ping(connection, care.keepaliveMs, care.keepaliveTimeoutMs ?? DEFAULT_KEEPALIVE_TIMEOUT_MS));
   }
-  session.on("close", () => {
+  connection.onClosed(() => {
     for (const timer of timers) clearTimeout(timer);
   });
 }
 
-function retire(session: ServerHttp2Session, maxAgeMs: number, graceMs: number | undefined): NodeJS.Timeout {
+function retire(connection: Http2Connection, maxAgeMs: number, graceMs: number | undefined): NodeJS.Timeout {
   return setTimeout(
     () => {
-      session.close();
+      connection.close();
       if (graceMs === undefined) return;
-      const cutOff = setTimeout(() => session.destroy(), graceMs).unref();
-      session.on("close", () => clearTimeout(cutOff));
+      const cutOff = setTimeout(() => connection.destroy(), graceMs).unref();
+      connection.onClosed(() => clearTimeout(cutOff));
     },
     maxAgeMs * (1 + AGE_SPREAD * (2 * Math.random() - 1)),
   ).unref();
 }
 
-function closeWhenIdle(session: ServerHttp2Session, maxIdleMs: number, timers: NodeJS.Timeout[]): void {
+function closeWhenIdle(connection: Http2Connection, maxIdleMs: number, timers: NodeJS.Timeout[]): void {
   let running = 0;
   const timer = setTimeout(() => {
-    if (running === 0) session.close();
+    if (running === 0) connection.close();
   }, maxIdleMs).unref();
   timers.push(timer);
-  session.on("stream", (stream) => {
-    running++;
-    stream.on("close", () => {
-      running--;
-      if (running === 0 && !session.closed) timer.refresh();
-    });
+  connection.onStreamCount((count) => {
+    running = count;
+    if (running === 0 && !connection.isClosing) timer.refresh();
   });
 }
 
-function ping(session: ServerHttp2Session, everyMs: number, timeoutMs: number): NodeJS.Timeout {
+function ping(connection: Http2Connection, everyMs: number, timeoutMs: number): NodeJS.Timeout {
   return setInterval(() => {
-    const cutOff = setTimeout(() => session.destroy(), timeoutMs).unref();
-    const isSent = !session.closed && session.ping(() => clearTimeout(cutOff));
+    const cutOff = setTimeout(() => connection.destroy(), timeoutMs).unref();
+    const isSent = connection.ping(() => clearTimeout(cutOff));
     if (!isSent) clearTimeout(cutOff);
   }, everyMs).unref();
 }

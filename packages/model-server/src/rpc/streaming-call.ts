@@ -1,8 +1,9 @@
-import { once } from "node:events";
-import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { encodeGrpcMessage, GRPC_STATUS, parseGrpcTimeout, writeGrpcPrefix } from "@cloister/encoding/grpc";
 import { callError } from "../errors.ts";
+import type { RequestHeaders } from "./http2/request-headers.ts";
+import type { Http2Stream } from "./http2/stream.ts";
 import { MessageReader } from "./message-reader.ts";
+import { ReceivedChunks } from "./received-chunks.ts";
 import { type CallEnvironment, MAX_TIMER_MS, statusOf } from "./unary-call.ts";
 
 const MAX_MESSAGE_BYTES = 64 * 1024;
@@ -21,19 +22,19 @@ export type StreamHandler = (
 
 /** Answers the messages of a call one after the other: health watching and reflection. No models are called this way. */
 export async function answerStream(
-  stream: ServerHttp2Stream,
-  headers: IncomingHttpHeaders,
+  stream: Http2Stream,
   handler: StreamHandler,
   environment: CallEnvironment,
 ): Promise<void> {
   const startedAt = performance.now();
   const abort = new AbortController();
-  stream.on("error", () => undefined);
-  stream.on("close", () => abort.abort());
+  stream.mayStandStill = true;
+  const chunks = new ReceivedChunks(stream, () => abort.abort());
+  const { headers } = stream;
   const deadline = deadlineOf(headers, abort);
   const onDrain = (): void => {
     abort.abort();
-    setTimeout(() => stream.close(), DRAIN_MS).unref();
+    setTimeout(() => stream.reset("CANCEL"), DRAIN_MS).unref();
   };
   environment.draining.addEventListener("abort", onDrain, { once: true });
   let requestBytes = 0;
@@ -41,21 +42,21 @@ export async function answerStream(
   let status: keyof typeof GRPC_STATUS = "OK";
   let text = "";
   try {
-    stream.respond(environment.headers, { waitForTrailers: true });
+    stream.respond(environment.headers);
     const send = async (message: Uint8Array): Promise<void> => {
       writeGrpcPrefix(message);
       responseBytes += message.length;
-      if (!stream.write(message)) await once(stream, "drain", { signal: abort.signal });
+      stream.send(message);
+      await sent(stream, abort.signal);
     };
     const reader = new MessageReader(MAX_MESSAGE_BYTES);
-    // Iterating pauses the stream while a message is answered: nothing piles up.
-    for await (const chunk of stream) {
-      requestBytes += (chunk as Uint8Array).length;
-      for (const message of reader.push(chunk as Uint8Array)) await handler(message, send, abort.signal);
+    for await (const chunk of chunks) {
+      requestBytes += chunk.length;
+      for (const message of reader.push(chunk)) await handler(message, send, abort.signal);
     }
     if (reader.isWithinMessage) throw callError("INTERNAL", "the body ends within a message");
   } catch (error) {
-    ({ code: status, text } = stream.closed ? { code: "CANCELLED" as const, text: "" } : statusOf(error));
+    ({ code: status, text } = stream.isClosed ? { code: "CANCELLED" as const, text: "" } : statusOf(error));
   } finally {
     clearTimeout(deadline);
     environment.draining.removeEventListener("abort", onDrain);
@@ -63,16 +64,27 @@ export async function answerStream(
   const durationMs = performance.now() - startedAt;
   const path = headers[":path"] ?? "";
   environment.onEnd?.({ api: "grpc", method: "POST", path, status, durationMs, requestBytes, responseBytes });
-  if (stream.closed) return;
-  const trailers = { "grpc-status": String(GRPC_STATUS[status]), "grpc-message": encodeGrpcMessage(text) };
-  stream.on("wantTrailers", () => stream.sendTrailers(trailers));
-  stream.end();
-  stream.resume();
+  stream.mayStandStill = false;
+  stream.end({ "grpc-status": String(GRPC_STATUS[status]), "grpc-message": encodeGrpcMessage(text) });
+  if (!stream.isRequestEnded && !stream.isSending) stream.reset("NO_ERROR");
+}
+
+/** Resolves when the client has taken what was sent, or is gone. Rejects when the signal fires before. */
+function sent(stream: Http2Stream, signal: AbortSignal): Promise<void> {
+  if (stream.isClosed || !stream.isSending) return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(new Error("nobody waits for the answer any more"));
+    signal.addEventListener("abort", onAbort, { once: true });
+    stream.onDrain = () => {
+      signal.removeEventListener("abort", onAbort);
+      resolve();
+    };
+  });
 }
 
 /** When the deadline passes the stream is closed: the client has stopped listening by then. */
-function deadlineOf(headers: IncomingHttpHeaders, abort: AbortController): NodeJS.Timeout | undefined {
+function deadlineOf(headers: RequestHeaders, abort: AbortController): NodeJS.Timeout | undefined {
   const header = headers["grpc-timeout"];
-  const timeoutMs = header === undefined ? Infinity : parseGrpcTimeout(String(header));
+  const timeoutMs = header === undefined ? Infinity : parseGrpcTimeout(header);
   return timeoutMs > MAX_TIMER_MS ? undefined : setTimeout(() => abort.abort(), timeoutMs);
 }

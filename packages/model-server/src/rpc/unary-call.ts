@@ -1,4 +1,3 @@
-import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { EncodingError } from "@cloister/encoding";
@@ -13,6 +12,7 @@ import { type GrpcMessage, GrpcMessageAssembler, type MessageMemory } from "@clo
 import { callError, ModelServerError } from "../errors.ts";
 import { type Span, withSpan } from "../tracing/span.ts";
 import type { Tracer } from "../tracing/tracer.ts";
+import type { Http2Stream, StreamReceiver } from "./http2/stream.ts";
 import type { BufferBudget, RpcLimits } from "./limits.ts";
 
 /**
@@ -63,16 +63,11 @@ export const FIXED_HEADERS = {
   "grpc-accept-encoding": "identity,gzip",
 };
 
-const WITH_TRAILERS = { waitForTrailers: true };
 const OK_TRAILERS = { "grpc-status": "0" };
 
-function sendOk(this: ServerHttp2Stream): void {
-  this.sendTrailers(OK_TRAILERS);
-}
-
 /** One unary call on one HTTP/2 stream, from its headers to its trailers. */
-export class UnaryCall {
-  readonly #stream: ServerHttp2Stream;
+export class UnaryCall implements StreamReceiver {
+  readonly #stream: Http2Stream;
   readonly #environment: CallEnvironment;
   readonly #path: string;
   readonly #assembler: GrpcMessageAssembler;
@@ -84,19 +79,19 @@ export class UnaryCall {
   #span: Span | undefined;
   #deadline: NodeJS.Timeout | undefined;
   #isAnswered = false;
+  #answer: ((request: GrpcMessage) => Promise<Uint8Array>) | undefined;
 
-  constructor(stream: ServerHttp2Stream, path: string, environment: CallEnvironment) {
+  constructor(stream: Http2Stream, environment: CallEnvironment) {
     this.#stream = stream;
-    this.#path = path;
+    this.#path = stream.headers[":path"] ?? "";
     this.#environment = environment;
     this.#assembler = new GrpcMessageAssembler(environment.limits.maxMessageBytes, environment.memory);
   }
 
   /** Reads the request, calls the handler, answers. Never throws: every failure is an answer or a closed stream. */
-  start(headers: IncomingHttpHeaders, handler: UnaryHandler | undefined): void {
-    this.#stream.on("error", () => undefined);
-    this.#stream.on("close", () => this.#close());
-    this.#stream.setTimeout(this.#environment.limits.idleStreamMs, () => this.#stream.close(constants.NGHTTP2_CANCEL));
+  start(handler: UnaryHandler | undefined): void {
+    const { headers } = this.#stream;
+    this.#stream.receiver = this;
     this.#span = this.#environment.tracer?.begin(this.#path.slice(1), headers["traceparent"], {
       "rpc.system": "grpc",
     });
@@ -104,39 +99,48 @@ export class UnaryCall {
       this.#startDeadline(headers["grpc-timeout"]);
       const decode = decoderOf(headers["grpc-encoding"], this.#environment.limits.maxMessageBytes);
       if (handler === undefined) throw callError("UNIMPLEMENTED", `unknown method ${this.#path}`);
-      this.#receive(decode, handler);
+      this.#answer = async (message) => {
+        const request = await decode(message);
+        return withSpan(this.#span, () => handler(request, this.#abort.signal));
+      };
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  #receive(decode: (message: GrpcMessage) => Promise<Uint8Array> | Uint8Array, handler: UnaryHandler): void {
-    this.#stream.on("data", (chunk: Buffer) => {
-      if (this.#isAnswered) return;
-      try {
-        this.#hold(chunk.length);
-        this.#requestBytes += chunk.length;
-        this.#assembler.push(chunk);
-      } catch (error) {
-        this.#fail(error);
-      }
-    });
-    this.#stream.on("end", () => {
-      if (!this.#isAnswered) this.#run(decode, handler).catch((error: unknown) => this.#fail(error));
-    });
+  onData(bytes: Uint8Array): void {
+    // What is held is bounded by the budget, not by the window: a large request must not wait for its own acknowledgements.
+    this.#stream.consumed(bytes.length);
+    if (this.#isAnswered) return;
+    try {
+      this.#hold(bytes.length);
+      this.#requestBytes += bytes.length;
+      this.#assembler.push(bytes);
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
-  async #run(decode: (message: GrpcMessage) => Promise<Uint8Array> | Uint8Array, handler: UnaryHandler): Promise<void> {
-    const request = await decode(this.#assembler.finish());
-    const frame = await withSpan(this.#span, () => handler(request, this.#abort.signal));
+  onEnd(): void {
+    if (!this.#isAnswered) this.#run().catch((error: unknown) => this.#fail(error));
+  }
+
+  onClose(): void {
+    if (!this.#isAnswered) this.#markAnswered("CANCELLED");
+    this.#environment.budget.giveBack(this.#heldBytes);
+    this.#heldBytes = 0;
+  }
+
+  async #run(): Promise<void> {
+    const frame = await this.#answer?.(this.#assembler.finish());
     // The answer is made, so nobody reads the request any more. After a failure an engine may still be at it.
     this.#assembler.release();
-    this.#succeed(frame);
+    if (frame !== undefined) this.#succeed(frame);
   }
 
-  #startDeadline(header: string | string[] | undefined): void {
+  #startDeadline(header: string | undefined): void {
     if (header === undefined) return;
-    const timeoutMs = parseGrpcTimeout(String(header));
+    const timeoutMs = parseGrpcTimeout(header);
     if (timeoutMs > MAX_TIMER_MS) return;
     this.#deadline = setTimeout(() => this.#fail(callError("DEADLINE_EXCEEDED", "Deadline Exceeded")), timeoutMs);
   }
@@ -149,19 +153,17 @@ export class UnaryCall {
   }
 
   #succeed(frame: Uint8Array): void {
-    if (this.#isAnswered || this.#stream.closed) return;
+    if (this.#isAnswered || this.#stream.isClosed) return;
     this.#hold(frame.length);
     this.#responseBytes = frame.length;
     this.#markAnswered("OK");
     writeGrpcPrefix(frame);
-    this.#stream.on("wantTrailers", sendOk);
-    this.#stream.respond(this.#environment.headers, WITH_TRAILERS);
-    this.#stream.end(frame);
+    this.#stream.answer(this.#environment.headers, frame, OK_TRAILERS);
   }
 
   /** A "trailers-only" answer. What the client still sends is not read: the stream is closed after the answer. */
   #fail(error: unknown): void {
-    if (this.#isAnswered || this.#stream.closed) return;
+    if (this.#isAnswered || this.#stream.isClosed) return;
     const { code, text } = statusOf(error);
     this.#markAnswered(code);
     const headers = {
@@ -169,10 +171,8 @@ export class UnaryCall {
       "grpc-status": String(GRPC_STATUS[code]),
       "grpc-message": encodeGrpcMessage(truncated(text)),
     };
-    this.#stream.respond(headers, { endStream: true });
-    if (this.#stream.readableEnded) return;
-    this.#stream.resume();
-    this.#stream.close(constants.NGHTTP2_NO_ERROR);
+    this.#stream.respondOnly(headers);
+    this.#stream.reset("NO_ERROR");
   }
 
   #markAnswered(status: GrpcStatusName): void {
@@ -191,16 +191,10 @@ export class UnaryCall {
       ...(this.#span !== undefined && { traceId: this.#span.traceId }),
     });
   }
-
-  #close(): void {
-    if (!this.#isAnswered) this.#markAnswered("CANCELLED");
-    this.#environment.budget.giveBack(this.#heldBytes);
-    this.#heldBytes = 0;
-  }
 }
 
 function decoderOf(
-  header: string | string[] | undefined,
+  header: string | undefined,
   maxMessageBytes: number,
 ): (message: GrpcMessage) => Promise<Uint8Array> | Uint8Array {
   if (header !== undefined && header !== "identity" && header !== "gzip") {

@@ -1,17 +1,4 @@
-import {
-  constants,
-  createSecureServer,
-  createServer,
-  type Http2SecureServer,
-  type Http2Server,
-  type Http2Session,
-  type IncomingHttpHeaders,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-  type ServerOptions,
-} from "node:http2";
-import type { Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
+import { type Server as TlsServer, type TlsOptions, TLSSocket } from "node:tls";
 import { ATTESTED_H2 } from "@cloister/encoding/connection-evidence";
 import { callError } from "../errors.ts";
 import { answerWithEvidence, attestedTlsOptions } from "../evidence/attested-connections.ts";
@@ -22,24 +9,15 @@ import type { Tracer } from "../tracing/tracer.ts";
 import { careFor, type ConnectionCare } from "./connection-care.ts";
 import { type ListenAt, listenAt } from "./listen.ts";
 import { MemoryPool } from "../memory-pool.ts";
+import type { Http2Connection } from "./http2/connection.ts";
+import { createHttp2Server } from "./http2/http2-server.ts";
+import type { RequestHeaders } from "./http2/request-headers.ts";
+import type { Http2Stream } from "./http2/stream.ts";
 import { removeStaleSocket } from "./stale-socket.ts";
 import { answerStream, type StreamHandler } from "./streaming-call.ts";
 import { type CallEnvironment, type EndedCall, FIXED_HEADERS, UnaryCall, type UnaryHandler } from "./unary-call.ts";
 
-const MIB = 1024 * 1024;
-/** A 602 kB tensor fits without waiting for the peer: 64 KiB windows would cost a round trip for each 64 KiB. */
-const STREAM_WINDOW_BYTES = 4 * MIB;
-const CONNECTION_WINDOW_BYTES = 16 * MIB;
-const FRAME_BYTES = MIB;
-/** Memory that nghttp2 may take for a connection, in MB. It has to hold the window. */
-const SESSION_MEMORY_MB = 64;
-/** What HTTP/2 counts for a header beside its name and value. (RFC 9113, 6.5.2) */
-const HEADER_OVERHEAD_BYTES = 32;
 const GRPC_TYPE = /^application\/grpc(?:$|\+proto$|;)/;
-/** Cancelled streams a second, and in a burst, before a connection is cut off (rapid reset, CVE-2023-44487). */
-const RESETS_PER_SECOND = 50;
-const RESET_BURST = 1000;
-
 export interface UnaryServerOptions {
   readonly listen: ListenAt;
   /** `undefined` is plaintext: the caller has made sure that it is wanted. */
@@ -98,26 +76,26 @@ export async function startUnaryServer(options: UnaryServerOptions): Promise<Una
   };
   const { mayCall, onConnection, onCallStart, connectionCare } = options;
   const handlers = handlersOf(options);
-  const server = createHttp2Server(options, limits);
-  server.on("tlsClientError", () => onConnection?.("failed"));
-  const sessions = new Set<ServerHttp2Session>();
-  server.on("session", (session) => {
-    sessions.add(session);
-    onConnection?.("opened");
-    session.on("close", () => {
-      sessions.delete(session);
-      onConnection?.("closed");
-    });
-    session.on("error", () => session.destroy());
-    session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
-    if (connectionCare !== undefined) careFor(session, connectionCare);
+  const { tls, evidence } = options;
+  const server = createHttp2Server({
+    ...limits,
+    tls: tls && listenerTls(tls, evidence, limits),
+    idleMs: limits.idleStreamMs,
+    onConnection: (connection) => {
+      onConnection?.("opened");
+      if (connectionCare !== undefined) careFor(connection, connectionCare);
+    },
+    onClose: () => onConnection?.("closed"),
+    onStream: (stream, connection) => {
+      const isAllowed = mayCall === undefined || mayCall(tlsSocketOf(connection));
+      accept(stream, isAllowed ? handlers.get(stream.headers[":path"] ?? "") : REFUSE_CALLER, environment, onCallStart);
+    },
   });
-  server.on("stream", (stream, headers) => {
-    const isAllowed = mayCall === undefined || mayCall(tlsSocketOf(stream.session));
-    accept(stream, headers, isAllowed ? handlers.get(headers[":path"] ?? "") : REFUSE_CALLER, environment, onCallStart);
-  });
+  const { listener } = server;
+  listener.on("tlsClientError", () => onConnection?.("failed"));
+  if (evidence !== undefined && tls !== undefined) answerWithEvidence(listener as TlsServer, evidence, ATTESTED_H2);
   if ("socketPath" in options.listen) await removeStaleSocket(options.listen.socketPath);
-  const address = await listenAt(server, options.listen);
+  const address = await listenAt(listener, options.listen);
   return {
     address,
     get heldBytes() {
@@ -125,18 +103,18 @@ export async function startUnaryServer(options: UnaryServerOptions): Promise<Una
     },
     close: (graceMs) => {
       draining.abort();
-      return drain(server, sessions, graceMs);
+      return server.close(graceMs);
     },
     replaceTls: (next) => {
       const { key, cert, ca } = serverTlsOptions(next);
-      if ("setSecureContext" in server) server.setSecureContext({ key, cert, ca, minVersion: "TLSv1.2" });
+      if ("setSecureContext" in listener) listener.setSecureContext({ key, cert, ca, minVersion: "TLSv1.2" });
     },
   };
 }
 
 /** A connection's TLS socket. */
-function tlsSocketOf(session: Http2Session | undefined): TLSSocket | undefined {
-  return session?.encrypted === true ? (session.socket as TLSSocket) : undefined;
+function tlsSocketOf({ socket }: Http2Connection): TLSSocket | undefined {
+  return socket instanceof TLSSocket ? socket : undefined;
 }
 
 type Handler =
@@ -159,91 +137,33 @@ const REFUSE_CALLER: Handler = {
     ),
 };
 
-function createHttp2Server({ tls, evidence }: UnaryServerOptions, limits: RpcLimits): Http2Server | Http2SecureServer {
-  const options: ServerOptions & { streamResetRate: number; streamResetBurst: number } = {
-    maxSessionMemory: SESSION_MEMORY_MB,
-    maxHeaderListPairs: 64,
-    streamResetRate: RESETS_PER_SECOND,
-    streamResetBurst: RESET_BURST,
-    settings: {
-      initialWindowSize: STREAM_WINDOW_BYTES,
-      maxFrameSize: FRAME_BYTES,
-      maxConcurrentStreams: limits.maxStreamsPerConnection,
-      maxHeaderListSize: limits.maxHeaderBytes,
-    },
-  };
-  const server = tls === undefined ? createServer(options) : createTlsServer(options, tls, evidence, limits);
-  server.maxConnections = limits.maxConnections;
-  // Small answers must not wait for the acknowledgement of those before.
-  server.on("connection", (socket: Socket) => socket.setNoDelay(true));
-  // A failed handshake concerns only its own connection.
-  server.on("sessionError", () => undefined);
-  server.on("tlsClientError", (_error, socket: { destroy(): void }) => socket.destroy());
-  return server;
-}
-
-function createTlsServer(
-  options: ServerOptions,
-  tls: ModelServerTls,
-  evidence: EvidenceSource | undefined,
-  limits: RpcLimits,
-): Http2SecureServer {
-  const tlsOptions = { ...serverTlsOptions(tls), handshakeTimeout: limits.tlsHandshakeMs };
-  if (evidence === undefined) return createSecureServer({ ...options, ...tlsOptions });
-  const server = createSecureServer({ ...options, ...attestedTlsOptions(tlsOptions, ATTESTED_H2) });
-  answerWithEvidence(server, evidence, ATTESTED_H2);
-  return server;
+/** With evidence, clients may ask for it by the protocol that they name. */
+function listenerTls(tls: ModelServerTls, evidence: EvidenceSource | undefined, limits: RpcLimits): TlsOptions {
+  const options = { ...serverTlsOptions(tls), handshakeTimeout: limits.tlsHandshakeMs };
+  return evidence === undefined ? options : attestedTlsOptions(options, ATTESTED_H2);
 }
 
 function accept(
-  stream: ServerHttp2Stream,
-  headers: IncomingHttpHeaders,
+  stream: Http2Stream,
   handler: Handler | undefined,
   environment: CallEnvironment,
   onCallStart: (() => void) | undefined,
 ): void {
-  const refusal = refusalOf(headers, environment.limits);
+  const refusal = refusalOf(stream.headers);
   if (refusal !== undefined) {
-    stream.on("error", () => undefined);
-    stream.respond({ ":status": refusal }, { endStream: true });
-    stream.close(constants.NGHTTP2_NO_ERROR);
-    return;
+    stream.respondOnly({ ":status": refusal });
+    stream.reset("NO_ERROR");
+  } else if (handler?.kind === "stream") {
+    answerStream(stream, handler.answer, environment).catch(() => stream.reset("INTERNAL_ERROR"));
+  } else {
+    onCallStart?.();
+    new UnaryCall(stream, environment).start(handler?.answer);
   }
-  if (handler?.kind === "stream") {
-    answerStream(stream, headers, handler.answer, environment).catch(() => stream.close());
-    return;
-  }
-  onCallStart?.();
-  new UnaryCall(stream, headers[":path"] ?? "", environment).start(headers, handler?.answer);
 }
 
-/** The HTTP status for what is no gRPC call, or has more headers than the settings allow: nghttp2 only announces that limit. */
-function refusalOf(headers: IncomingHttpHeaders, limits: RpcLimits): number | undefined {
-  let headerBytes = 0;
-  // Every call comes through here: a loop without pairs costs a third of one with them.
-  for (const name in headers) {
-    const value = headers[name];
-    headerBytes +=
-      name.length + (typeof value === "string" ? value.length : String(value).length) + HEADER_OVERHEAD_BYTES;
-  }
-  if (headerBytes > limits.maxHeaderBytes) return 431;
+/** The HTTP status for what is no gRPC call. */
+function refusalOf(headers: RequestHeaders): number | undefined {
   if (headers[":method"] !== "POST") return 405;
   const type = headers["content-type"] ?? "";
   return type === "application/grpc" || GRPC_TYPE.test(type) ? undefined : 415;
-}
-
-async function drain(
-  server: Http2Server | Http2SecureServer,
-  sessions: ReadonlySet<ServerHttp2Session>,
-  graceMs: number,
-): Promise<void> {
-  const closed = new Promise<void>((resolve) => {
-    server.close(() => resolve());
-  });
-  for (const session of sessions) session.close();
-  const cutOff = setTimeout(() => {
-    for (const session of sessions) session.destroy();
-  }, graceMs);
-  await closed;
-  clearTimeout(cutOff);
 }

@@ -1,0 +1,39 @@
+import { Http2Error } from "@cloister/encoding/http2";
+import { RateLimit } from "./rate-limit.ts";
+
+/** Cancelled streams, and those that end in an error, at once and a second (rapid reset, CVE-2023-44487; CVE-2025-8671). */
+const RESETS = { burst: 1000, perSecond: 50 };
+/** Frames that carry nothing of a call: PING, SETTINGS, PRIORITY, empty DATA and those of unknown types. (CVE-2019-9512 ff.) */
+const IDLE_FRAMES = { burst: 2000, perSecond: 200 };
+/** Streams that we gave up and whose client may not know yet. */
+const MAX_GIVEN_UP = 1000;
+
+/** Counts what costs us more than it costs the peer. Throws ENHANCE_YOUR_CALM where it is more than an honest client needs. */
+export class AbuseGuard {
+  readonly #resets = new RateLimit(RESETS.burst, RESETS.perSecond);
+  readonly #idleFrames = new RateLimit(IDLE_FRAMES.burst, IDLE_FRAMES.perSecond);
+  readonly #givenUp = new Set<number>();
+
+  countReset(): void {
+    if (!this.#resets.take()) throw new Http2Error("ENHANCE_YOUR_CALM", "too many streams are given up");
+  }
+
+  countIdleFrame(): void {
+    // gRPC's clients know this text, and ping less often when they connect again.
+    if (!this.#idleFrames.take()) throw new Http2Error("ENHANCE_YOUR_CALM", "too_many_pings");
+  }
+
+  /** Remembers a stream that we reset: frames may be under way to it. */
+  giveUp(streamId: number): void {
+    this.#givenUp.add(streamId);
+    if (this.#givenUp.size <= MAX_GIVEN_UP) return;
+    for (const oldest of this.#givenUp) {
+      this.#givenUp.delete(oldest);
+      return;
+    }
+  }
+
+  hasGivenUp(streamId: number): boolean {
+    return this.#givenUp.has(streamId);
+  }
+}
