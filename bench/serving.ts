@@ -9,7 +9,7 @@ import { type Load, medianOf, type Sample, ServingProcess } from "./clients/serv
 import type { BenchRow } from "./row.ts";
 
 // The model server over TLS, each server in a process of its own, in turns, under a client that shares its cores:
-// - the front end alone, beside @grpc/grpc-js with generated messages and beside the least that node:http2 can do;
+// - the front end alone, beside @grpc/grpc-js with generated messages, the least that node:http2 can do, and the least that node:tls can;
 // - ResNet-50 whole, beside the raw engine, and beside Python TensorFlow behind grpcio (in plaintext) where
 //   CLOISTER_ORACLE_PYTHON names a Python with TensorFlow and its serving stubs.
 // Aims: 0.7 CPU ms for a request of 602 kB, 20,000 tiny requests a second on two cores, 0.97 of the raw engine, 1.1 times Python.
@@ -18,6 +18,7 @@ const ROUNDS = Number(process.env["CLOISTER_BENCH_ROUNDS"] ?? 3);
 const PYTHON = process.env["CLOISTER_ORACLE_PYTHON"];
 const THREADS = String(availableParallelism());
 const FLOOR = "bare node:http2";
+const TLS_FLOOR = "bare node:tls";
 const GRPC_JS = "@grpc/grpc-js + protobuf-es";
 
 export async function run(): Promise<BenchRow[]> {
@@ -30,18 +31,19 @@ const FRONT_END: readonly { readonly name: string; readonly load: Load }[] = [
 ];
 
 async function frontEnd(): Promise<BenchRow[]> {
-  const [ours, grpcJs, floor] = await Promise.all([
+  const [ours, grpcJs, floor, tls] = await Promise.all([
     ServingProcess.ours("ours"),
     ServingProcess.ours("grpc-js"),
     ServingProcess.ours("floor"),
+    ServingProcess.ours("tls"),
   ]);
   try {
     const rows: BenchRow[] = [];
     for (const { name, load } of FRONT_END) {
       // The first requests of a process cost several times as much as later ones.
-      const [own, js, bare] = await inTurns([ours, grpcJs, floor], load);
-      rows.push(rate(name, own, js, GRPC_JS), rate(name, own, bare, FLOOR));
-      rows.push(cpu(name, own, js, GRPC_JS), cpu(name, own, bare, FLOOR));
+      const [own, js, bare, least] = await inTurns([ours, grpcJs, floor, tls], load);
+      rows.push(rate(name, own, js, GRPC_JS), rate(name, own, bare, FLOOR), rate(name, own, least, TLS_FLOOR));
+      rows.push(cpu(name, own, js, GRPC_JS), cpu(name, own, bare, FLOOR), cpu(name, own, least, TLS_FLOOR));
       rows.push(...latency(name, own, bare, FLOOR));
       const half = { ...load, ratePerSecond: own.perSecond / 2, concurrency: 256 };
       const [ownOpen, bareOpen] = await inTurns([ours, floor], half);
@@ -49,7 +51,7 @@ async function frontEnd(): Promise<BenchRow[]> {
     }
     return rows;
   } finally {
-    await Promise.all([ours, grpcJs, floor].map((server) => server.stop()));
+    await Promise.all([ours, grpcJs, floor, tls].map((server) => server.stop()));
   }
 }
 
@@ -96,13 +98,13 @@ async function measureWhole(frozen: string): Promise<BenchRow[]> {
 }
 
 /** A warm-up, then rounds in which the servers take turns: the medians of each. */
-async function inTurns(servers: readonly ServingProcess[], load: Load): Promise<[Sample, Sample, Sample]> {
+async function inTurns(servers: readonly ServingProcess[], load: Load): Promise<[Sample, Sample, Sample, Sample]> {
   for (const server of servers) await server.measure({ ...load, requests: Math.ceil(load.requests / 3) });
   const samples = servers.map(() => [] as Sample[]);
   for (let round = 0; round < ROUNDS; round++) {
     for (const [index, server] of servers.entries()) samples[index]?.push(await server.measure(load));
   }
-  return samples.map(medianOf) as [Sample, Sample, Sample];
+  return samples.map(medianOf) as [Sample, Sample, Sample, Sample];
 }
 
 function frameOf(elements: number): Uint8Array {

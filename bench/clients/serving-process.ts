@@ -1,6 +1,7 @@
 import { join } from "node:path";
-import { type Channel, createChannel, generateLoad, type LoadReport, PredictClient } from "@cloister/client";
+import { generateLoad, type LoadReport } from "@cloister/client";
 import { LineProcess } from "./line-process.ts";
+import { LoadConnection } from "./load-connection.ts";
 
 /** What one round of load tells. */
 export interface Sample {
@@ -20,21 +21,23 @@ export interface Load {
 }
 
 const CONNECTIONS = 2;
+const PREDICT = "/tensorflow.serving.PredictionService/Predict";
 
 /** A server in a process of its own, which prints its port and tells its CPU time when it is asked; and a client for it here. */
 export class ServingProcess {
   readonly #process: LineProcess;
-  readonly #channel: Channel;
-  readonly #client: PredictClient;
+  readonly #connections: readonly LoadConnection[];
 
-  private constructor(process: LineProcess, channel: Channel) {
+  private constructor(process: LineProcess, connections: readonly LoadConnection[]) {
     this.#process = process;
-    this.#channel = channel;
-    this.#client = new PredictClient(channel);
+    this.#connections = connections;
   }
 
   /** One of our server, grpc-js and the floor, or our server with a model; all over TLS. */
-  static ours(kind: "ours" | "grpc-js" | "floor" | "model", ...args: readonly string[]): Promise<ServingProcess> {
+  static ours(
+    kind: "ours" | "grpc-js" | "floor" | "tls" | "model",
+    ...args: readonly string[]
+  ): Promise<ServingProcess> {
     return ServingProcess.#start(process.execPath, [join(import.meta.dirname, "serving-server.ts"), kind, ...args]);
   }
 
@@ -45,15 +48,19 @@ export class ServingProcess {
   static async #start(command: string, args: readonly string[]): Promise<ServingProcess> {
     const server = new LineProcess("the server", command, args);
     const { port, ca } = await server.next<{ port: number; ca?: string }>();
-    const address = { host: "127.0.0.1", port };
-    const security = ca === undefined ? { insecure: true } : { tls: { ca, serverName: "server.test" } };
-    return new ServingProcess(server, createChannel({ address, connections: CONNECTIONS, ...security }));
+    const open = (): Promise<LoadConnection> => LoadConnection.open(port, ca, PREDICT);
+    return new ServingProcess(server, await Promise.all(Array.from({ length: CONNECTIONS }, open)));
   }
 
   /** One round of load. Throws where a request fails. */
   async measure({ frame, ...load }: Load): Promise<Sample> {
     const before = await this.#cpuMs();
-    const report: LoadReport = await generateLoad(() => this.#client.predictFrame(frame), load);
+    let calls = 0;
+    const call = async (): Promise<{ replica: undefined }> => {
+      await this.#connections[calls++ % CONNECTIONS]?.call(frame);
+      return { replica: undefined };
+    };
+    const report: LoadReport = await generateLoad(call, load);
     if (report.failed > 0) throw new Error("a request failed");
     const { p50Ms, p95Ms, p99Ms } = report.latency;
     const cpuMs = ((await this.#cpuMs()) - before) / load.requests;
@@ -61,7 +68,7 @@ export class ServingProcess {
   }
 
   async stop(): Promise<void> {
-    await this.#channel.close();
+    for (const connection of this.#connections) connection.close();
     await this.#process.stop();
   }
 

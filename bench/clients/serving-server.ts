@@ -10,7 +10,7 @@ import { type Engine, OnnxEngine } from "@cloister/model-server/engine";
 import { GRPC_JS_PREDICT, testCertificates } from "@cloister/model-server/testing";
 import { importFrozenGraph, type ModelFiles } from "@cloister/saved-model";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { startFloor } from "./serving-floor.ts";
+import { startHttp2Floor, startTlsFloor } from "./serving-floor.ts";
 
 // One server in a process of its own: node bench/clients/serving-server.ts KIND [FROZEN THREADS]. With "model" it serves a frozen
 // graph. The model of the others answers 1,001 constant scores: what is measured is the front end alone. Prints {port, ca};
@@ -81,7 +81,8 @@ const START = {
   ours: () => startOurs(engine, new Map()),
   model: startModel,
   "grpc-js": startGrpcJs,
-  floor: () => startFloor(certificates.server, constantAnswer()),
+  floor: () => startHttp2Floor(certificates.server, constantAnswer()),
+  tls: () => startTlsFloor(certificates.server, constantAnswer()),
 };
 const port = await START[process.argv[2] as keyof typeof START]();
 console.log(JSON.stringify({ port, ca: certificates.ca }));
