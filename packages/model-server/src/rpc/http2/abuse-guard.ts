@@ -5,6 +5,8 @@ import { RateLimit } from "./rate-limit.ts";
 const RESETS = { burst: 1000, perSecond: 50 };
 /** Frames that carry nothing of a call: PING, SETTINGS, PRIORITY, empty DATA and those of unknown types. (CVE-2019-9512 ff.) */
 const IDLE_FRAMES = { burst: 2000, perSecond: 200 };
+/** grpc-go measures the round trip with a PING for each answer. */
+const IDLE_FRAMES_PER_CALL = 4;
 /** Streams that we gave up and whose client may not know yet. */
 const MAX_GIVEN_UP = 1000;
 
@@ -21,6 +23,11 @@ export class AbuseGuard {
   countIdleFrame(): void {
     // gRPC's clients know this text, and ping less often when they connect again.
     if (!this.#idleFrames.take()) throw new Http2Error("ENHANCE_YOUR_CALM", "too_many_pings");
+  }
+
+  /** A call began, which may have some such frames with it. */
+  countCall(): void {
+    this.#idleFrames.give(IDLE_FRAMES_PER_CALL);
   }
 
   /** Remembers a stream that we reset: frames may be under way to it. */

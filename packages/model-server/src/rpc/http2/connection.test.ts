@@ -273,6 +273,18 @@ test("rapid resets, empty frames, PINGs, PRIORITYs and unknown frames beyond a b
   }
 });
 
+test("PINGs beside calls are no flood: some clients send one for each answer", async (context) => {
+  const server = await serve(context, answering(Buffer.from("ok")));
+  const client = new RawClient(server);
+  for (let index = 0; index < 4000; index++) {
+    const id = 1 + 2 * index;
+    client.request(id, true);
+    client.socket.write(pingFrame(new Uint8Array(8), false));
+    if (index % 10 === 9) await client.next(isEnd(id));
+  }
+  assert.ok(client.received.every(({ type }) => type !== FRAME_TYPE.goAway));
+});
+
 test("a stream beyond the limit is refused, and there is room again when one ends", async (context) => {
   const streams: Http2Stream[] = [];
   const server = await serve(context, (stream) => streams.push(stream), { maxStreamsPerConnection: 1 });

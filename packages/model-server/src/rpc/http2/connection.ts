@@ -331,6 +331,7 @@ export class Http2Connection implements FrameSink, StreamConnection {
       stream.reset("NO_ERROR");
       return;
     }
+    this.#guard.countCall();
     this.#handlers.onStream(stream, this);
     if (isEnd && !stream.isClosed) this.#endRequest(stream);
   }

@@ -24,4 +24,9 @@ export class RateLimit {
     this.#left--;
     return true;
   }
+
+  /** Lets so many more through, but never more at once than the burst. */
+  give(events: number): void {
+    this.#left = Math.min(this.#burst, this.#left + events);
+  }
 }
