@@ -59,19 +59,16 @@ export const MAX_STREAM_ID = 2 ** 31 - 1;
 export const DEFAULT_HEADER_TABLE_BYTES = 4096;
 
 /**
- * Ends a connection, or one stream of it. Peers see the code, and people see neither: its message is short, and it has no
+ * Ends a connection. Peers see the code, and people see neither: its message is short, and it has no
  * remedy like the package's other errors.
  */
 export class Http2Error extends Error {
   readonly code: Http2ErrorCode;
-  /** `undefined`: the whole connection. */
-  readonly streamId: number | undefined;
 
-  constructor(code: Http2ErrorCode, message: string, streamId?: number) {
+  constructor(code: Http2ErrorCode, message: string) {
     super(message);
     this.name = "Http2Error";
     this.code = code;
-    this.streamId = streamId;
   }
 }
 

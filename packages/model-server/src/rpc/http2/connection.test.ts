@@ -178,6 +178,26 @@ test("a drain says GOAWAY twice, takes what is under way, lets calls end and clo
   assert.equal(streams.length, 2);
 });
 
+test("a drain gives a slow reader the whole of its answer", async (context) => {
+  const size = 8 * MIB;
+  const server = await serve(context, answering(new Uint8Array(size).fill(7)));
+  const client = new RawClient(server, [[SETTING.initialWindowSize, 2 * size]]);
+  client.socket.write(windowUpdateFrame(0, 2 * size));
+  client.request(1, true);
+  await client.next(({ type, streamId }) => type === FRAME_TYPE.headers && streamId === 1);
+  const closing = server.close(60_000);
+  client.socket.pause();
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  client.socket.resume();
+  await client.next(isEnd(1));
+  const received = client.received.filter(({ type }) => type === FRAME_TYPE.data);
+  assert.equal(
+    received.reduce((sum, { payload }) => sum + payload.length, 0),
+    size,
+  );
+  await closing;
+});
+
 test("an answer waits for the stream's window and the connection's, and streams take turns", async (context) => {
   const server = await serve(context, answering(new Uint8Array(200_000).fill(7)));
   const client = new RawClient(server, [[SETTING.initialWindowSize, 0]]);

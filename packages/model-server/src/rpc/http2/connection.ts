@@ -196,19 +196,24 @@ export class Http2Connection implements FrameSink, StreamConnection {
     const { code, message } = error instanceof Http2Error ? error : { code: "INTERNAL_ERROR" as const, message: "" };
     this.#control(goAwayFrame(this.#lastStreamId, code, message));
     this.#end();
+    this.#destroySoon();
   }
 
-  /** Sends what waits, and closes; the peer has a moment to close first, so that it can read what was sent. */
+  /** Sends what waits, however slowly the peer reads, and closes. */
   #end(): void {
     if (this.#isEnding || this.#isClosed) return;
     this.#isEnding = true;
     this.#isClosing = true;
-    this.#sender.flush();
-    this.socket.end();
+    this.#sender.flushAll();
     this.socket.removeAllListeners("data").resume();
+    this.socket.end(() => this.#destroySoon());
+    for (const stream of this.#streams.values()) this.#remove(stream);
+  }
+
+  /** The peer has a moment to close first: what it did not read yet could be lost otherwise. */
+  #destroySoon(): void {
     const timer = setTimeout(() => this.destroy(), GOAWAY_MS).unref();
     this.onClosed(() => clearTimeout(timer));
-    for (const stream of this.#streams.values()) this.#remove(stream);
   }
 
   // FrameSink

@@ -25,14 +25,14 @@ export class Output {
   #waitingBytes = 0;
   #isScheduled = false;
   #isSocketFull = false;
-  readonly #flush = (): void => this.flush();
+  readonly #flush = (): void => this.#flushUnlessFull();
 
   constructor(socket: Socket, onDrain: () => void) {
     this.#socket = socket;
     this.#onDrain = onDrain;
     socket.on("drain", () => {
       this.#isSocketFull = false;
-      this.flush();
+      this.#flush();
       this.#onDrain();
     });
   }
@@ -72,11 +72,21 @@ export class Output {
     setImmediate(this.#flush);
   }
 
+  /** Gives the socket what waits, full or not: it is about to end. */
+  flushAll(): void {
+    if (this.#waitingBytes > 0 && this.#socket.writable) this.#write();
+  }
+
   /** Gives the socket what waits, unless it is full. */
-  flush(): void {
+  #flushUnlessFull(): void {
     this.#isScheduled = false;
     if (this.#isSocketFull || this.#waitingBytes === 0 || !this.#socket.writable) return;
     const wasFull = this.isFull;
+    this.#write();
+    if (wasFull && !this.#isSocketFull) this.#onDrain();
+  }
+
+  #write(): void {
     this.#cut();
     const parts = this.#parts;
     this.#parts = [];
@@ -87,7 +97,6 @@ export class Output {
     this.#filled = 0;
     this.#waitingBytes = 0;
     for (const part of parts) this.#isSocketFull = !this.#socket.write(part);
-    if (wasFull && !this.#isSocketFull) this.#onDrain();
   }
 
   /** What is filled of the scratch memory becomes a part. */

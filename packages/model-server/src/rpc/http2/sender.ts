@@ -56,8 +56,9 @@ export class Sender {
     this.#output.add(frame);
   }
 
-  flush(): void {
-    this.#output.flush();
+  /** Gives the socket all that waits, before it ends. */
+  flushAll(): void {
+    this.#output.flushAll();
   }
 
   headers(stream: Http2Stream, headers: HeaderRecord, isEnd: boolean): void {
