@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { connect, type TLSSocket } from "node:tls";
 import { createChannel, PredictClient } from "@cloister/client";
+import { CLIENT_PREFACE, settingsFrame } from "@cloister/encoding/http2";
 import { testCertificates } from "@cloister/model-server/testing";
 import { ROOT } from "../support/chain.ts";
 import { residentMiB } from "../support/resident-memory.ts";
@@ -43,7 +44,11 @@ test("ten thousand TLS connections are held in bounded memory, more are turned a
         () => false,
       ),
     ]);
-    if (isOpen) sockets.push(socket);
+    if (isOpen) {
+      // A connection that does not begin is cut off after a minute, which opening them all may take.
+      socket.write(Buffer.concat([Buffer.from(CLIENT_PREFACE), settingsFrame([])]));
+      sockets.push(socket);
+    }
     return isOpen;
   };
   try {
