@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { createReadStream, createWriteStream } from "node:fs";
-import { rename, rm, stat } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { open, rename, rm, stat } from "node:fs/promises";
 import { utf8 } from "@cloister/encoding";
 import { type TarContent, type TarEntry, writeTar } from "./tar.ts";
 
@@ -135,7 +135,13 @@ async function fileEntry(file: ImageFile): Promise<TarEntry> {
 }
 
 async function pipeTar(file: string, entries: readonly TarEntry[]): Promise<void> {
-  await writeTar(createWriteStream(file, { mode: 0o644 }), entries);
+  // Opened before anything can fail: a stream that is still opening its file makes it after its caller has removed it.
+  const handle = await open(file, "w", 0o644);
+  try {
+    await writeTar(handle.createWriteStream(), entries);
+  } finally {
+    await handle.close();
+  }
 }
 
 async function fileBlob(file: string): Promise<Blob> {
