@@ -1,3 +1,0 @@
-import { testTogether } from "../../scripts/test-together.ts";
-
-await testTogether(import.meta.dirname);
