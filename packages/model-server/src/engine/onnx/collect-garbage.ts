@@ -17,8 +17,7 @@ export function collectGarbageSoon(): void {
   timer = setTimeout(() => void collectGarbage(), DELAY_MS).unref();
 }
 
-/** As `collectGarbageSoon`, at once. */
-export async function collectGarbage(): Promise<void> {
+async function collectGarbage(): Promise<void> {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as ((options: object) => void) | undefined;
   // Only as a last resort does V8 make its heap smaller at once too. It takes twice as long, some 60 ms.

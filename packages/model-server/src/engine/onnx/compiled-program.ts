@@ -19,8 +19,7 @@ type CompiledControl = Omit<ControlStep, "bodies"> & { readonly bodies: readonly
 type CompiledStep = HostStep | CompiledControl | { readonly kind: "onnx"; readonly session: OnnxSession };
 
 /** A program of one island, whose optimised graph lies in a memory file. */
-export interface KeptProgram
-  extends Pick<Program, "constants" | "outputs" | "keepsRowsApart">, Pick<OnnxStep, "inputs"> {
+export interface KeptProgram extends Pick<Program, "constants" | "outputs">, Pick<OnnxStep, "inputs"> {
   readonly results: OnnxStep["outputs"];
   /** Of the memory file. It is open for all threads of the process. */
   readonly descriptor: number;
@@ -29,8 +28,6 @@ export interface KeptProgram
 
 /** A program whose islands are compiled. */
 export class CompiledProgram {
-  /** A batch may be computed in parts. */
-  readonly keepsRowsApart: boolean;
   readonly #steps: readonly CompiledStep[];
   readonly #constants: ReadonlyMap<string, Tensor>;
   readonly #outputs: Program["outputs"];
@@ -40,10 +37,9 @@ export class CompiledProgram {
 
   private constructor(
     steps: readonly CompiledStep[],
-    { constants, outputs, keepsRowsApart }: Pick<Program, "constants" | "outputs" | "keepsRowsApart">,
+    { constants, outputs }: Pick<Program, "constants" | "outputs">,
     state: ModelState,
   ) {
-    this.keepsRowsApart = keepsRowsApart;
     this.#steps = steps;
     this.#constants = constants;
     this.#outputs = outputs;
@@ -86,10 +82,9 @@ export class CompiledProgram {
     try {
       const session = await OnnxSession.create(island, options, pathOf(descriptor));
       await session.release();
-      const { constants, outputs, keepsRowsApart } = program;
+      const { constants, outputs } = program;
       const { inputs, outputs: results } = island;
-      const { size: bytes } = fstatSync(descriptor);
-      return { constants, outputs, keepsRowsApart, inputs, results, descriptor, bytes };
+      return { constants, outputs, inputs, results, descriptor, bytes: fstatSync(descriptor).size };
     } catch {
       file.close();
       return undefined;

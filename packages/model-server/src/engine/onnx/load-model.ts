@@ -14,6 +14,7 @@ import { requireSignature } from "../check-request.ts";
 import { type SignatureKey, signatureKeys } from "../joint-signature.ts";
 import { CompiledProgram } from "./compiled-program.ts";
 import { type LoadOptions, LocalServable, type LoweredModel } from "./local-servable.ts";
+import { programId } from "./prepared-model.ts";
 import type { SessionOptions } from "./session.ts";
 
 /**
@@ -35,7 +36,7 @@ export async function loadModel(files: ModelFiles, options: LoadOptions, keeps =
   const isInitialized = await initialize(model, source.state, options);
   const hasState = isStateful(model);
   const outputs = [...(signatures.get(key)?.outputs.keys() ?? [])].toSorted();
-  const of = { signature: key, outputs };
+  const id = programId(key, "declared", outputs);
   const program = signature.build(outputs);
   const canKeep = keeps && !isInitialized && !hasState && model.tables.size === 0;
   const kept = canKeep ? await CompiledProgram.keep(program, options) : undefined;
@@ -49,8 +50,8 @@ export async function loadModel(files: ModelFiles, options: LoadOptions, keeps =
     isStateful: hasState,
     model: async () => source,
     options,
-    first: { of, program: compiled },
-    ...(kept && { prepared: { signatures, unsupported, of, program: kept } }),
+    first: { id, program: compiled },
+    ...(kept && { prepared: { signatures, unsupported, id, program: kept } }),
   });
 }
 

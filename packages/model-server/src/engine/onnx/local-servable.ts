@@ -1,4 +1,3 @@
-import { closeSync } from "node:fs";
 import type { Tensor } from "@cloister/encoding/tensor";
 import type { ShapeTrust, Signature } from "@cloister/saved-model";
 import type { ModelState, Program } from "@cloister/saved-model/run";
@@ -25,17 +24,6 @@ export interface LoweredModel {
   readonly program: (key: SignatureKey, trust: ShapeTrust, outputs: readonly string[]) => Program;
 }
 
-/** A program of a signature and its outputs, for the shapes that it declares. */
-export interface ProgramAsk {
-  readonly signature: string;
-  readonly outputs: readonly string[];
-}
-
-interface FirstProgram {
-  readonly of: ProgramAsk;
-  readonly program: CompiledProgram;
-}
-
 /** What a servable starts with. */
 export interface ServableStart extends Pick<PreparedModel, "signatures" | "unsupported"> {
   /** Requests change variables or tables of the model. */
@@ -43,7 +31,7 @@ export interface ServableStart extends Pick<PreparedModel, "signatures" | "unsup
   /** Gives the model when a program is asked for that is not there yet. */
   readonly model: () => Promise<LoweredModel>;
   readonly options: SessionOptions;
-  readonly first: FirstProgram;
+  readonly first: { readonly id: string; readonly program: CompiledProgram };
   /** What loading has made, for `restore`. */
   readonly prepared?: PreparedModel;
 }
@@ -56,7 +44,6 @@ export class LocalServable implements Servable {
   readonly #model: () => Promise<LoweredModel>;
   readonly #options: SessionOptions;
   readonly #programs = new Map<string, Promise<CompiledProgram>>();
-  readonly #first: FirstProgram;
   #prepared: PreparedModel | undefined;
   #isClosed = false;
 
@@ -66,8 +53,7 @@ export class LocalServable implements Servable {
     this.isStateful = isStateful;
     this.#model = model;
     this.#options = options;
-    this.#first = first;
-    this.#programs.set(idOf(first.of), Promise.resolve(first.program));
+    this.#programs.set(first.id, Promise.resolve(first.program));
     this.#prepared = prepared;
   }
 
@@ -77,8 +63,8 @@ export class LocalServable implements Servable {
     options: SessionOptions,
     model: () => Promise<LoweredModel>,
   ): Promise<LocalServable> {
-    const { of, signatures, unsupported } = prepared;
-    const first = { of, program: await CompiledProgram.restore(prepared.program, options) };
+    const { id, signatures, unsupported } = prepared;
+    const first = { id, program: await CompiledProgram.restore(prepared.program, options) };
     return new LocalServable({ signatures, unsupported, isStateful: false, model, options, first });
   }
 
@@ -87,35 +73,6 @@ export class LocalServable implements Servable {
     const prepared = this.#prepared;
     this.#prepared = undefined;
     return prepared;
-  }
-
-  /** What may be asked for in parts. */
-  get inParts(): ProgramAsk | undefined {
-    return !this.isStateful && this.#first.program.keepsRowsApart ? this.#first.of : undefined;
-  }
-
-  /**
-   * Optimises the program of `inParts` anew, in a form that further lanes can share, and runs on that form from then on. The memory
-   * file is the caller's; `undefined` where it cannot be. It takes as long as loading.
-   *
-   * @throws EngineError LOAD_FAILED
-   */
-  async share(): Promise<PreparedModel | undefined> {
-    const { of } = this.#first;
-    const id = idOf(of);
-    const model = await this.#model();
-    const kept = await CompiledProgram.keep(model.program(of.signature, "declared", of.outputs), this.#options);
-    if (!kept) return undefined;
-    const own = await this.#programs.get(id);
-    this.#programs.delete(id);
-    await own?.release();
-    try {
-      this.#programs.set(id, Promise.resolve(await CompiledProgram.restore(kept, this.#options)));
-    } catch (error) {
-      closeSync(kept.descriptor);
-      throw error;
-    }
-    return { signatures: this.signatures, unsupported: this.unsupported, of, program: kept };
   }
 
   async run({ signature: key, inputs, outputs }: RunRequest): Promise<Map<string, Tensor>> {
@@ -165,12 +122,8 @@ export class LocalServable implements Servable {
   }
 }
 
-function idOf({ signature, outputs }: ProgramAsk): string {
-  return programId(signature, "declared", outputs);
-}
-
 /** Programs are compiled for the declared shapes; a request that differs from them takes one that relies on nothing. */
-export function trustFor(signature: SignatureInfo, inputs: ReadonlyMap<string, Tensor>): ShapeTrust {
+function trustFor(signature: SignatureInfo, inputs: ReadonlyMap<string, Tensor>): ShapeTrust {
   const fits = [...signature.inputs].every(([alias, info]) => fitsShape(info, inputs.get(alias)?.shape ?? []));
   return fits ? "declared" : "open";
 }

@@ -86,17 +86,8 @@ describe("a prepared model", () => {
 describe("the cache of prepared models", () => {
   const prepared = (bytes: number) => {
     const descriptor = openSync(import.meta.filename, "r");
-    const program = {
-      constants: new Map(),
-      inputs: [],
-      results: [],
-      outputs: new Map(),
-      keepsRowsApart: false,
-      descriptor,
-      bytes,
-    };
-    const of = { signature: "", outputs: [] };
-    return new HeldModel({ signatures: new Map(), unsupported: new Map(), of, program });
+    const program = { constants: new Map(), inputs: [], results: [], outputs: new Map(), descriptor, bytes };
+    return new HeldModel({ signatures: new Map(), unsupported: new Map(), id: "", program });
   };
 
   it("drops what was used longest ago where its bytes run out, and closes it once nobody holds it", () => {

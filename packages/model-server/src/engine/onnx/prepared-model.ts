@@ -3,7 +3,6 @@ import { closeSync } from "node:fs";
 import type { ModelFiles, Signature } from "@cloister/saved-model";
 import type { SignatureKey } from "../joint-signature.ts";
 import type { KeptProgram } from "./compiled-program.ts";
-import type { ProgramAsk } from "./local-servable.ts";
 
 /**
  * What a load has made of a model: its first program, as ONNX Runtime has optimised it for this processor. With it the same model loads
@@ -12,8 +11,8 @@ import type { ProgramAsk } from "./local-servable.ts";
 export interface PreparedModel {
   readonly signatures: ReadonlyMap<string, Signature>;
   readonly unsupported: ReadonlyMap<string, string>;
-  /** What the program computes. */
-  readonly of: ProgramAsk;
+  /** Identifies the program among those of the model, see `programId`. */
+  readonly id: string;
   readonly program: KeptProgram;
 }
 

@@ -5,7 +5,7 @@ import type { RunRequest, SignatureInfo } from "../engine.ts";
 import type { Failure } from "../failure.ts";
 import type { MemoryPool } from "../../memory-pool.ts";
 import type { PreparedModel } from "./prepared-model.ts";
-import type { LoadOptions, ProgramAsk } from "./local-servable.ts";
+import type { LoadOptions } from "./local-servable.ts";
 
 /** What the worker thread starts with. */
 export interface WorkerStart {
@@ -31,8 +31,6 @@ export type WorkerRequest =
       readonly inputs: ReadonlyMap<string, Tensor>;
       readonly outputs: readonly string[];
     }
-  /** Makes what further lanes can share of what may be asked for in parts. */
-  | { readonly kind: "share" }
   | { readonly kind: "close" };
 
 /** From the worker. */
@@ -43,8 +41,6 @@ export type WorkerReply =
       readonly unsupported: ReadonlyMap<string, string>;
       /** Requests change variables or tables of the model. */
       readonly isStateful: boolean;
-      /** What may be asked for in parts. */
-      readonly inParts: ProgramAsk | undefined;
       /** Its memory file belongs to the receiver. */
       readonly prepared?: PreparedModel;
     }
@@ -59,8 +55,6 @@ export type WorkerReply =
       readonly spent: readonly ArrayBuffer[];
     }
   | { readonly kind: "failed"; readonly id: number; readonly failure: Failure }
-  /** Its memory file belongs to the receiver; `undefined` where nothing can be shared. */
-  | { readonly kind: "shared"; readonly prepared: PreparedModel | undefined }
   | { readonly kind: "closed" };
 
 /** Copies of a model's files that can be moved to a thread: cloning them there takes ten times as long for a large model. */

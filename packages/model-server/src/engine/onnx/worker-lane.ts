@@ -50,9 +50,8 @@ export class WorkerLane implements Lane {
   /** Of a restored model, until the thread asks for them. */
   #files: ModelFiles;
   #prepared: PreparedModel | undefined;
-  #memory = new MemoryPool();
+  readonly #memory = new MemoryPool();
   readonly #pending = new Map<number, Pending>();
-  readonly #shared = Promise.withResolvers<PreparedModel | undefined>();
   #nextId = 0;
   #isClosing = false;
 
@@ -135,17 +134,8 @@ export class WorkerLane implements Lane {
     });
   }
 
-  /** What further lanes can be loaded from, for parts of batches; `undefined` where that cannot be. The memory file is the caller's. */
-  share(): Promise<PreparedModel | undefined> {
-    // Whole batches lay in it.
-    this.#memory = new MemoryPool();
-    post(this.#worker, { kind: "share" });
-    return Promise.race([this.#shared.promise, this.death.then(() => undefined)]);
-  }
-
   #receive(message: WorkerReply): void {
     if (message.kind === "wants-files") this.#sendFiles();
-    if (message.kind === "shared") this.#shared.resolve(message.prepared);
     if (message.kind !== "done" && message.kind !== "failed") return;
     const pending = this.#pending.get(message.id);
     this.#pending.delete(message.id);

@@ -1,8 +1,7 @@
 import type { Tensor } from "@cloister/encoding/tensor";
 import type { ModelFiles } from "@cloister/saved-model";
 import type { RunRequest, Servable, SignatureInfo } from "../engine.ts";
-import { type Lane, RequestQueue } from "../request-queue.ts";
-import { PartingLane } from "./parting-lane.ts";
+import { RequestQueue } from "../request-queue.ts";
 import { digestOf, HeldModel, type PreparedModel, type PreparedModels } from "./prepared-model.ts";
 import type { LoadOptions } from "./local-servable.ts";
 import { type LaneThread, WorkerLane } from "./worker-lane.ts";
@@ -20,14 +19,13 @@ export interface WorkerOptions extends LoadOptions {
 export class WorkerServable implements Servable {
   readonly signatures: ReadonlyMap<string, SignatureInfo>;
   readonly unsupported: ReadonlyMap<string, string>;
-  readonly #lanes: readonly (Lane & { close(): Promise<void> })[];
+  readonly #lanes: readonly WorkerLane[];
   readonly #queue: RequestQueue;
   #closing: Promise<void> | undefined;
 
-  private constructor(lanes: readonly [WorkerLane, ...WorkerLane[]], options: LoadOptions, maxQueue: number) {
-    // Further lanes are for requests at the same time, and take the cores.
-    this.#lanes = lanes.length > 1 ? lanes : [new PartingLane(lanes[0], options)];
-    const queue = new RequestQueue(this.#lanes, IN_LANE, maxQueue);
+  private constructor(lanes: readonly [WorkerLane, ...WorkerLane[]], maxQueue: number) {
+    this.#lanes = lanes;
+    const queue = new RequestQueue(lanes, IN_LANE, maxQueue);
     this.#queue = queue;
     for (const { death } of lanes) void death.then((error) => queue.end(error));
     this.signatures = lanes[0].loaded.signatures;
@@ -54,7 +52,7 @@ export class WorkerServable implements Servable {
       if (held && cache.isUsed) cache.add(digest, held);
       while (lanes.length < count && !first.loaded.isStateful)
         lanes.push(await start(WorkerLane.startThread({ lowers: held === undefined })));
-      return new WorkerServable([first, ...lanes.slice(1)], options, maxQueue);
+      return new WorkerServable([first, ...lanes.slice(1)], maxQueue);
     } catch (error) {
       await Promise.all(lanes.map((lane) => lane.close()));
       throw error;

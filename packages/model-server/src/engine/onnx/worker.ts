@@ -3,7 +3,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { ModelFiles } from "@cloister/saved-model";
 import { toFailure } from "../failure.ts";
-import { collectGarbage, collectGarbageSoon } from "./collect-garbage.ts";
+import { collectGarbageSoon } from "./collect-garbage.ts";
 import { LocalServable, type LoweredModel } from "./local-servable.ts";
 import { ownBuffers, type WorkerReply, type WorkerRequest, type WorkerStart } from "./protocol.ts";
 
@@ -38,20 +38,13 @@ async function load(message: Extract<WorkerRequest, { kind: "load" | "restore" }
       let model: Promise<LoweredModel> | undefined;
       servable = await LocalServable.restore(prepared, options, () => (model ??= lowerLater(options.tags)));
     }
-    const { signatures, unsupported, isStateful, inParts } = servable;
+    const { signatures, unsupported, isStateful } = servable;
     const prepared = servable.takePrepared();
-    reply({ kind: "loaded", signatures, unsupported, isStateful, inParts, ...(prepared && { prepared }) });
+    reply({ kind: "loaded", signatures, unsupported, isStateful, ...(prepared && { prepared }) });
     collectGarbageSoon();
   } catch (error) {
     reply({ kind: "load-failed", failure: toFailure(error) });
   }
-}
-
-async function share(): Promise<void> {
-  // Without it requests run whole, as before.
-  const prepared = await servable?.share().catch(() => undefined);
-  await collectGarbage();
-  reply({ kind: "shared", prepared });
 }
 
 async function run({ id, ...request }: Extract<WorkerRequest, { kind: "run" }>): Promise<void> {
@@ -76,9 +69,6 @@ async function serve(message: Exclude<WorkerRequest, { kind: "files" }>): Promis
       break;
     case "run":
       await run(message);
-      break;
-    case "share":
-      await share();
       break;
     case "close":
       await servable?.close();
