@@ -52,6 +52,8 @@ export interface Program {
   readonly inputs: readonly string[];
   /** Name of the value of each output. */
   readonly outputs: ReadonlyMap<string, { readonly name: string; readonly dtype: DType }>;
+  /** A batch may be computed in parts, see `keepsRowsApart`. */
+  readonly keepsRowsApart: boolean;
   readonly nodeCount: number;
 }
 

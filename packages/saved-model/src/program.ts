@@ -5,6 +5,7 @@ import type { Lowered } from "./lower/task.ts";
 import { MISSING_OP, type MissingOp } from "./lower/missing-op.ts";
 import { fuseNodes } from "./onnx/fuse/fuse.ts";
 import { givesOf, type MixedGraph, pruneGraph } from "./onnx/model.ts";
+import { keepsRowsApart } from "./onnx/rows-apart.ts";
 import { partition } from "./partition.ts";
 import type { Program } from "./program-steps.ts";
 import { requireSignature, type SavedModel, type Signature } from "./saved-model.ts";
@@ -45,11 +46,13 @@ export class SignatureProgram {
     const missing = this.#missing(lowered, graph);
     if (missing.length > 0) throw unsupportedOps(`the signature ${this.#key}`, missing);
     const outputs = new Map(aliases.map((alias) => [alias, this.#fetch(lowered, alias)]));
-    const inputs = new Set([...graph.inputs.map(({ name }) => name), ...[...outputs.values()].map(({ name }) => name)]);
+    const names = [...outputs.values()].map(({ name }) => name);
+    const inputs = new Set([...graph.inputs.map(({ name }) => name), ...names]);
     return {
-      ...assemble(lowered, graph, new Set([...outputs.values()].map(({ name }) => name))),
+      ...assemble(lowered, graph, new Set(names)),
       inputs: [...this.#signature.inputs.keys()].filter((alias) => inputs.has(alias)),
       outputs,
+      keepsRowsApart: lowered.effects.length === 0 && keepsRowsApart(graph, names),
     };
   }
 
@@ -114,14 +117,14 @@ export function initializationProgram(model: SavedModel): Program | undefined {
   const graph = pruneGraph(lowered.graph, lowered.effects);
   const missing = missingOps(lowered, graph);
   if (missing.length > 0) throw unsupportedOps("the initialisation of the model", missing);
-  return { ...assemble(lowered, graph, new Set()), inputs: [], outputs: new Map() };
+  return { ...assemble(lowered, graph, new Set()), inputs: [], outputs: new Map(), keepsRowsApart: false };
 }
 
 function assemble(
   lowered: Lowered,
   graph: MixedGraph,
   outputs: ReadonlySet<string>,
-): Omit<Program, "inputs" | "outputs"> {
+): Pick<Program, "steps" | "constants" | "nodeCount"> {
   // An output may be a constant, which pruning to what nodes need leaves out.
   const initializers = new Map([...lowered.graph.initializers, ...graph.initializers]);
   return { ...partition({ ...graph, initializers }, outputs, lowered.types), nodeCount: graph.nodes.length };

@@ -2,7 +2,7 @@ import { elementCount, type Tensor } from "@cloister/encoding/tensor";
 import { layoutOf } from "@cloister/encoding/tensor-proto";
 import type { RunRequest, Servable, TensorInfo } from "../engine/engine.ts";
 import { DEFAULT_SIGNATURE } from "../serving/run-signature.ts";
-import { joinRows, sliceRows } from "./rows.ts";
+import { joinRows, sliceRows } from "../rows.ts";
 
 const SIZES = [2, 4, 8, 16, 32];
 /** A larger batch has to give this many times the rows a second of the best so far, or it is not worth its latency. */

@@ -4,7 +4,7 @@ import { callError } from "../errors.ts";
 import type { ServingMetrics } from "../metrics/serving-metrics.ts";
 import type { BatchingOptions } from "./batching-parameters.ts";
 import { currentSpan, type Span } from "../tracing/span.ts";
-import { joinRows, paddedAlike, sliceRows } from "./rows.ts";
+import { joinRows, paddedAlike, sliceRows } from "../rows.ts";
 
 interface Task {
   readonly request: RunRequest;

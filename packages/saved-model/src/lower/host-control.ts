@@ -144,6 +144,7 @@ function programOf({ emit, results }: LoweredBody, operandCount: number): Progra
     ...parts,
     inputs: Array.from({ length: operandCount }, (_, index) => operandName(index)),
     outputs: new Map(outputs.map((output, index) => [String(index), output])),
+    keepsRowsApart: false,
     nodeCount: graph.nodes.length,
   };
 }

@@ -13,13 +13,17 @@ import {
 import { copyTensor } from "../copy-tensor.ts";
 import { engineError } from "../failure.ts";
 import { createMemoryFile, pathOf } from "./memory-file.ts";
+import { RowPlan } from "./row-plan.ts";
 import { OnnxSession, type SessionOptions } from "./session.ts";
 
 type CompiledControl = Omit<ControlStep, "bodies"> & { readonly bodies: readonly CompiledProgram[] };
 type CompiledStep = HostStep | CompiledControl | { readonly kind: "onnx"; readonly session: OnnxSession };
 
+/** What there is of a program beside its steps. */
+type ProgramRim = Pick<Program, "constants" | "outputs" | "keepsRowsApart">;
+
 /** A program of one island, whose optimised graph lies in a memory file. */
-export interface KeptProgram extends Pick<Program, "constants" | "outputs">, Pick<OnnxStep, "inputs"> {
+export interface KeptProgram extends ProgramRim, Pick<OnnxStep, "inputs"> {
   readonly results: OnnxStep["outputs"];
   /** Of the memory file. It is open for all threads of the process. */
   readonly descriptor: number;
@@ -35,11 +39,14 @@ export class CompiledProgram {
   /** Names of the values that steps make. */
   readonly #made: ReadonlySet<string>;
 
+  readonly #rows: RowPlan | undefined;
+
   private constructor(
     steps: readonly CompiledStep[],
-    { constants, outputs }: Pick<Program, "constants" | "outputs">,
+    { constants, outputs, keepsRowsApart }: ProgramRim,
     state: ModelState,
   ) {
+    this.#rows = keepsRowsApart ? new RowPlan() : undefined;
     this.#steps = steps;
     this.#constants = constants;
     this.#outputs = outputs;
@@ -82,9 +89,10 @@ export class CompiledProgram {
     try {
       const session = await OnnxSession.create(island, options, pathOf(descriptor));
       await session.release();
-      const { constants, outputs } = program;
+      const { constants, outputs, keepsRowsApart } = program;
       const { inputs, outputs: results } = island;
-      return { constants, outputs, inputs, results, descriptor, bytes: fstatSync(descriptor).size };
+      const { size: bytes } = fstatSync(descriptor);
+      return { constants, outputs, keepsRowsApart, inputs, results, descriptor, bytes };
     } catch {
       file.close();
       return undefined;
@@ -97,6 +105,10 @@ export class CompiledProgram {
    * @throws EngineError INPUT_INVALID
    */
   async run(inputs: ReadonlyMap<string, Tensor>): Promise<Map<string, Tensor>> {
+    return this.#rows ? this.#rows.run(inputs, (part) => this.#run(part)) : this.#run(inputs);
+  }
+
+  async #run(inputs: ReadonlyMap<string, Tensor>): Promise<Map<string, Tensor>> {
     const values = await this.#compute(inputs);
     return new Map([...this.#outputs].map(([alias, { name }]) => [alias, this.#result(values, name)]));
   }

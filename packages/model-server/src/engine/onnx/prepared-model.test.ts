@@ -86,7 +86,8 @@ describe("a prepared model", () => {
 describe("the cache of prepared models", () => {
   const prepared = (bytes: number) => {
     const descriptor = openSync(import.meta.filename, "r");
-    const program = { constants: new Map(), inputs: [], results: [], outputs: new Map(), descriptor, bytes };
+    const rim = { constants: new Map(), outputs: new Map(), keepsRowsApart: false };
+    const program = { ...rim, inputs: [], results: [], descriptor, bytes };
     return new HeldModel({ signatures: new Map(), unsupported: new Map(), id: "", program });
   };
 

@@ -1,6 +1,6 @@
 import { elementCount, type NumericArray, type Tensor } from "@cloister/encoding/tensor";
 import { layoutOf } from "@cloister/encoding/tensor-proto";
-import { callError } from "../errors.ts";
+import { callError } from "./errors.ts";
 
 /** Elements of one row: a slice along the first dimension. */
 function rowLength({ shape }: Tensor): number {
