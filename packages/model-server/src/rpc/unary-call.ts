@@ -90,10 +90,12 @@ export class UnaryCall implements StreamReceiver {
 
   /** Reads the request, calls the handler, answers. Never throws: every failure is an answer or a closed stream. */
   start(handler: UnaryHandler | undefined): void {
-    const { headers } = this.#stream;
+    const { headers, peer } = this.#stream;
     this.#stream.receiver = this;
     this.#span = this.#environment.tracer?.begin(this.#path.slice(1), headers["traceparent"], {
       "rpc.system": "grpc",
+      "network.peer.address": peer.address,
+      "network.peer.port": peer.port,
     });
     try {
       this.#startDeadline(headers["grpc-timeout"]);

@@ -21,6 +21,7 @@ interface Received {
   readonly kind: number;
   readonly startTimeUnixNano: string;
   readonly endTimeUnixNano: string;
+  readonly attributes: readonly { key: string; value: { stringValue?: string; intValue?: string } }[];
 }
 
 /** A collector that keeps what it gets. */
@@ -104,6 +105,12 @@ test("a request's trace goes on through server, queue and engine, over gRPC and 
   assert.ok(
     received.some(({ name, parentSpanId }) => name === "POST /v1/models/half:predict" && parentSpanId === PARENT),
   );
+  // As the gateway's span of the connection names it.
+  for (const { attributes } of received.filter(({ kind }) => kind === 2)) {
+    const value = (key: string) => attributes.find((each) => each.key === key)?.value;
+    assert.equal(value("network.peer.address")?.stringValue, "127.0.0.1");
+    assert.ok(Number(value("network.peer.port")?.intValue) > 0);
+  }
   // Two traced requests of three spans each; the third request said that it is not sampled.
   assert.equal(received.length, 6);
   for (const body of bodies) assert.doesNotMatch(body, /271828|secret/);

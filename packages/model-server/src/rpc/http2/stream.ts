@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { HeaderRecord, Http2ErrorCode } from "@cloister/encoding/http2";
 import type { ReceiveWindow } from "./receive-window.ts";
 import type { RequestHeaders } from "./request-headers.ts";
@@ -14,6 +15,7 @@ export interface StreamReceiver {
 
 /** What a stream needs of its connection. */
 export interface StreamConnection {
+  readonly socket: Pick<Socket, "remoteAddress" | "remotePort">;
   consumed(stream: Http2Stream, bytes: number): void;
   sendHeaders(stream: Http2Stream, headers: HeaderRecord, isEnd: boolean): void;
   pump(stream: Http2Stream): void;
@@ -60,6 +62,12 @@ export class Http2Stream {
     this.headers = headers;
     this.sendWindow = sendWindow;
     this.receiveWindow = receiveWindow;
+  }
+
+  /** The other end of the connection: the client, or a gateway in front of it. */
+  get peer(): { readonly address: string; readonly port: number } {
+    const { remoteAddress = "", remotePort = 0 } = this.#connection.socket;
+    return { address: remoteAddress, port: remotePort };
   }
 
   get isClosed(): boolean {
