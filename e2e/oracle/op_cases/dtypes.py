@@ -53,9 +53,13 @@ def unsigned() -> list[OpCase]:
     ]
 
 
+REDUCTIONS = (tf.reduce_sum, tf.reduce_mean, tf.reduce_max, tf.reduce_min, tf.reduce_prod, tf.math.reduce_euclidean_norm)
+
+
 def open_shapes() -> list[OpCase]:
     a, b = (np.round(np.random.default_rng(5).uniform(-2, 2, shape), 2).astype(np.float32) for shape in ([2, 3, 4], [2, 5, 4]))
     rows = [b[0], b[0][:, :2]]
+    w = np.arange(-12, 12).reshape(2, 3, 4)
     return [
         case("unstack_unknown_size", lambda x: tf.unstack(x, 5), rows, shapes=[[None, None]]),
         case("unstack_unknown_rank", lambda x: op("Unpack", x, num=5, axis=0), [b[0], b[0][:, 0]], shapes=[None]),
@@ -63,6 +67,15 @@ def open_shapes() -> list[OpCase]:
         case("batch_matmul_adjoint_open", lambda x, y: op("BatchMatMulV2", x, y, adj_y=True), [a, a[0], a[:0]], [b, b[0], b[:0]], shapes=[None, None]),
         case("batch_matmul_adjoint_both_open", lambda x, y: op("BatchMatMulV2", x, y, adj_x=True, adj_y=True), [a, a[0]], [b[:, :, :3], b[0][:, :3]], shapes=[None, None]),
         case("mean_open", lambda x: tf.reduce_mean(x, 0), [a[0], a[0][:0]], shapes=[None]),
+        case("reduce_open_negative_keep", lambda x: [f(x, -1, keepdims=True) for f in REDUCTIONS], [a, a[0], a[0][:0], a[:0], a[:, :0]], shapes=[None]),
+        case("reduce_open_negative", lambda x: [f(x, -2) for f in REDUCTIONS], [a, a[0], a[:0], a[:, :, :0], a[0][:, :0]], shapes=[None]),
+        case("reduce_open_negative_two", lambda x: [f(x, [-1, -2]) for f in REDUCTIONS] + [tf.reduce_sum(x, [-1, -3], keepdims=True)], [a, a[:, :, :0], a[:0]], shapes=[None]),
+        case("reduce_open_mixed", lambda x: [f(x, [0, -1], keepdims=k) for f in REDUCTIONS for k in (True, False)], [a, a[0], a[:, :0]], shapes=[None]),
+        case("reduce_open_empty_axis", lambda x: [f(x, -1) for f in (tf.reduce_sum, tf.reduce_prod, tf.reduce_mean, tf.math.reduce_euclidean_norm, tf.reduce_max, tf.reduce_min)], [a, a[:, :, :0]], shapes=[None]),
+        case("reduce_empty_axis", lambda x: [f(x, -1) for f in (tf.reduce_sum, tf.reduce_prod, tf.reduce_mean, tf.math.reduce_euclidean_norm, tf.reduce_max, tf.reduce_min)], [a, a[:, :, :0]], shapes=[[None, None, None]]),
+        case("all_any_open_negative", lambda x: [f(x > 0, -1, keepdims=k) for f in (tf.reduce_all, tf.reduce_any) for k in (True, False)], [a, a[0], a[:0], a[0][:0], a[:, :, :0]], shapes=[None]),
+        case("reduce_open_negative_integers", lambda x: [f(x, -1, keepdims=k) for f in (tf.reduce_sum, tf.reduce_prod, tf.reduce_max, tf.reduce_min) for k in (True, False)], [w, w[0], w[:0]], shapes=[None]),
+        case("arg_open_negative", lambda x: [tf.argmax(x, -1), tf.argmin(x, -2), tf.argmax(x, -1, tf.int32)], [a, a[0], a[0][:, :], a[:0]], shapes=[None]),
         case("reduce_empty_batch", lambda x: [tf.reduce_mean(x, 1, keepdims=True), tf.reduce_sum(x, -1), tf.reduce_max(x, 1, keepdims=True), tf.reduce_mean(x, -1, keepdims=True), tf.reduce_mean(x, -1)], [a[0], a[0][:0]]),
     ]
 

@@ -6,8 +6,45 @@ import { CHANNELS_FIRST_AXIS, knownInts, normalizeAxis, type Shape, type TensorV
 
 /** From opset 13 on ReduceSum takes its axes as an operand; the others follow in opset 18. */
 function reduceNode(op: Op, onnxOp: string, name: string, axes: readonly number[], keepdims: number): string {
+  if (axes.some((axis) => axis < 0)) return fromTheEnd(op, onnxOp, name, axes, keepdims);
   if (onnxOp === "ReduceSum") return op.emit.node(onnxOp, [name, op.emit.ints(axes)], { keepdims })[0];
   return op.emit.node(onnxOp, [name], { axes, keepdims })[0];
+}
+
+/**
+ * Axes of a tensor of unknown rank, some of them counted from its end. ONNX Runtime leaves those as they are where the tensor is empty,
+ * so they are counted from the front of a tensor whose outer axes are one.
+ */
+function fromTheEnd(op: Op, onnxOp: string, name: string, axes: readonly number[], keepdims: number): string {
+  const { emit } = op;
+  const front = axes.filter((axis) => axis >= 0);
+  if (front.length > 0) {
+    if (onnxOp === "ReduceMean" && !isFloating(op.input(0).dtype)) unlowerable("axes counted from both ends");
+    const inner = axes.filter((axis) => axis < 0);
+    const kept = reduceNode(op, onnxOp, fromTheEnd(op, onnxOp, name, inner, 1), front, 1);
+    return keepdims ? kept : emit.node("Squeeze", [kept, emit.ints(axes)])[0];
+  }
+  const depth = -Math.min(...axes);
+  const [sizes] = emit.node("Shape", [name]);
+  const [outer] = emit.node("Slice", [sizes, emit.ints([0]), emit.ints([-depth])]);
+  const [rows] = emit.node("ReduceProd", [outer], { keepdims: 1 });
+  const places = Array.from({ length: depth }, (_, place) => place - depth);
+  // Unlike a slice, a gather fails where the tensor has fewer axes.
+  const [inner] = emit.node("Gather", [sizes, emit.ints(places)]);
+  const shaped = (value: string, shape: readonly string[]): string =>
+    emit.node("Reshape", [value, emit.node("Concat", shape, { axis: 0 })[0]], { allowzero: 1 })[0];
+  const found = reduceNode(
+    op,
+    onnxOp,
+    shaped(name, [rows, inner]),
+    axes.map((axis) => axis + depth + 1),
+    keepdims,
+  );
+  const left = places.flatMap((place) => {
+    if (!axes.includes(place)) return [emit.node("Gather", [sizes, emit.ints([place])])[0]];
+    return keepdims ? [emit.ints([1])] : [];
+  });
+  return shaped(found, [outer, ...left]);
 }
 
 export function reducedShape(shape: Shape, axes: readonly number[], keepDims: boolean): Shape {
