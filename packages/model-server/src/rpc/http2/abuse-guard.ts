@@ -7,14 +7,11 @@ const RESETS = { burst: 1000, perSecond: 50 };
 const IDLE_FRAMES = { burst: 2000, perSecond: 200 };
 /** grpc-go measures the round trip with a PING for each answer. */
 const IDLE_FRAMES_PER_CALL = 4;
-/** Streams that we gave up and whose client may not know yet. */
-const MAX_GIVEN_UP = 1000;
 
 /** Counts what costs us more than it costs the peer. Throws ENHANCE_YOUR_CALM where it is more than an honest client needs. */
 export class AbuseGuard {
   readonly #resets = new RateLimit(RESETS.burst, RESETS.perSecond);
   readonly #idleFrames = new RateLimit(IDLE_FRAMES.burst, IDLE_FRAMES.perSecond);
-  readonly #givenUp = new Set<number>();
 
   countReset(): void {
     if (!this.#resets.take()) throw new Http2Error("ENHANCE_YOUR_CALM", "too many streams are given up");
@@ -28,19 +25,5 @@ export class AbuseGuard {
   /** A call began, which may have some such frames with it. */
   countCall(): void {
     this.#idleFrames.give(IDLE_FRAMES_PER_CALL);
-  }
-
-  /** Remembers a stream that we reset: frames may be under way to it. */
-  giveUp(streamId: number): void {
-    this.#givenUp.add(streamId);
-    if (this.#givenUp.size <= MAX_GIVEN_UP) return;
-    for (const oldest of this.#givenUp) {
-      this.#givenUp.delete(oldest);
-      return;
-    }
-  }
-
-  hasGivenUp(streamId: number): boolean {
-    return this.#givenUp.has(streamId);
   }
 }

@@ -1,6 +1,7 @@
 import { createServer as createTcpServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer, type TlsOptions, type TLSSocket } from "node:tls";
-import { type ConnectionHandlers, Http2Connection, type Http2Limits } from "./connection.ts";
+import { type ConnectionHandlers, Http2Connection } from "./connection.ts";
+import type { Http2Limits } from "./frame-handler.ts";
 
 export interface Http2ServerOptions extends Http2Limits {
   /** With the protocols to agree on; `undefined` is plaintext, which clients have to know. (RFC 9113, section 3.3) */

@@ -26,6 +26,7 @@ export class Sender {
   #peer: PeerSettings = INITIAL_PEER_SETTINGS;
   #window = DEFAULT_WINDOW_BYTES;
   #isPumping = false;
+  #isClosed = false;
 
   /** `onProgress` is called when the socket has taken what it held back. */
   constructor(socket: Socket, onAnswerEnd: (stream: Http2Stream) => void, onProgress: () => void) {
@@ -53,7 +54,12 @@ export class Sender {
 
   /** Sends a frame that no window holds back. */
   control(frame: Uint8Array): void {
-    this.#output.add(frame);
+    if (!this.#isClosed) this.#output.add(frame);
+  }
+
+  /** The socket is gone. */
+  close(): void {
+    this.#isClosed = true;
   }
 
   /** Gives the socket all that waits, before it ends. */
