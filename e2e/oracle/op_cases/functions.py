@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from .case import OpCase, case, numbers
+from .case import OpCase, case, numbers, op
 
 
 @tf.function
@@ -30,9 +30,47 @@ def _loop(a, count):
     return result
 
 
+def _split(a, lengths):
+    """Items of different lengths, one changed, then all of them again."""
+    array = tf.TensorArray(a.dtype, size=0, dynamic_size=True, infer_shape=False).split(a, lengths)
+    first = array.read(0)
+    array = array.write(1, first)
+    return [first, array.concat(), array.size()]
+
+
+def _split_in_loop(a, lengths):
+    """The maximum of each item."""
+    array = tf.TensorArray(tf.float32, size=0, dynamic_size=True, infer_shape=False).split(a, lengths)
+    _, result = tf.while_loop(
+        lambda i, _: i < tf.size(lengths),
+        lambda i, value: (i + 1, tf.concat([value, tf.reduce_max(array.read(i), 0, keepdims=True)], 0)),
+        (tf.constant(0), a[:0]),
+        shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, 3])),
+    )
+    return result
+
+
+def _element_shapes(a):
+    whole = op("TensorListFromTensor", a, element_shape=[3])
+    some = op("TensorListReserve", [-1, 3], 2, element_dtype=tf.float32)
+    none = op("TensorListReserve", -1, 2, element_dtype=tf.float32)
+    return [op("TensorListElementShape", each, shape_type=dtype) for each in (whole, some, none) for dtype in (tf.int32, tf.int64)]
+
+
+def lists() -> list[OpCase]:
+    x = numbers("lists", [6, 3])
+    words = np.array([b"a", b"bc", b"", b"d", b"efg", b"h"], object)
+    return [
+        case("list_split", _split, [x, x[:5]], [np.array([1, 2, 3], np.int64), np.array([3, 0, 2], np.int64)]),
+        case("list_split_strings", _split, words, np.array([2, 4], np.int64)),
+        case("list_split_in_loop", _split_in_loop, [x, x[:5]], [np.array([1, 2, 3], np.int64), np.array([4, 1], np.int64)]),
+        case("list_element_shapes", _element_shapes, x),
+    ]
+
+
 def cases() -> list[OpCase]:
     x = numbers("functions", [2, 3])
-    return [
+    return lists() + [
         case("function_call", lambda a: _scaled(a, tf.constant(3.0)), x),
         case("function_call_nested", _twice, x),
         case("if_branch", _branch, [np.abs(x), -np.abs(x)]),

@@ -1,6 +1,6 @@
 // Lists of tensors (TensorList*, TensorArray*) that the host holds, since ONNX Runtime's sequences cannot leave it.
 
-import { type DType, elementCount, type NumericArray, type Tensor } from "@cloister/encoding/tensor";
+import { type DType, elementCount, type Tensor } from "@cloister/encoding/tensor";
 import { newArray } from "../tensor/dtype.ts";
 import { refuse } from "./refusal.ts";
 
@@ -21,16 +21,29 @@ export function emptyList(dtype: DType, count: number): HostList {
 
 /** The rows of a tensor as items. */
 export function listOfRows(tensor: Tensor): HostList {
-  const { dtype, shape, data } = tensor;
-  const [count, ...item] = shape;
-  if (count === undefined) return refuse("a scalar has no rows");
-  const size = elementCount(item);
-  const items = Array.from({ length: count }, (_, row): Tensor => ({
-    dtype,
-    shape: item,
-    data: data.slice(row * size, (row + 1) * size) as NumericArray,
-  }));
-  return { dtype, items };
+  const [count = refuse("a scalar has no rows"), ...item] = tensor.shape;
+  return { dtype: tensor.dtype, items: Array.from({ length: count }, (_, row) => part(tensor, item, row, 1)) };
+}
+
+/** As many rows of a tensor as `lengths` says for each item. */
+export function listOfParts(tensor: Tensor, lengths: readonly number[]): HostList {
+  const [count = refuse("a scalar has no rows"), ...item] = tensor.shape;
+  if (lengths.some((length) => length < 0) || lengths.reduce((a, b) => a + b, 0) !== count) {
+    return refuse("the lengths of a list's items do not add up to the rows of the tensor");
+  }
+  let begin = 0;
+  const items = lengths.map((length) => {
+    const made = part(tensor, [length, ...item], begin, length);
+    begin += length;
+    return made;
+  });
+  return { dtype: tensor.dtype, items };
+}
+
+/** Some rows of a tensor as a tensor of that shape. */
+function part({ dtype, shape, data }: Tensor, whole: readonly number[], begin: number, rows: number): Tensor {
+  const size = elementCount(shape.slice(1));
+  return { dtype, shape: whole, data: data.slice(begin * size, (begin + rows) * size) };
 }
 
 /** `shape` is what an item has that was never written: zeros. */

@@ -9,6 +9,7 @@ import {
   emptyList,
   type HostList,
   itemOf,
+  listOfParts,
   listOfRows,
   resized,
   stackItems,
@@ -135,6 +136,26 @@ const fromTensor: Lowering = (op) => {
   if (value.dtype !== "string") return { ...list, name: op.emit.plain(value) };
   const type: Type = { dtype: value.dtype, shape: list.item, isSequence: true };
   return onHost(op, [type], ([tensor]) => [listOfRows(tensor as Tensor)]);
+};
+
+/** Rows of a tensor, so many for each item. Operands: the tensor, the shape of items, the lengths. */
+const split: Lowering = (op) => {
+  const [value, lengths] = [op.input(0), op.input(2)];
+  const { dtype } = value;
+  const item = value.shape && [-1, ...value.shape.slice(1)];
+  const run = ([rows, counts]: readonly HostValue[]): HostValue[] => [
+    listOfParts(rows as Tensor, integers(counts as Tensor)),
+  ];
+  const call = { op: op.node.op, node: op.node.name, run };
+  return op.emit.hostList(call, [value, lengths], [{ dtype, shape: item, isSequence: true }])[0] as ListValue;
+};
+
+/** The shape of a list's items as far as it is known: sizes, -1 for unknown ones, or the scalar -1 for an unknown rank. */
+const elementShape: Lowering = (op) => {
+  const { item } = listOf(op);
+  const [sizes, shape] = item ? [item, [item.length]] : [[-1], []];
+  const isLong = op.attributes.requireDType("shape_type") === "int64";
+  return op.emit.constant(isLong ? int64Tensor(shape, sizes) : { dtype: "int32", shape, data: Int32Array.from(sizes) });
 };
 
 const getItem: Lowering = (op) => {
@@ -375,6 +396,7 @@ export const LIST: LoweringTable = {
   TensorArrayV3: newArray,
   TensorArrayWriteV3: (op) => setItem(op, op.handle?.kind === "array" && op.handle.isDynamic),
   TensorListConcatV2: concat((op) => itemShape(op, 0)),
+  TensorListElementShape: elementShape,
   TensorListFromTensor: fromTensor,
   TensorListGather: gather((op) => itemShape(op, 1)),
   TensorListGetItem: getItem,
@@ -387,5 +409,6 @@ export const LIST: LoweringTable = {
   TensorListScatterIntoExistingList: (op) => scatter(op.input(0), op.input(1), op),
   TensorListScatterV2: (op) => scatter(op.input(0), op.input(1), op),
   TensorListSetItem: (op) => setItem(op, op.attributes.bool("resize_if_index_out_of_bounds", false)),
+  TensorListSplit: split,
   TensorListStack: stack,
 };
