@@ -1,5 +1,4 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
+import { collectGarbage } from "../../garbage.ts";
 import { libc } from "./libc.ts";
 
 /** So late that the first requests of a model do not wait for it, and what loaded it has let go of its files. */
@@ -14,13 +13,11 @@ let timer: NodeJS.Timeout | undefined;
  */
 export function collectGarbageSoon(): void {
   clearTimeout(timer);
-  timer = setTimeout(() => void collectGarbage(), DELAY_MS).unref();
+  timer = setTimeout(() => void collectAll(), DELAY_MS).unref();
 }
 
-async function collectGarbage(): Promise<void> {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as ((options: object) => void) | undefined;
+async function collectAll(): Promise<void> {
   // Only as a last resort does V8 make its heap smaller at once too. It takes twice as long, some 60 ms.
-  collect?.({ type: "major", execution: "sync", flavor: "last-resort" });
+  collectGarbage?.({ type: "major", execution: "sync", flavor: "last-resort" });
   (await libc())?.trim(0);
 }

@@ -13,6 +13,7 @@ import {
   settingsFrame,
   windowUpdateFrame,
 } from "@cloister/encoding/http2";
+import { countReceived } from "../../garbage.ts";
 import { FrameHandler, type Http2Limits } from "./frame-handler.ts";
 import { Pings } from "./pings.ts";
 import { ReceiveWindow } from "./receive-window.ts";
@@ -160,6 +161,7 @@ export class Http2Connection implements StreamConnection {
 
   #read(chunk: Buffer): void {
     if (this.#isClosed) return;
+    countReceived(chunk.length);
     try {
       this.#reader.push(this.#prefaceRead < PREFACE.length ? this.#readPreface(chunk) : chunk);
       if (this.#sender.waitingBytes > MAX_WAITING_BYTES && this.#sender.isFull) this.destroy();
