@@ -68,9 +68,53 @@ def lists() -> list[OpCase]:
     ]
 
 
+def _map_ragged(values, splits):
+    """Rows of a ragged tensor one by one: to numbers, to rows of other lengths, and to rows of matrices."""
+    rows = tf.RaggedTensor.from_row_splits(values, splits)
+    doubled = tf.map_fn(lambda row: tf.concat([row, row[:1]], 0) * 2.0, rows)
+    return [tf.map_fn(lambda row: tf.reduce_sum(row), rows, fn_output_signature=tf.float32), doubled.values, doubled.row_splits, doubled.to_tensor()]
+
+
+def _map_to_ragged(counts):
+    ranges = tf.map_fn(lambda n: tf.range(n), counts, fn_output_signature=tf.RaggedTensorSpec([None], tf.int32))
+    return [ranges.values, ranges.row_splits]
+
+
+def _map_words(texts):
+    """The words of each text, marked by their place."""
+    words = tf.strings.split(texts)
+    marked = tf.map_fn(lambda row: tf.strings.join([row, tf.strings.as_string(tf.range(tf.size(row)))]), words)
+    return [marked.values, marked.row_splits]
+
+
+def _map_deep(values, inner, outer):
+    rows = tf.RaggedTensor.from_nested_row_splits(values, [outer, inner])
+    sums = tf.map_fn(lambda row: tf.reduce_sum(row, 1), rows, fn_output_signature=tf.RaggedTensorSpec([None], tf.float32))
+    same = tf.map_fn(lambda row: row + 1.0, rows)
+    return [sums.values, sums.row_splits, same.flat_values, *same.nested_row_splits]
+
+
+def _ragged_grid(values, splits):
+    variants = tf.raw_ops.RaggedTensorToVariant(rt_nested_splits=[splits], rt_dense_values=values, batched_input=True)
+    found = tf.raw_ops.RaggedTensorFromVariant(encoded_ragged=tf.reshape(variants, [2, -1]), input_ragged_rank=0, output_ragged_rank=2, Tvalues=values.dtype)
+    return [*found.output_nested_splits, found.output_dense_values]
+
+
+def ragged() -> list[OpCase]:
+    x = numbers("ragged", [6])
+    splits = np.array([0, 2, 2, 5, 6], np.int64)
+    return [
+        case("ragged_map", _map_ragged, [x, x[:2], x[:0]], [splits, np.array([0, 1, 2], np.int64), np.array([0], np.int64)]),
+        case("ragged_map_to", _map_to_ragged, [np.array([3, 0, 2], np.int32), np.array([1], np.int32)]),
+        case("ragged_map_words", _map_words, [np.array([b"a bc", b"", b"d e f"], object), np.array([b"g"], object)]),
+        case("ragged_map_deep", _map_deep, x, splits, np.array([0, 1, 4], np.int64)),
+        case("ragged_variant_grid", _ragged_grid, [numbers("grid", [6, 2]), numbers("grid", [0, 2])], [splits, np.array([0], np.int64)]),
+    ]
+
+
 def cases() -> list[OpCase]:
     x = numbers("functions", [2, 3])
-    return lists() + [
+    return lists() + ragged() + [
         case("function_call", lambda a: _scaled(a, tf.constant(3.0)), x),
         case("function_call_nested", _twice, x),
         case("if_branch", _branch, [np.abs(x), -np.abs(x)]),

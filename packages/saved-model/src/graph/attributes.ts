@@ -1,4 +1,5 @@
 import type { AttrValue } from "@cloister/encoding/gen/tensorflow/core/framework/attr_value_pb";
+import { DataType } from "@cloister/encoding/gen/tensorflow/core/framework/types_pb";
 import type { NodeDef } from "@cloister/encoding/gen/tensorflow/core/framework/node_def_pb";
 import type { DType, Tensor } from "@cloister/encoding/tensor";
 import { fromUtf8 } from "@cloister/encoding";
@@ -78,6 +79,11 @@ export class Attributes {
 
   requireDType(name: string): DType {
     return this.dtype(name) ?? requireDType(this.#get(name, "type") ?? 0, this.#node.name);
+  }
+
+  /** As `requireDType`, for what a list holds: strings carry the variants that ragged tensors are in it. */
+  itemDType(name: string): DType {
+    return this.#get(name, "type") === DataType.DT_VARIANT ? "string" : this.requireDType(name);
   }
 
   /** A shape attribute; `undefined` for unknown rank or no attribute. */

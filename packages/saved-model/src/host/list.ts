@@ -22,28 +22,31 @@ export function emptyList(dtype: DType, count: number): HostList {
 /** The rows of a tensor as items. */
 export function listOfRows(tensor: Tensor): HostList {
   const [count = refuse("a scalar has no rows"), ...item] = tensor.shape;
-  return { dtype: tensor.dtype, items: Array.from({ length: count }, (_, row) => part(tensor, item, row, 1)) };
+  const items = Array.from({ length: count }, (_, row) => ({ ...rowsBetween(tensor, row, row + 1), shape: item }));
+  return { dtype: tensor.dtype, items };
 }
 
 /** As many rows of a tensor as `lengths` says for each item. */
 export function listOfParts(tensor: Tensor, lengths: readonly number[]): HostList {
-  const [count = refuse("a scalar has no rows"), ...item] = tensor.shape;
+  const count = tensor.shape[0] ?? refuse("a scalar has no rows");
   if (lengths.some((length) => length < 0) || lengths.reduce((a, b) => a + b, 0) !== count) {
     return refuse("the lengths of a list's items do not add up to the rows of the tensor");
   }
   let begin = 0;
   const items = lengths.map((length) => {
-    const made = part(tensor, [length, ...item], begin, length);
-    begin += length;
-    return made;
+    const end = begin + length;
+    const item = rowsBetween(tensor, begin, end);
+    begin = end;
+    return item;
   });
   return { dtype: tensor.dtype, items };
 }
 
-/** Some rows of a tensor as a tensor of that shape. */
-function part({ dtype, shape, data }: Tensor, whole: readonly number[], begin: number, rows: number): Tensor {
-  const size = elementCount(shape.slice(1));
-  return { dtype, shape: whole, data: data.slice(begin * size, (begin + rows) * size) };
+/** Rows from one number to another, which the tensor has. */
+export function rowsBetween({ dtype, shape, data }: Tensor, begin: number, end: number): Tensor {
+  const inner = shape.slice(1);
+  const size = elementCount(inner);
+  return { dtype, shape: [end - begin, ...inner], data: data.slice(begin * size, end * size) };
 }
 
 /** `shape` is what an item has that was never written: zeros. */

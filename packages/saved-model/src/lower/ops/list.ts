@@ -119,10 +119,10 @@ function placesFor(emit: Emitter, dtype: DType, item: Shape, count: TensorValue)
 }
 
 const reserve: Lowering = (op) =>
-  placesFor(op.emit, op.attributes.requireDType("element_dtype"), itemShape(op, 0), op.input(1));
+  placesFor(op.emit, op.attributes.itemDType("element_dtype"), itemShape(op, 0), op.input(1));
 
 const empty: Lowering = (op) => {
-  const dtype = op.attributes.requireDType("element_dtype");
+  const dtype = op.attributes.itemDType("element_dtype");
   const { emit } = op;
   const none = emit.constant(int64Tensor([], [0]));
   if (!SPLITTABLE.has(dtype)) return emptyOnHost(emit, { dtype, shape: itemShape(op, 0), isSequence: true }, none);

@@ -1,59 +1,30 @@
 // Tensors inside of strings: as TensorProto messages, and as text for people.
 
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { type TensorProto, TensorProtoSchema } from "@cloister/encoding/gen/tensorflow/core/framework/tensor_pb";
-import { TensorShapeProtoSchema } from "@cloister/encoding/gen/tensorflow/core/framework/tensor_shape_pb";
-import { asBuffer, utf8 } from "@cloister/encoding";
-import { elementCount, type NumericArray, type Tensor } from "@cloister/encoding/tensor";
+import { utf8 } from "@cloister/encoding";
+import { elementCount, type Tensor } from "@cloister/encoding/tensor";
 import { type Element, elementsOf, latin1, strings, stringTensor } from "../../host/elements.ts";
 import { formatter } from "../../host/number-text.ts";
 import { refuse } from "../../host/refusal.ts";
-import { decodeTensor } from "../../tensor/decode.ts";
-import { DTYPES, dtypeOf } from "../../tensor/dtype.ts";
+import { readTensor, writeTensor } from "../../host/tensor-message.ts";
 import { unlowerable } from "../emitter.ts";
 import { hostOp, results } from "../host-op.ts";
 import type { Lowering, LoweringTable } from "../op.ts";
 
-function readMessage(bytes: Uint8Array): TensorProto {
-  try {
-    return fromBinary(TensorProtoSchema, bytes);
-  } catch {
-    return refuse("a string is no TensorProto message");
-  }
-}
-
 const parseTensor: Lowering = hostOp(
   (op) => [{ dtype: op.attributes.dtype("out_type") ?? unlowerable("of such a dtype"), shape: undefined }],
   (op) => {
-    const dtype = op.attributes.dtype("out_type");
+    const dtype = op.attributes.requireDType("out_type");
     return ([serialized]) => {
       const [bytes, ...more] = strings(serialized as Tensor);
       if (!bytes || more.length > 0) return refuse("one string holds one tensor");
-      const message = readMessage(bytes);
-      if (!dtype || dtypeOf(message.dtype) !== dtype) return refuse("a message holds a tensor of another dtype");
-      try {
-        return [decodeTensor(message, "the message")];
-      } catch {
-        return refuse("a message does not hold the tensor that it says");
-      }
+      return [readTensor(bytes, dtype)];
     };
   },
 );
 
-const serializeTensor: Lowering = hostOp(results(["string", []]), () => ([value]) => {
-  const { dtype, shape, data } = value as Tensor;
-  const tensorShape = create(TensorShapeProtoSchema, { dim: shape.map((size) => ({ size: BigInt(size) })) });
-  const content =
-    dtype === "string"
-      ? { stringVal: [...strings(value as Tensor)] }
-      : { tensorContent: asBytes(data as NumericArray) };
-  const message = create(TensorProtoSchema, { dtype: DTYPES[dtype].number, tensorShape, ...content });
-  return [stringTensor([], [toBinary(TensorProtoSchema, message)])];
-});
-
-function asBytes({ buffer, byteOffset, byteLength }: NumericArray): Uint8Array {
-  return asBuffer(new Uint8Array(buffer, byteOffset, byteLength));
-}
+const serializeTensor: Lowering = hostOp(results(["string", []]), () => ([value]) => [
+  stringTensor([], [writeTensor(value as Tensor)]),
+]);
 
 /** The elements in brackets, a row of the innermost axis on each line; of long axes only both ends. */
 function summary({ shape }: Tensor, texts: readonly string[], ends: number): string {

@@ -1,7 +1,16 @@
 // Ragged tensors: values, and for each ragged axis where its rows begin. Sizes depend on values, so the host rearranges them.
 
 import { elementCount, type Tensor } from "@cloister/encoding/tensor";
-import { type Element, elementsOf, fromElements, int64Tensor, integers } from "../../host/elements.ts";
+import {
+  type Element,
+  elementsOf,
+  fromElements,
+  int64Tensor,
+  integers,
+  strings,
+  stringTensor,
+} from "../../host/elements.ts";
+import { joinRagged, readRagged, rowsOf, writeRagged } from "../../host/ragged.ts";
 import { refuse } from "../../host/refusal.ts";
 import { unlowerable } from "../emitter.ts";
 import { hostOp } from "../host-op.ts";
@@ -226,9 +235,46 @@ const toSparse: Lowering = hostOp(
   },
 );
 
+/** Operands: the splits, outermost first, and the values. Gives one variant, or where the input is batched one for each row. */
+const toVariant: Lowering = hostOp(
+  (op) => [{ dtype: "string", shape: op.attributes.bool("batched_input", false) ? [-1] : [] }],
+  (op) => {
+    const isBatched = op.attributes.bool("batched_input", false);
+    return (inputs) => {
+      const ragged = { splits: inputs.slice(0, -1).map(integers), values: inputs.at(-1) as Tensor };
+      if (!isBatched) return [stringTensor([], [writeRagged(ragged)])];
+      const rows = rowsOf(ragged).map(writeRagged);
+      return [stringTensor([rows.length], rows)];
+    };
+  },
+);
+
+/** The splits and the values of all variants behind each other: each axis of the operand becomes a ragged one. */
+const fromVariant: Lowering = hostOp(
+  (op) => {
+    const splits = Array.from({ length: op.attributes.int("output_ragged_rank", 0) }, () => ({
+      dtype: splitsType(op),
+      shape: [-1],
+    }));
+    return [...splits, { dtype: op.attributes.requireDType("Tvalues"), shape: undefined }];
+  },
+  (op) => {
+    const depth = op.attributes.int("output_ragged_rank", 0);
+    const dtype = op.attributes.requireDType("Tvalues");
+    return ([variants]) => {
+      const { shape } = variants as Tensor;
+      const parts = strings(variants as Tensor).map((bytes) => readRagged(bytes, dtype));
+      const { splits, values } = joinRagged(parts, shape, depth - shape.length, dtype);
+      return [...splits.map((each) => splitsTensor(splitsType(op), each)), values];
+    };
+  },
+);
+
 export const RAGGED: LoweringTable = {
   RaggedGather: gather,
   RaggedRange: range,
+  RaggedTensorFromVariant: fromVariant,
   RaggedTensorToSparse: toSparse,
   RaggedTensorToTensor: toTensor,
+  RaggedTensorToVariant: toVariant,
 };
