@@ -12,6 +12,7 @@ import {
   windowUpdateFrame,
   writeFrameHeader,
 } from "@cloister/encoding/http2";
+import { countReceived } from "../../packages/model-server/src/garbage.ts";
 
 const MIB = 1024 * 1024;
 
@@ -45,8 +46,8 @@ const SETTINGS = Buffer.concat([
 ]);
 
 /**
- * What node:tls takes at the least: frames are looked at for their ends only, nothing is kept, and the answers to what came in one
- * piece are one write.
+ * What node:tls takes at the least: frames are looked at for their ends only, nothing is kept, the answers to what came in one piece
+ * are one write, and its garbage is collected as our server does it.
  */
 export async function startTlsFloor(tls: { readonly key: string; readonly cert: string }, answer: Uint8Array) {
   const server = createServer({ ...tls, ALPNProtocols: ["h2"] }, (socket) => answerAll(socket, answer));
@@ -89,6 +90,7 @@ function answerAll(socket: TLSSocket, answer: Uint8Array): void {
   let received = 0;
   socket.setNoDelay(true).on("error", () => undefined);
   socket.on("data", (chunk: Buffer) => {
+    countReceived(chunk.length);
     const preface = Math.min(prefaceLeft, chunk.length);
     prefaceLeft -= preface;
     reader.push(chunk.subarray(preface));
