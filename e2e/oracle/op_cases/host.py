@@ -64,6 +64,113 @@ def parsed_single(serialized):
     return [out["f"], out["s"].indices, out["s"].values, out["s"].dense_shape]
 
 
+def feature(values: list) -> tf.train.Feature:
+    if values and isinstance(values[0], bytes):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+    if values and isinstance(values[0], float):
+        return tf.train.Feature(float_list=tf.train.FloatList(value=values))
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+
+
+def sequence(context: dict, lists: dict) -> bytes:
+    feature_list = {key: tf.train.FeatureList(feature=map(feature, steps)) for key, steps in lists.items()}
+    message = tf.train.SequenceExample(
+        context=tf.train.Features(feature={key: feature(values) for key, values in context.items()}),
+        feature_lists=tf.train.FeatureLists(feature_list=feature_list),
+    )
+    return message.SerializeToString(deterministic=True)
+
+
+SEQUENCES = np.array(
+    [
+        sequence(
+            {"a": [7], "b": [b"x", b"y"], "p": [1.0, 2.0], "r": [3.0, 4.0]},
+            {"f": [[1.0, 2.0], [3.0, 4.0]], "w": [[b"s"]], "g": [[1, 2], [], [3]], "h": [[5], [6, 7]]},
+        ),
+        sequence({"b": [b"z"]}, {"f": [[5.0, 6.0]], "w": [], "g": [[9]]}),
+        sequence({}, {"w": [[b""], [b"t"], [b"u"]]}),
+    ],
+    object,
+)
+CONTEXT = {
+    "a": tf.io.FixedLenFeature([], tf.int64, -1),
+    "p": tf.io.FixedLenFeature([2], tf.float32, [0.5, 0.25]),
+    "b": tf.io.VarLenFeature(tf.string),
+    "r": tf.io.RaggedFeature(tf.float32),
+}
+STEPS = {
+    "f": tf.io.FixedLenSequenceFeature([2], tf.float32, allow_missing=True),
+    "w": tf.io.FixedLenSequenceFeature([], tf.string),
+    "g": tf.io.VarLenFeature(tf.int64),
+    "h": tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64),
+}
+
+
+def flat(features: dict) -> list[tf.Tensor]:
+    """The tensors of dense, sparse and ragged features, by key."""
+    return [part for key in sorted(features) for part in tf.nest.flatten(features[key], expand_composites=True)]
+
+
+def sequences(serialized):
+    context, steps, lengths = tf.io.parse_sequence_example(serialized, CONTEXT, STEPS)
+    return [*flat(context), *flat(steps), *flat(lengths)]
+
+
+def sequences_single(serialized):
+    context, steps = tf.io.parse_single_sequence_example(serialized, CONTEXT, STEPS)
+    return [*flat(context), *flat(steps)]
+
+
+PLAIN = {
+    "context_sparse_types": [tf.string],
+    "context_dense_shapes": [[], [2]],
+    "feature_list_sparse_types": [tf.int64],
+    "feature_list_dense_types": [tf.float32, tf.string],
+    "feature_list_dense_shapes": [[2], []],
+}
+
+
+def sequences_first(serialized):
+    defaults = [tf.constant(-1, tf.int64), tf.constant([0.5, 0.25])]
+    found = tf.raw_ops.ParseSequenceExample(
+        serialized=serialized,
+        debug_name=tf.constant([], tf.string),
+        context_dense_defaults=defaults,
+        feature_list_dense_missing_assumed_empty=["f"],
+        context_sparse_keys=["b"],
+        context_dense_keys=["a", "p"],
+        feature_list_sparse_keys=["g"],
+        feature_list_dense_keys=["f", "w"],
+        Ncontext_sparse=1,
+        Ncontext_dense=2,
+        Nfeature_list_sparse=1,
+        Nfeature_list_dense=2,
+        **PLAIN,
+    )
+    return tf.nest.flatten(found)
+
+
+def sequences_single_first(serialized):
+    found = tf.raw_ops.ParseSingleSequenceExample(
+        serialized=serialized,
+        feature_list_dense_missing_assumed_empty=["f"],
+        context_sparse_keys=["b"],
+        context_dense_keys=["a", "p"],
+        feature_list_sparse_keys=["g"],
+        feature_list_dense_keys=["f", "w"],
+        context_dense_defaults=[tf.constant(-1, tf.int64), tf.constant([0.5, 0.25])],
+        debug_name="",
+        **PLAIN,
+    )
+    return tf.nest.flatten(found)
+
+
+def sequences_mapped(serialized):
+    """The op in a function body, whose results are named by their arguments."""
+    one = lambda each: tf.reduce_sum(tf.io.parse_single_sequence_example(each, CONTEXT, STEPS)[1]["f"])
+    return tf.map_fn(one, serialized, fn_output_signature=tf.float32)
+
+
 def strings() -> list[OpCase]:
     return [
         case("string_lower", lambda a: op("StringLower", a), WORDS),
@@ -120,6 +227,11 @@ def moves() -> list[OpCase]:
 def examples() -> list[OpCase]:
     return [
         case("parse_example", parsed, EXAMPLES),
+        case("parse_sequence_example", sequences, [SEQUENCES, SEQUENCES[1:2], SEQUENCES[:0]]),
+        case("parse_sequence_example_first", sequences_first, [SEQUENCES, SEQUENCES[1:2], SEQUENCES[:0]]),
+        case("parse_single_sequence_example", sequences_single, [np.array(each, object) for each in SEQUENCES]),
+        case("parse_single_sequence_example_first", sequences_single_first, [np.array(each, object) for each in SEQUENCES]),
+        case("parse_sequence_example_mapped", sequences_mapped, SEQUENCES),
         case("parse_single_example", parsed_single, np.array(EXAMPLES[0], object)),
     ]
 

@@ -25,23 +25,28 @@ export interface RaggedFeature extends ListFeature {
 }
 
 /** No batch may grow beyond this by filling up short examples. */
-const MAX_ELEMENTS = 2 ** 26;
+export const MAX_ELEMENTS = 2 ** 26;
 
-type Values = readonly Element[] | undefined;
+export type Values = readonly Element[] | undefined;
 
 /** The values of features, example by example. */
 export class ExampleBatch {
   readonly #examples: readonly Readonly<Record<string, Feature>>[];
 
+  constructor(examples: readonly Readonly<Record<string, Feature>>[]) {
+    this.#examples = examples;
+  }
+
   /** @throws HostRefusal where a message cannot be read */
-  constructor(serialized: readonly Uint8Array[]) {
-    this.#examples = serialized.map((bytes) => {
+  static read(serialized: readonly Uint8Array[]): ExampleBatch {
+    const featuresOf = (bytes: Uint8Array): Readonly<Record<string, Feature>> => {
       try {
         return fromBinary(ExampleSchema, bytes).features?.feature ?? {};
       } catch {
         return refuse("an example is not a tf.Example message");
       }
-    });
+    };
+    return new ExampleBatch(serialized.map(featuresOf));
   }
 
   get size(): number {
@@ -87,12 +92,16 @@ export class ExampleBatch {
   /** Values of all examples behind each other, and where each one's begin. */
   ragged({ key, dtype, splitDType }: RaggedFeature): [values: Tensor, splits: Tensor] {
     const rows = this.#column(key, dtype).map((values) => values ?? []);
-    const splits = [0];
-    for (const row of rows) splits.push((splits.at(-1) ?? 0) + row.length);
     const values = rows.flat();
-    const ends = splitDType === "int64" ? splits.map(BigInt) : splits;
-    return [fromElements(dtype, [values.length], values), fromElements(splitDType, [splits.length], ends)];
+    return [fromElements(dtype, [values.length], values), splitsOf(splitDType, rows)];
   }
+}
+
+/** Where each row begins when they stand behind each other, and where the last one ends. */
+export function splitsOf(dtype: DType, rows: readonly (readonly unknown[])[]): Tensor {
+  let end = 0;
+  const ends = [0, ...rows.map((row) => (end += row.length))];
+  return fromElements(dtype, [ends.length], dtype === "int64" ? ends.map(BigInt) : ends);
 }
 
 function filledUp(
@@ -113,7 +122,7 @@ function filledUp(
 }
 
 /** The values of a feature, or `undefined` for one without a kind, which counts as absent. */
-function valuesOf({ kind }: Feature, key: string, dtype: DType): Values {
+export function valuesOf({ kind }: Feature, key: string, dtype: DType): Values {
   if (kind.case === undefined) return undefined;
   if (kind.case === "bytesList" && dtype === "string") return kind.value.value.map(latin1);
   if (kind.case === "floatList" && dtype === "float") return kind.value.value;

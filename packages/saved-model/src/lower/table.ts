@@ -10,6 +10,7 @@ import { MATMUL } from "./ops/matmul.ts";
 import { NORMALIZATION } from "./ops/normalization.ts";
 import { PADDING } from "./ops/padding.ts";
 import { PARSE_EXAMPLE } from "./ops/parse-example.ts";
+import { PARSE_SEQUENCE_EXAMPLE } from "./ops/parse-sequence-example.ts";
 import { POOLING } from "./ops/pooling.ts";
 import { CTC } from "./ops/ctc.ts";
 import { CUMULATIVE } from "./ops/cumulative.ts";
@@ -101,6 +102,7 @@ export const HOST_LOWERINGS = tableOf([
   COUNTING,
   BITS,
   PARSE_EXAMPLE,
+  PARSE_SEQUENCE_EXAMPLE,
   SEGMENTS,
   SPARSE,
   SETS,

@@ -6,21 +6,27 @@ import { type Type, unlowerable } from "../emitter.ts";
 import type { Lowering, LoweringTable, Op } from "../op.ts";
 import type { TensorValue } from "../value.ts";
 
-interface Columns {
+export interface Columns {
   readonly sparse: readonly ListFeature[];
   readonly dense: readonly DenseFeature[];
   readonly ragged: readonly RaggedFeature[];
 }
 
 /** Keys that are constants of the graph, as every export has them. */
-function constantKeys(value: TensorValue): string[] {
+export function constantKeys(value: TensorValue): string[] {
   const tensor = value.constant ?? unlowerable("feature keys that are computed");
   return strings(tensor).map((bytes) => fromUtf8(bytes) ?? unlowerable("a feature key that is no text"));
 }
 
-function denseFeatures(op: Op, keys: readonly string[]): DenseFeature[] {
-  const dtypes = op.attributes.dtypes("Tdense");
-  const shapes = op.attributes.shapes("dense_shapes");
+/** Features with the shapes of one attribute and the dtypes of another. */
+export function denseFeatures(
+  { attributes }: Op,
+  keys: readonly string[],
+  dtypesName = "Tdense",
+  shapesName = "dense_shapes",
+): DenseFeature[] {
+  const dtypes = attributes.dtypes(dtypesName);
+  const shapes = attributes.shapes(shapesName);
   return keys.map((key, index) => {
     const shape = shapes[index] ?? unlowerable(`the feature ${key} of unknown rank`);
     if (shape.slice(1).includes(-1)) unlowerable(`the feature ${key} of unknown shape`);
@@ -28,12 +34,24 @@ function denseFeatures(op: Op, keys: readonly string[]): DenseFeature[] {
   });
 }
 
-function listFeatures(keys: readonly string[], dtypes: readonly DType[]): ListFeature[] {
+export function listFeatures(keys: readonly string[], dtypes: readonly DType[]): ListFeature[] {
   return keys.map((key, index) => ({ key, dtype: dtypes[index] ?? unlowerable("keys without dtypes") }));
 }
 
+export function raggedFeatures(
+  keys: readonly string[],
+  dtypes: readonly DType[],
+  splits: readonly DType[],
+): RaggedFeature[] {
+  return listFeatures(keys, dtypes).map(({ key, dtype }, index) => ({
+    key,
+    dtype,
+    splitDType: splits[index] ?? "int64",
+  }));
+}
+
 /** Types of the results, in their order: sparse indices, values and shapes, dense values, ragged values and splits. */
-function resultTypes({ sparse, dense, ragged }: Columns): Type[] {
+export function resultTypes({ sparse, dense, ragged }: Columns): Type[] {
   return [
     ...sparse.map((): Type => ({ dtype: "int64", shape: [-1, 2] })),
     ...sparse.map(({ dtype }): Type => ({ dtype, shape: [-1] })),
@@ -44,7 +62,7 @@ function resultTypes({ sparse, dense, ragged }: Columns): Type[] {
   ];
 }
 
-function parse(batch: ExampleBatch, columns: Columns, defaults: readonly Tensor[]): Tensor[] {
+export function parse(batch: ExampleBatch, columns: Columns, defaults: readonly Tensor[]): Tensor[] {
   const sparse = columns.sparse.map((feature) => batch.sparse(feature));
   const ragged = columns.ragged.map((feature) => batch.ragged(feature));
   return [
@@ -58,7 +76,7 @@ function parse(batch: ExampleBatch, columns: Columns, defaults: readonly Tensor[
 }
 
 /** The results for one example, which have no batch dimension. */
-function withoutBatch(columns: Columns, whole: readonly Tensor[]): Tensor[] {
+export function withoutBatch(columns: Columns, whole: readonly Tensor[]): Tensor[] {
   const count = columns.sparse.length;
   return whole.map((tensor, index) => {
     if (index < count) return everySecond(tensor, [elementCount(tensor.shape) / 2, 1]);
@@ -69,7 +87,7 @@ function withoutBatch(columns: Columns, whole: readonly Tensor[]): Tensor[] {
 }
 
 /** Types of those results. */
-function typesWithoutBatch(columns: Columns): Type[] {
+export function typesWithoutBatch(columns: Columns): Type[] {
   const count = columns.sparse.length;
   return resultTypes(columns).map(({ dtype, shape }, index): Type => {
     if (index < count) return { dtype, shape: [-1, 1] };
@@ -86,7 +104,7 @@ function parseOperands(op: Op, columns: Columns, defaults: readonly TensorValue[
   const open = batched.map(({ dtype }): Type => ({ dtype, shape: undefined }));
   const types = !shape ? open : shape.length === 0 ? typesWithoutBatch(columns) : batched;
   const run = ([serialized, ...given]: readonly Tensor[]): Tensor[] => {
-    const whole = parse(new ExampleBatch(strings(serialized as Tensor)), columns, given);
+    const whole = parse(ExampleBatch.read(strings(serialized as Tensor)), columns, given);
     return serialized?.shape.length === 0 ? withoutBatch(columns, whole) : whole;
   };
   return op.emit.host({ op: op.node.op, node: op.node.name, run }, [op.input(0), ...defaults], types);
@@ -108,16 +126,14 @@ const parseExample: Lowering = (op) => {
 
 /** Operands: examples, names, sparse keys, dense keys, ragged keys (a vector each), dense defaults. */
 const parseExampleV2: Lowering = (op) => {
-  const splits = op.attributes.dtypes("ragged_split_types");
-  const ragged = listFeatures(constantKeys(op.input(4)), op.attributes.dtypes("ragged_value_types"));
   const columns: Columns = {
     sparse: listFeatures(constantKeys(op.input(2)), op.attributes.dtypes("sparse_types")),
     dense: denseFeatures(op, constantKeys(op.input(3))),
-    ragged: ragged.map((feature, index) => ({
-      key: feature.key,
-      dtype: feature.dtype,
-      splitDType: splits[index] ?? "int64",
-    })),
+    ragged: raggedFeatures(
+      constantKeys(op.input(4)),
+      op.attributes.dtypes("ragged_value_types"),
+      op.attributes.dtypes("ragged_split_types"),
+    ),
   };
   return parseOperands(op, columns, op.inputs.slice(5));
 };

@@ -4,7 +4,7 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Features } from "./feature_pb.js";
+import type { FeatureLists, Features } from "./feature_pb.js";
 
 /**
  * Describes the file tensorflow/core/example/example.proto.
@@ -26,4 +26,25 @@ export declare type Example = Message<"tensorflow.Example"> & {
  * Use `create(ExampleSchema)` to create a new message.
  */
 export declare const ExampleSchema: GenMessage<Example>;
+
+/**
+ * @generated from message tensorflow.SequenceExample
+ */
+export declare type SequenceExample = Message<"tensorflow.SequenceExample"> & {
+  /**
+   * @generated from field: tensorflow.Features context = 1;
+   */
+  context?: Features | undefined;
+
+  /**
+   * @generated from field: tensorflow.FeatureLists feature_lists = 2;
+   */
+  featureLists?: FeatureLists | undefined;
+};
+
+/**
+ * Describes the message tensorflow.SequenceExample.
+ * Use `create(SequenceExampleSchema)` to create a new message.
+ */
+export declare const SequenceExampleSchema: GenMessage<SequenceExample>;
 

@@ -9,7 +9,7 @@ import { file_tensorflow_core_example_feature } from "./feature_pb.js";
  * Describes the file tensorflow/core/example/example.proto.
  */
 export const file_tensorflow_core_example_example = /*@__PURE__*/
-  fileDesc("CiV0ZW5zb3JmbG93L2NvcmUvZXhhbXBsZS9leGFtcGxlLnByb3RvEgp0ZW5zb3JmbG93IjEKB0V4YW1wbGUSJgoIZmVhdHVyZXMYASABKAsyFC50ZW5zb3JmbG93LkZlYXR1cmVzYgZwcm90bzM", [file_tensorflow_core_example_feature]);
+  fileDesc("CiV0ZW5zb3JmbG93L2NvcmUvZXhhbXBsZS9leGFtcGxlLnByb3RvEgp0ZW5zb3JmbG93IjEKB0V4YW1wbGUSJgoIZmVhdHVyZXMYASABKAsyFC50ZW5zb3JmbG93LkZlYXR1cmVzImkKD1NlcXVlbmNlRXhhbXBsZRIlCgdjb250ZXh0GAEgASgLMhQudGVuc29yZmxvdy5GZWF0dXJlcxIvCg1mZWF0dXJlX2xpc3RzGAIgASgLMhgudGVuc29yZmxvdy5GZWF0dXJlTGlzdHNiBnByb3RvMw", [file_tensorflow_core_example_feature]);
 
 /**
  * Describes the message tensorflow.Example.
@@ -17,4 +17,11 @@ export const file_tensorflow_core_example_example = /*@__PURE__*/
  */
 export const ExampleSchema = /*@__PURE__*/
   messageDesc(file_tensorflow_core_example_example, 0);
+
+/**
+ * Describes the message tensorflow.SequenceExample.
+ * Use `create(SequenceExampleSchema)` to create a new message.
+ */
+export const SequenceExampleSchema = /*@__PURE__*/
+  messageDesc(file_tensorflow_core_example_example, 1);
 

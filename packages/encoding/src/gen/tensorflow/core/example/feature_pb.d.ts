@@ -108,3 +108,35 @@ export declare type Features = Message<"tensorflow.Features"> & {
  */
 export declare const FeaturesSchema: GenMessage<Features>;
 
+/**
+ * @generated from message tensorflow.FeatureList
+ */
+export declare type FeatureList = Message<"tensorflow.FeatureList"> & {
+  /**
+   * @generated from field: repeated tensorflow.Feature feature = 1;
+   */
+  feature: Feature[];
+};
+
+/**
+ * Describes the message tensorflow.FeatureList.
+ * Use `create(FeatureListSchema)` to create a new message.
+ */
+export declare const FeatureListSchema: GenMessage<FeatureList>;
+
+/**
+ * @generated from message tensorflow.FeatureLists
+ */
+export declare type FeatureLists = Message<"tensorflow.FeatureLists"> & {
+  /**
+   * @generated from field: map<string, tensorflow.FeatureList> feature_list = 1;
+   */
+  featureList: { [key: string]: FeatureList };
+};
+
+/**
+ * Describes the message tensorflow.FeatureLists.
+ * Use `create(FeatureListsSchema)` to create a new message.
+ */
+export declare const FeatureListsSchema: GenMessage<FeatureLists>;
+

@@ -8,7 +8,7 @@ import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file tensorflow/core/example/feature.proto.
  */
 export const file_tensorflow_core_example_feature = /*@__PURE__*/
-  fileDesc("CiV0ZW5zb3JmbG93L2NvcmUvZXhhbXBsZS9mZWF0dXJlLnByb3RvEgp0ZW5zb3JmbG93IhoKCUJ5dGVzTGlzdBINCgV2YWx1ZRgBIAMoDCIaCglGbG9hdExpc3QSDQoFdmFsdWUYASADKAIiGgoJSW50NjRMaXN0Eg0KBXZhbHVlGAEgAygDIpgBCgdGZWF0dXJlEisKCmJ5dGVzX2xpc3QYASABKAsyFS50ZW5zb3JmbG93LkJ5dGVzTGlzdEgAEisKCmZsb2F0X2xpc3QYAiABKAsyFS50ZW5zb3JmbG93LkZsb2F0TGlzdEgAEisKCmludDY0X2xpc3QYAyABKAsyFS50ZW5zb3JmbG93LkludDY0TGlzdEgAQgYKBGtpbmQigwEKCEZlYXR1cmVzEjIKB2ZlYXR1cmUYASADKAsyIS50ZW5zb3JmbG93LkZlYXR1cmVzLkZlYXR1cmVFbnRyeRpDCgxGZWF0dXJlRW50cnkSCwoDa2V5GAEgASgJEiIKBXZhbHVlGAIgASgLMhMudGVuc29yZmxvdy5GZWF0dXJlOgI4AWIGcHJvdG8z");
+  fileDesc("CiV0ZW5zb3JmbG93L2NvcmUvZXhhbXBsZS9mZWF0dXJlLnByb3RvEgp0ZW5zb3JmbG93IhoKCUJ5dGVzTGlzdBINCgV2YWx1ZRgBIAMoDCIaCglGbG9hdExpc3QSDQoFdmFsdWUYASADKAIiGgoJSW50NjRMaXN0Eg0KBXZhbHVlGAEgAygDIpgBCgdGZWF0dXJlEisKCmJ5dGVzX2xpc3QYASABKAsyFS50ZW5zb3JmbG93LkJ5dGVzTGlzdEgAEisKCmZsb2F0X2xpc3QYAiABKAsyFS50ZW5zb3JmbG93LkZsb2F0TGlzdEgAEisKCmludDY0X2xpc3QYAyABKAsyFS50ZW5zb3JmbG93LkludDY0TGlzdEgAQgYKBGtpbmQigwEKCEZlYXR1cmVzEjIKB2ZlYXR1cmUYASADKAsyIS50ZW5zb3JmbG93LkZlYXR1cmVzLkZlYXR1cmVFbnRyeRpDCgxGZWF0dXJlRW50cnkSCwoDa2V5GAEgASgJEiIKBXZhbHVlGAIgASgLMhMudGVuc29yZmxvdy5GZWF0dXJlOgI4ASIzCgtGZWF0dXJlTGlzdBIkCgdmZWF0dXJlGAEgAygLMhMudGVuc29yZmxvdy5GZWF0dXJlIpwBCgxGZWF0dXJlTGlzdHMSPwoMZmVhdHVyZV9saXN0GAEgAygLMikudGVuc29yZmxvdy5GZWF0dXJlTGlzdHMuRmVhdHVyZUxpc3RFbnRyeRpLChBGZWF0dXJlTGlzdEVudHJ5EgsKA2tleRgBIAEoCRImCgV2YWx1ZRgCIAEoCzIXLnRlbnNvcmZsb3cuRmVhdHVyZUxpc3Q6AjgBYgZwcm90bzM");
 
 /**
  * Describes the message tensorflow.BytesList.
@@ -44,4 +44,18 @@ export const FeatureSchema = /*@__PURE__*/
  */
 export const FeaturesSchema = /*@__PURE__*/
   messageDesc(file_tensorflow_core_example_feature, 4);
+
+/**
+ * Describes the message tensorflow.FeatureList.
+ * Use `create(FeatureListSchema)` to create a new message.
+ */
+export const FeatureListSchema = /*@__PURE__*/
+  messageDesc(file_tensorflow_core_example_feature, 5);
+
+/**
+ * Describes the message tensorflow.FeatureLists.
+ * Use `create(FeatureListsSchema)` to create a new message.
+ */
+export const FeatureListsSchema = /*@__PURE__*/
+  messageDesc(file_tensorflow_core_example_feature, 6);
 
