@@ -29,3 +29,9 @@ export function callError(
     options,
   );
 }
+
+/** Whether a call's signal fired because its deadline has passed, not because the client went away. */
+export function isLate(signal: AbortSignal | undefined): boolean {
+  const reason: unknown = signal?.reason;
+  return reason instanceof ModelServerError && reason.code === "DEADLINE_EXCEEDED";
+}

@@ -107,6 +107,10 @@ test("MultiInference answers each task in order, from one run of the model", asy
   assert.equal(first?.result.case === "regressionResult" && first.result.value.regressions[0]?.value, 4);
   assert.equal(second?.result.case === "classificationResult" && second.result.value.classifications.length, 1);
   assert.deepEqual([first?.modelSpec?.signatureName, second?.modelSpec?.signatureName], ["regress_x", "classify_x"]);
+  assert.match(
+    server.metrics.registry.render(),
+    /^:tensorflow:serving:runtime_latency_count\{model_name="half",API="MultiInference",runtime="TF1"\} 1$/m,
+  );
 });
 
 test("refused inference requests have TensorFlow Serving's codes and texts", async () => {

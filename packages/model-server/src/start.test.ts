@@ -4,6 +4,8 @@ import { test } from "node:test";
 import { PredictRequestSchema, PredictResponseSchema } from "@cloister/encoding/gen/tensorflow_serving/apis/predict_pb";
 import { DataType } from "@cloister/encoding/gen/tensorflow/core/framework/types_pb";
 import { credentials } from "@grpc/grpc-js";
+import type { Engine, Servable } from "./engine/engine.ts";
+import { isLate } from "./errors.ts";
 import { type ModelServerOptions, ModelServerError, startModelServer } from "./index.ts";
 import { GrpcJsClient } from "./testing/grpc-js-client.ts";
 import { elementwiseEngine, testCertificates } from "./testing/index.ts";
@@ -103,12 +105,22 @@ test("a PEM whose base64 is one line is accepted, as cluster scripts write it", 
   await server.close();
 });
 
-test("a deadline that passes is answered, and the call's end is told", async () => {
+test("a deadline that passes is answered, the call's end is told, and the model can tell it from a client that left", async () => {
   const ended: string[] = [];
+  const signals: (AbortSignal | undefined)[] = [];
+  const slow = elementwiseEngine(500);
+  const load: Engine["load"] = async (files) => {
+    const servable = await slow.load(files);
+    const run: Servable["run"] = (request) => {
+      signals.push(request.signal);
+      return servable.run(request);
+    };
+    return { ...servable, run };
+  };
   const server = await startModelServer({
     ...base,
     insecure: true,
-    engine: elementwiseEngine(500),
+    engine: { ...slow, load },
     onCallEnd: ({ path, status }) => ended.push(`${path} ${status}`),
   });
   const client = new GrpcJsClient(server.address.port, credentials.createInsecure());
@@ -117,6 +129,7 @@ test("a deadline that passes is answered, and the call's end is told", async () 
   client.close();
   await server.close({ graceMs: 100 });
   assert.equal(ended.length, 1);
+  assert.ok(signals.every(isLate));
 });
 
 test("closing lets a running call end and takes no new connection", async () => {

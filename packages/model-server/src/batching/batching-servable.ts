@@ -1,6 +1,6 @@
 import type { Tensor } from "@cloister/encoding/tensor";
 import type { RunRequest, Servable, SignatureInfo } from "../engine/engine.ts";
-import { callError } from "../errors.ts";
+import { callError, isLate, type ModelServerError } from "../errors.ts";
 import type { ServingMetrics } from "../metrics/serving-metrics.ts";
 import type { BatchingOptions } from "./batching-parameters.ts";
 import { currentSpan, type Span } from "../tracing/span.ts";
@@ -138,7 +138,7 @@ export class BatchingServable implements Servable {
     this.#queues.delete(key);
   }
 
-  /** The tasks of the next batch; what was cancelled meanwhile is left out. */
+  /** The tasks of the next batch; what was cancelled meanwhile or whose deadline has passed is left out. */
   #take(queue: Queue): Task[] {
     const batch: Task[] = [];
     let rows = 0;
@@ -147,7 +147,9 @@ export class BatchingServable implements Servable {
       queue.tasks.shift();
       queue.rows -= task.rows;
       if (task.request.signal?.aborted === true) {
-        task.reject(callError("CANCELLED", "The request was cancelled while it waited."));
+        const error = leftOut(task.request.signal);
+        task.waiting?.end(error.code);
+        task.reject(error);
         continue;
       }
       rows += task.rows;
@@ -198,6 +200,13 @@ export class BatchingServable implements Servable {
       start = end;
     }
   }
+}
+
+/** TensorFlow Serving answers so when no task of a batch has time left. Others it runs, though nobody waits for the answer. */
+function leftOut(signal: AbortSignal): ModelServerError {
+  return isLate(signal)
+    ? callError("RESOURCE_EXHAUSTED", "Run() timeout exceeded while waiting in batching queue")
+    : callError("CANCELLED", "The request was cancelled while it waited.");
 }
 
 /** Rows of a request: the first dimension of each input. Throws INVALID_ARGUMENT. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Tensor } from "@cloister/encoding/tensor";
 import type { RunRequest, Servable } from "../engine/engine.ts";
-import { ModelServerError } from "../errors.ts";
+import { callError, ModelServerError } from "../errors.ts";
 import { ServingMetrics } from "../metrics/serving-metrics.ts";
 import { elementwiseEngine } from "../testing/elementwise-engine.ts";
 import { measureBatching } from "./auto-batching.ts";
@@ -99,6 +99,15 @@ test("a cancelled request is left out, and closing refuses what waits", async ()
   const waiting = assert.rejects(servable.run(request(x(2))), hasCode("UNAVAILABLE"));
   await servable.close();
   await waiting;
+});
+
+test("a request whose deadline passes in the queue is left out, with TensorFlow Serving's code", async () => {
+  const { servable, seen } = await batching({ maxBatchSize: 2, timeoutMs: 10 });
+  const signal = AbortSignal.abort(callError("DEADLINE_EXCEEDED", "Deadline Exceeded"));
+  const late = assert.rejects(servable.run({ ...request(x(1)), signal }), hasCode("RESOURCE_EXHAUSTED"));
+  assert.deepEqual(values(await servable.run(request(x(2)))), [3]);
+  await late;
+  assert.deepEqual(seen, [1]);
 });
 
 test("a batching parameters file is read, and what cannot work is refused", () => {

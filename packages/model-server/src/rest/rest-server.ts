@@ -253,8 +253,9 @@ async function withTimeout(
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<RestResponse>((resolve) => {
     timer = setTimeout(() => {
-      abort.abort();
-      resolve(errorResponse(callError("DEADLINE_EXCEEDED", "Timed out waiting for the answer.")));
+      const error = callError("DEADLINE_EXCEEDED", "Timed out waiting for the answer.");
+      abort.abort(error);
+      resolve(errorResponse(error));
     }, timeoutMs);
   });
   try {

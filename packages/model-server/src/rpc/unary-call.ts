@@ -16,7 +16,7 @@ import type { Http2Stream, StreamReceiver } from "./http2/stream.ts";
 import type { BufferBudget, RpcLimits } from "./limits.ts";
 
 /**
- * Answers one call. `signal` fires when the client goes away or its deadline passes. The result is the response message with
+ * Answers one call. `signal` fires when the client goes away or its deadline passes (`isLate` tells which). The result is the response message with
  * the first GRPC_PREFIX_LENGTH bytes left free. The request's memory is used again once there is a result, which is no view of it. Throws `ModelServerError`; anything else becomes INTERNAL without its text.
  */
 export type UnaryHandler = (request: Uint8Array, signal: AbortSignal) => Promise<Uint8Array>;
@@ -167,7 +167,7 @@ export class UnaryCall implements StreamReceiver {
   #fail(error: unknown): void {
     if (this.#isAnswered || this.#stream.isClosed) return;
     const { code, text } = statusOf(error);
-    this.#markAnswered(code);
+    this.#markAnswered(code, error);
     const headers = {
       ...this.#environment.headers,
       "grpc-status": String(GRPC_STATUS[code]),
@@ -177,10 +177,10 @@ export class UnaryCall implements StreamReceiver {
     this.#stream.reset("NO_ERROR");
   }
 
-  #markAnswered(status: GrpcStatusName): void {
+  #markAnswered(status: GrpcStatusName, reason?: unknown): void {
     this.#isAnswered = true;
     clearTimeout(this.#deadline);
-    if (status !== "OK") this.#abort.abort();
+    if (status !== "OK") this.#abort.abort(reason);
     this.#span?.end(status === "OK" ? undefined : status);
     this.#environment.onEnd?.({
       api: "grpc",

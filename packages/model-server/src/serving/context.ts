@@ -37,6 +37,18 @@ export async function observed<Result>(
   }
 }
 
+/** Runs a model for a call and observes how long that took, where it succeeded. */
+export async function timed<Result>(
+  { metrics }: ServingContext,
+  { api, model }: { readonly api: Api; readonly model: string },
+  run: () => Promise<Result>,
+): Promise<Result> {
+  const startedAt = performance.now();
+  const result = await run();
+  metrics.runtimeLatency.at(model, api, "TF1").observe((performance.now() - startedAt) * 1000);
+  return result;
+}
+
 function statusNameOf(error: unknown): Exclude<GrpcStatusName, "OK"> {
   return error instanceof ModelServerError ? (error.code as Exclude<GrpcStatusName, "OK">) : "INTERNAL";
 }

@@ -4,7 +4,7 @@ import type { Tensor } from "@cloister/encoding/tensor";
 import type { Servable } from "../engine/engine.ts";
 import { callError } from "../errors.ts";
 import type { Api } from "../metrics/serving-metrics.ts";
-import type { ServingContext } from "./context.ts";
+import { type ServingContext, timed } from "./context.ts";
 import {
   classifyOutputs,
   exampleInputs,
@@ -99,7 +99,8 @@ export async function multiInfer(context: ServingContext, call: MultiInferenceCa
   const handle = context.registry.acquire(model);
   try {
     countExamples(context, handle, call);
-    return await multiInferOn(handle, call, context.checkMethodNames);
+    const about = { api: "MultiInference", model: handle.name } as const;
+    return await timed(context, about, () => multiInferOn(handle, call, context.checkMethodNames));
   } finally {
     handle.release();
   }
@@ -183,9 +184,7 @@ async function onModel<Row>(
   try {
     countExamples(context, handle, call);
     const signatureName = effectiveSignature(reference);
-    const startedAt = performance.now();
-    const rows = await run(handle, signatureName);
-    context.metrics.runtimeLatency.at(handle.name, api, "TF1").observe((performance.now() - startedAt) * 1000);
+    const rows = await timed(context, { api, model: handle.name }, () => run(handle, signatureName));
     return { model: { name: handle.name, version: handle.version, signatureName }, rows };
   } finally {
     handle.release();

@@ -2,7 +2,7 @@ import type { ModelReference } from "@cloister/encoding/tensor-proto";
 import type { Tensor } from "@cloister/encoding/tensor";
 import type { Servable, SignatureInfo } from "../engine/engine.ts";
 import { callError, type ModelServerError } from "../errors.ts";
-import type { ServingContext } from "./context.ts";
+import { type ServingContext, timed } from "./context.ts";
 import { noteModel } from "../tracing/span.ts";
 import { requireModel } from "./model-spec.ts";
 import { DEFAULT_SIGNATURE, METHOD, runSignature } from "./run-signature.ts";
@@ -33,10 +33,9 @@ export async function predict(context: ServingContext, call: PredictCall): Promi
       throw context.signatureMissing(signatureName);
     }
     noteModel(handle);
-    const startedAt = performance.now();
-    const outputs = await predictOn(handle.servable, signatureName, call, context.checkMethodNames);
-    const runtimeUs = (performance.now() - startedAt) * 1000;
-    context.metrics.runtimeLatency.at(handle.name, "Predict", "TF1").observe(runtimeUs);
+    const outputs = await timed(context, { api: "Predict", model: handle.name }, () =>
+      predictOn(handle.servable, signatureName, call, context.checkMethodNames),
+    );
     return { model: { name: handle.name, version: handle.version, signatureName }, outputs };
   } finally {
     handle.release();

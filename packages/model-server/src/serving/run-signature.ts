@@ -3,7 +3,7 @@ import type { Tensor } from "@cloister/encoding/tensor";
 import type { RunRequest, Servable } from "../engine/engine.ts";
 import { EngineError, type EngineErrorCode } from "../engine/error.ts";
 import { jointAlias, signatureKeys } from "../engine/joint-signature.ts";
-import { callError } from "../errors.ts";
+import { callError, isLate } from "../errors.ts";
 import { inSpan } from "../tracing/span.ts";
 
 /** What an empty signature name means. */
@@ -42,6 +42,8 @@ export async function runSignature(servable: Servable, request: RunRequest): Pro
     return await inSpan("engine.run", { "cloister.signature": keys.join(",") }, () => servable.run(request), codeOf);
   } catch (cause) {
     if (!(cause instanceof EngineError)) throw cause;
+    if (cause.code === "CANCELLED" && isLate(request.signal))
+      throw callError("DEADLINE_EXCEEDED", "Deadline Exceeded", { cause });
     const { what, why } = cause.explanation;
     throw callError(ENGINE_STATUS[cause.code], `${what}: ${why}`, { cause });
   }
