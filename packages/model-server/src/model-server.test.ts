@@ -223,6 +223,7 @@ test("metadata tells the signatures", async () => {
     "serving_default",
   ]);
   assert.equal(signatureDef["serving_default"]?.inputs["x"]?.encoding.value, "x:0");
+  assert.deepEqual(signatureDef["scaled"]?.defaults["factor"]?.floatVal, [10]);
   assert.equal((await metadata([])).code, "INVALID_ARGUMENT");
   assert.equal((await metadata(["other"])).code, "INVALID_ARGUMENT");
 });

@@ -67,12 +67,16 @@ export function readSavedModel(files: ModelFiles, tags: readonly string[] = ["se
 }
 
 /**
- * Reads the signatures of a SavedModel, and nothing else of it.
+ * Reads the signatures of a SavedModel and its initialisation, and nothing else of it.
  *
  * @throws SavedModelError
  */
-export function readSignatures(files: ModelFiles, tags: readonly string[] = ["serve"]): ReadonlyMap<string, Signature> {
-  return signaturesOf(decodeMetaGraph(files, tags));
+export function readSignatures(
+  files: ModelFiles,
+  tags: readonly string[] = ["serve"],
+): Pick<SavedModel, "signatures" | "initialization"> {
+  const metaGraph = decodeMetaGraph(files, tags);
+  return { signatures: signaturesOf(metaGraph), initialization: readInitialization(metaGraph) };
 }
 
 function signaturesOf({ signatureDef }: MetaGraphDef): ReadonlyMap<string, Signature> {

@@ -1,4 +1,4 @@
-import { fieldLength, tagOf, varintLength, WIRE, type WireWriter } from "../protobuf/protobuf-wire.ts";
+import { fieldLength, tagOf, varintLength, WIRE, WireWriter } from "../protobuf/protobuf-wire.ts";
 import type { NumericArray, Tensor } from "./tensor.ts";
 import { elementCount } from "./tensor.ts";
 import { type DTypeLayout, layoutOf } from "./proto-dtypes.ts";
@@ -34,6 +34,14 @@ export function sizeTensor(tensor: Tensor, encoding: TensorEncoding): SizedTenso
       body.write(writer);
     },
   };
+}
+
+/** A tensor as a TensorProto. Throws TypeError where the data does not have the shape's number of elements. */
+export function writeTensorProto(tensor: Tensor, encoding: TensorEncoding): Uint8Array {
+  const sized = sizeTensor(tensor, encoding);
+  const writer = new WireWriter(sized.length);
+  sized.write(writer);
+  return writer.bytes;
 }
 
 function lengthOfShape(shape: readonly number[]): number {

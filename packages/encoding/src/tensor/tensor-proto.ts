@@ -14,4 +14,4 @@ export {
 } from "./predict-messages.ts";
 export { layoutOf, layoutOfCode } from "./proto-dtypes.ts";
 export { readTensorProto, type TensorLimits } from "./proto-reader.ts";
-export { type SizedTensor, sizeTensor, type TensorEncoding } from "./proto-writer.ts";
+export { type SizedTensor, sizeTensor, type TensorEncoding, writeTensorProto } from "./proto-writer.ts";

@@ -29,6 +29,7 @@ interface Queue {
 export class BatchingServable implements Servable {
   readonly signatures: ReadonlyMap<string, SignatureInfo>;
   readonly unsupported: ReadonlyMap<string, string>;
+  readonly initOp: string | undefined;
   readonly #inner: Servable;
   readonly #options: BatchingOptions;
   readonly #metrics: ServingMetrics;
@@ -45,6 +46,7 @@ export class BatchingServable implements Servable {
     this.#metrics = metrics;
     this.signatures = inner.signatures;
     this.unsupported = inner.unsupported;
+    this.initOp = inner.initOp;
   }
 
   async run(request: RunRequest): Promise<Map<string, Tensor>> {

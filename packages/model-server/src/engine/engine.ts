@@ -34,6 +34,8 @@ export interface RunRequest {
 /** A loaded model version. */
 export interface Servable {
   readonly signatures: ReadonlyMap<string, SignatureInfo>;
+  /** The node that a TensorFlow 2 model names as its initialisation. Metadata tell it; no request can run it. */
+  readonly initOp?: string | undefined;
   /** Signatures that cannot run here, with the reason (the missing ops and nodes). Running one fails with UNSUPPORTED_OPS. */
   readonly unsupported: ReadonlyMap<string, string>;
   /** Runs one request. Throws `EngineError`. */

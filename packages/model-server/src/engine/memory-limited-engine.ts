@@ -46,6 +46,7 @@ export class MemoryLimitedEngine implements Engine {
       return {
         signatures: servable.signatures,
         unsupported: servable.unsupported,
+        initOp: servable.initOp,
         run: (request) => servable.run(request),
         close: () => servable.close().finally(release),
       };

@@ -60,6 +60,22 @@ test("metadata of a real model equal TensorFlow Serving's golden file", async ()
   assert.deepEqual(sorted(await ask(`${NAME}/versions/123/metadata`)), sorted(golden));
 });
 
+test("metadata of a TensorFlow 2 model tell its initialisation, which cannot be run", async () => {
+  const { metadata } = (await ask("tf2/metadata")) as {
+    metadata: { signature_def: { signature_def: Record<string, unknown> } };
+  };
+  const tensor_shape = { dim: [], unknown_rank: true };
+  assert.deepEqual(metadata.signature_def.signature_def["__saved_model_init_op"], {
+    inputs: {},
+    outputs: { __saved_model_init_op: { dtype: "DT_INVALID", tensor_shape, name: "NoOp" } },
+    method_name: "",
+    defaults: {},
+  });
+  assert.deepEqual(await ask("tf2:predict", { signature_name: "__saved_model_init_op", inputs: 1 }), {
+    error: 'Serving signature name: "__saved_model_init_op" not found in signature def',
+  });
+});
+
 for (const name of [NAME, "tf2"]) {
   test(`predict, classify and regress with tf.Examples on ${name}`, async () => {
     assert.deepEqual(await ask(`${name}:predict`, { instances: [2, 3, 4] }), { predictions: [3, 3.5, 4] });

@@ -110,7 +110,7 @@ function metadataBody({ registry }: ServingContext, model: ModelReference): stri
   const handle = registry.acquire(model);
   try {
     const spec = toModelSpec({ name: handle.name, version: handle.version, signatureName: "" });
-    const definitions = signatureDefs(handle.servable.signatures);
+    const definitions = signatureDefs(handle.servable);
     return pretty({
       model_spec: messageJson(ModelSpecSchema, spec),
       metadata: { signature_def: messageJson(SignatureDefMapSchema, definitions) },

@@ -1,5 +1,6 @@
 import { create, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
+import { TensorProtoSchema } from "@cloister/encoding/gen/tensorflow/core/framework/tensor_pb";
 import type {
   SignatureDefSchema,
   TensorInfoSchema,
@@ -10,8 +11,8 @@ import {
   type SignatureDefMap,
   SignatureDefMapSchema,
 } from "@cloister/encoding/gen/tensorflow_serving/apis/get_model_metadata_pb";
-import { fromModelSpec, layoutOf, toModelSpec } from "@cloister/encoding/tensor-proto";
-import type { SignatureInfo, TensorInfo } from "../engine/engine.ts";
+import { fromModelSpec, layoutOf, toModelSpec, writeTensorProto } from "@cloister/encoding/tensor-proto";
+import type { Servable, TensorInfo } from "../engine/engine.ts";
 import { callError } from "../errors.ts";
 import type { UnaryHandler } from "../rpc/unary-call.ts";
 import { requireModel } from "./model-spec.ts";
@@ -19,6 +20,7 @@ import type { ModelRegistry } from "./registry.ts";
 import { serialize } from "./serialize.ts";
 
 const FIELD = "signature_def";
+const INIT_OP = "__saved_model_init_op";
 
 /** PredictionService.GetModelMetadata: the signatures of a version. */
 export function modelMetadataHandler(registry: ModelRegistry): UnaryHandler {
@@ -32,7 +34,7 @@ export function modelMetadataHandler(registry: ModelRegistry): UnaryHandler {
     if (unknown !== undefined) throw callError("INVALID_ARGUMENT", `Metadata field ${unknown} is not supported`);
     const handle = registry.acquire(model);
     try {
-      const signatures = anyPack(SignatureDefMapSchema, signatureDefs(handle.servable.signatures));
+      const signatures = anyPack(SignatureDefMapSchema, signatureDefs(handle.servable));
       const response = create(GetModelMetadataResponseSchema, {
         modelSpec: toModelSpec({ name: handle.name, version: handle.version, signatureName: "" }),
         metadata: { [FIELD]: signatures },
@@ -44,14 +46,29 @@ export function modelMetadataHandler(registry: ModelRegistry): UnaryHandler {
   };
 }
 
-/** The signatures of a model as the message that tells them. */
-export function signatureDefs(signatures: ReadonlyMap<string, SignatureInfo>): SignatureDefMap {
+/** The signatures of a model as the message that tells them, with the one that names a TensorFlow 2 model's initialisation. */
+export function signatureDefs({ signatures, initOp }: Pick<Servable, "signatures" | "initOp">): SignatureDefMap {
   const signatureDef: Record<string, MessageInitShape<typeof SignatureDefSchema>> = Object.fromEntries(
-    [...signatures].map(([name, { methodName, inputs, outputs }]) => [
+    [...signatures].map(([name, { methodName, inputs, outputs, defaults = [] }]) => [
       name,
-      { methodName, inputs: tensorInfos(inputs), outputs: tensorInfos(outputs) },
+      {
+        methodName,
+        inputs: tensorInfos(inputs),
+        outputs: tensorInfos(outputs),
+        defaults: Object.fromEntries(
+          [...defaults].map(([alias, tensor]) => [
+            alias,
+            fromBinary(TensorProtoSchema, writeTensorProto(tensor, "values")),
+          ]),
+        ),
+      },
     ]),
   );
+  if (initOp !== undefined) {
+    // It is an operation without a result.
+    const none = { encoding: { case: "name" as const, value: initOp }, tensorShape: { unknownRank: true } };
+    signatureDef[INIT_OP] = { outputs: { [INIT_OP]: none } };
+  }
   return create(SignatureDefMapSchema, { signatureDef });
 }
 

@@ -9,7 +9,7 @@ import type { Tensor } from "@cloister/encoding/tensor";
 import { utf8 } from "@cloister/encoding";
 import { fault } from "../error.ts";
 
-/** The signature with which a TF2 SavedModel names its initialisation; nobody can call it. */
+/** The signature with which a TF2 SavedModel names its initialisation; nobody can call it. It has one output of the same name. */
 export const INIT_OP_SIGNATURE = "__saved_model_init_op";
 
 /** Collections that name it in TF1, the newer one first. */
@@ -19,6 +19,8 @@ const ASSET_COLLECTION = "saved_model_assets";
 
 /** What runs once when a model is loaded. */
 export interface Initialization {
+  /** The node that a TF2 SavedModel names in a signature. */
+  readonly op?: string;
   /** Nodes to run. */
   readonly targets: readonly string[];
   /** Paths of asset files, by the tensor that holds them. */
@@ -39,7 +41,8 @@ export function readInitialization({ signatureDef, collectionDef, assetFileDef }
     return kind?.case === "nodeList" ? kind.value.value : [];
   });
   const targets = [named, ...collected].find((names) => names.length > 0) ?? [];
-  return { targets, assets: new Map(assets) };
+  const [op] = named;
+  return { targets, assets: new Map(assets), ...(op !== undefined && { op }) };
 }
 
 /** TF1 keeps the list in a collection. */

@@ -26,6 +26,7 @@ import type { SessionOptions } from "./session.ts";
 export async function loadModel(files: ModelFiles, options: LoadOptions, keeps = false): Promise<LocalServable> {
   const model = readSavedModel(files, options.tags);
   const { signatures } = model;
+  const { op: initOp } = model.initialization;
   const lowered = new Map([...signatures.keys()].map((key) => [key, new SignatureProgram(model, key, "declared")]));
   const unsupported = unsupportedSignatures(lowered);
   const runnable = [...signatures.keys()].filter((key) => !unsupported.has(key));
@@ -47,11 +48,12 @@ export async function loadModel(files: ModelFiles, options: LoadOptions, keeps =
   return new LocalServable({
     signatures,
     unsupported,
+    initOp,
     isStateful: hasState,
     model: async () => source,
     options,
     first: { id, program: compiled },
-    ...(kept && { prepared: { signatures, unsupported, id, program: kept } }),
+    ...(kept && { prepared: { signatures, unsupported, initOp, id, program: kept } }),
   });
 }
 

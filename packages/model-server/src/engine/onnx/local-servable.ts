@@ -25,7 +25,7 @@ export interface LoweredModel {
 }
 
 /** What a servable starts with. */
-export interface ServableStart extends Pick<PreparedModel, "signatures" | "unsupported"> {
+export interface ServableStart extends Pick<PreparedModel, "signatures" | "unsupported" | "initOp"> {
   /** Requests change variables or tables of the model. */
   readonly isStateful: boolean;
   /** Gives the model when a program is asked for that is not there yet. */
@@ -40,6 +40,7 @@ export interface ServableStart extends Pick<PreparedModel, "signatures" | "unsup
 export class LocalServable implements Servable {
   readonly signatures: ReadonlyMap<string, Signature>;
   readonly unsupported: ReadonlyMap<string, string>;
+  readonly initOp: string | undefined;
   readonly isStateful: boolean;
   readonly #model: () => Promise<LoweredModel>;
   readonly #options: SessionOptions;
@@ -47,9 +48,10 @@ export class LocalServable implements Servable {
   #prepared: PreparedModel | undefined;
   #isClosed = false;
 
-  constructor({ signatures, unsupported, isStateful, model, options, first, prepared }: ServableStart) {
+  constructor({ signatures, unsupported, initOp, isStateful, model, options, first, prepared }: ServableStart) {
     this.signatures = signatures;
     this.unsupported = unsupported;
+    this.initOp = initOp;
     this.isStateful = isStateful;
     this.#model = model;
     this.#options = options;
@@ -63,9 +65,9 @@ export class LocalServable implements Servable {
     options: SessionOptions,
     model: () => Promise<LoweredModel>,
   ): Promise<LocalServable> {
-    const { id, signatures, unsupported } = prepared;
+    const { id, signatures, unsupported, initOp } = prepared;
     const first = { id, program: await CompiledProgram.restore(prepared.program, options) };
-    return new LocalServable({ signatures, unsupported, isStateful: false, model, options, first });
+    return new LocalServable({ signatures, unsupported, initOp, isStateful: false, model, options, first });
   }
 
   /** What loading has made, for `restore`, once: its memory file is the caller's then. */

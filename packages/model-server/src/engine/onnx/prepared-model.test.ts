@@ -88,7 +88,7 @@ describe("the cache of prepared models", () => {
     const descriptor = openSync(import.meta.filename, "r");
     const rim = { constants: new Map(), outputs: new Map(), keepsRowsApart: false };
     const program = { ...rim, inputs: [], results: [], descriptor, bytes };
-    return new HeldModel({ signatures: new Map(), unsupported: new Map(), id: "", program });
+    return new HeldModel({ signatures: new Map(), unsupported: new Map(), initOp: undefined, id: "", program });
   };
 
   it("drops what was used longest ago where its bytes run out, and closes it once nobody holds it", () => {

@@ -11,6 +11,7 @@ import type { KeptProgram } from "./compiled-program.ts";
 export interface PreparedModel {
   readonly signatures: ReadonlyMap<string, Signature>;
   readonly unsupported: ReadonlyMap<string, string>;
+  readonly initOp: string | undefined;
   /** Identifies the program among those of the model, see `programId`. */
   readonly id: string;
   readonly program: KeptProgram;

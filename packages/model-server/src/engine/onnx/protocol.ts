@@ -39,6 +39,7 @@ export type WorkerReply =
       readonly kind: "loaded";
       readonly signatures: ReadonlyMap<string, SignatureInfo>;
       readonly unsupported: ReadonlyMap<string, string>;
+      readonly initOp: string | undefined;
       /** Requests change variables or tables of the model. */
       readonly isStateful: boolean;
       /** Its memory file belongs to the receiver. */

@@ -19,6 +19,7 @@ export interface WorkerOptions extends LoadOptions {
 export class WorkerServable implements Servable {
   readonly signatures: ReadonlyMap<string, SignatureInfo>;
   readonly unsupported: ReadonlyMap<string, string>;
+  readonly initOp: string | undefined;
   readonly #lanes: readonly WorkerLane[];
   readonly #queue: RequestQueue;
   #closing: Promise<void> | undefined;
@@ -30,6 +31,7 @@ export class WorkerServable implements Servable {
     for (const { death } of lanes) void death.then((error) => queue.end(error));
     this.signatures = lanes[0].loaded.signatures;
     this.unsupported = lanes[0].loaded.unsupported;
+    this.initOp = lanes[0].loaded.initOp;
   }
 
   /** Loads the model in `thread`, and in new ones for further lanes. Throws what loading throws there. */

@@ -38,9 +38,9 @@ async function load(message: Extract<WorkerRequest, { kind: "load" | "restore" }
       let model: Promise<LoweredModel> | undefined;
       servable = await LocalServable.restore(prepared, options, () => (model ??= lowerLater(options.tags)));
     }
-    const { signatures, unsupported, isStateful } = servable;
+    const { signatures, unsupported, initOp, isStateful } = servable;
     const prepared = servable.takePrepared();
-    reply({ kind: "loaded", signatures, unsupported, isStateful, ...(prepared && { prepared }) });
+    reply({ kind: "loaded", signatures, unsupported, initOp, isStateful, ...(prepared && { prepared }) });
     collectGarbageSoon();
   } catch (error) {
     reply({ kind: "load-failed", failure: toFailure(error) });

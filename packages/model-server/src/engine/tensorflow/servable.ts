@@ -34,6 +34,7 @@ type NativeOutput = readonly [bigint, bigint];
 export class TensorFlowServable implements Servable {
   readonly signatures: ReadonlyMap<string, Signature>;
   readonly unsupported: ReadonlyMap<string, string>;
+  readonly initOp: string | undefined;
   readonly #api: CApi;
   readonly #session: Address;
   readonly #graph: Address;
@@ -43,13 +44,14 @@ export class TensorFlowServable implements Servable {
   private constructor(
     api: CApi,
     [session, graph]: readonly [Address, Address],
-    signatures: ReadonlyMap<string, Signature>,
+    { signatures, initialization }: ReturnType<typeof readSignatures>,
     options: TensorFlowOptions,
   ) {
     this.#api = api;
     this.#session = session;
     this.#graph = graph;
     this.signatures = signatures;
+    this.initOp = initialization.op;
     const unfit = [...signatures].filter(([, signature]) => signature.unfit);
     this.unsupported = new Map(unfit.map(([key, signature]) => [key, describeMissing(signature.unfit ?? [])]));
     const lane = { run: (request: RunRequest) => this.#run(request) };
@@ -58,11 +60,11 @@ export class TensorFlowServable implements Servable {
 
   /** @throws SavedModelError, EngineError LOAD_FAILED */
   static async load(api: CApi, files: ModelFiles, options: TensorFlowOptions): Promise<TensorFlowServable> {
-    const signatures = readSignatures(files, options.tags);
+    const described = readSignatures(files, options.tags);
     const graph = api.newGraph();
     try {
       const session = await loadSession(api, graph, files, options);
-      return new TensorFlowServable(api, [session, graph], signatures, options);
+      return new TensorFlowServable(api, [session, graph], described, options);
     } catch (error) {
       api.deleteGraph(graph);
       throw error instanceof TensorFlowError ? refusedModel(error) : error;
