@@ -245,3 +245,23 @@ test("an unknown method is UNIMPLEMENTED", async () => {
   );
   assert.equal(code, "UNIMPLEMENTED");
 });
+
+test("a label names a version, and the answer tells the version's number", async () => {
+  server.registry.setLabels("half", new Map([["stable", 1n]]));
+  const versionChoice = { case: "versionLabel" as const, value: "stable" };
+  const { message } = await predict({ modelSpec: { ...half, versionChoice }, inputs: { x: floats(2) } });
+  server.registry.setLabels("half", new Map());
+  assert.equal(versionOf(message), 1n);
+});
+
+test("a status text of more than 1024 bytes is cut", async () => {
+  const { code, details } = await predict({ modelSpec: { name: "n".repeat(2000) } });
+  assert.deepEqual([code, details.length], ["NOT_FOUND", 1024 + "...TRUNCATED".length]);
+  assert.match(details, /^Servable not found for request: Latest\(n+\.\.\.TRUNCATED$/);
+});
+
+test("fields of Predict that no open server follows are taken: options of streams and of requests, the client's name", async () => {
+  const $unknown = [5, 6, 7].map((no) => ({ no, wireType: 2, data: Uint8Array.of(0) }));
+  const { message, code } = await predict({ modelSpec: half, inputs: { x: floats(2) }, $unknown });
+  assert.deepEqual([code, message?.outputs["y"]?.floatVal], ["OK", [3]]);
+});

@@ -35,7 +35,8 @@ async function batching(options: Partial<BatchingOptions>, change: Partial<Serva
     ...change,
   };
   const all = { ...defaultBatching(), threads: 1, ...options };
-  return { servable: new BatchingServable(counting, "m", all, new ServingMetrics()), seen };
+  const metrics = new ServingMetrics();
+  return { servable: new BatchingServable(counting, "m", all, metrics), seen, metrics };
 }
 
 const values = (outputs: ReadonlyMap<string, Tensor>) => Array.from((outputs.get("y") as Tensor).data as Float32Array);
@@ -48,9 +49,12 @@ test("requests that wait together run together, and each gets its own rows", asy
 });
 
 test("a batch that is not full runs after the time-out", async () => {
-  const { servable, seen } = await batching({ timeoutMs: 10 });
+  const { servable, seen, metrics } = await batching({ timeoutMs: 10, poolName: "pool" });
   assert.deepEqual(values(await servable.run(request(x(2, 4)))), [3, 4]);
   assert.deepEqual(seen, [2]);
+  const told = metrics.registry.render();
+  assert.match(told, /^:tensorflow:serving:batching_session:queuing_latency_count\{thread_pool_name="pool"\} 1$/m);
+  assert.match(told, /^:tensorflow:serving:batching_session:wrapped_run_count 1$/m);
 });
 
 test("batches are filled up to an allowed size, and the filling is not answered", async () => {

@@ -45,7 +45,11 @@ const multiLog = log({
 });
 
 /** Runs that the model saw, or what the load threw. */
-async function warm(file: Uint8Array, iterations = 0): Promise<{ runs: number; closed: boolean; error?: unknown }> {
+async function warm(
+  file: Uint8Array,
+  iterations = 0,
+  metrics = new ServingMetrics(),
+): Promise<{ runs: number; closed: boolean; error?: unknown }> {
   const inner = elementwiseEngine();
   const seen = { runs: 0, closed: false };
   const engine = {
@@ -66,7 +70,7 @@ async function warm(file: Uint8Array, iterations = 0): Promise<{ runs: number; c
   };
   const files = new Map([[WARMUP_FILE, file]]);
   try {
-    await prepareServable(engine, files, "m/1", { isEnabled: true, iterations }, new ServingMetrics());
+    await prepareServable(engine, files, "m/1", { isEnabled: true, iterations }, metrics);
     return seen;
   } catch (error) {
     return { ...seen, error };
@@ -80,6 +84,17 @@ test("every kind of warm-up record is sent before the version is served", async 
   assert.deepEqual(await warm(records), { runs: 4, closed: false });
   assert.deepEqual(await warm(records, 3), { runs: 12, closed: false });
   assert.deepEqual(await warm(tfRecord()), { runs: 0, closed: false });
+});
+
+test("loads and warm-ups are counted under TensorFlow Serving's names", async () => {
+  const metrics = new ServingMetrics();
+  await warm(tfRecord(predictLog({ x }), regressLog), 1, metrics);
+  await warm(tfRecord(predictLog({ other: x })), 1, metrics);
+  const told = metrics.registry.render();
+  assert.match(told, /^:tensorflow:serving:model_warmup_latency_count\{model_path="m\/1",status="OK"\} 1$/m);
+  assert.match(told, /^:tensorflow:serving:model_warmup_latency_count\{model_path="m\/1",status="FAILED"\} 1$/m);
+  assert.match(told, /^:tensorflow:serving:model_warmup_records_read\{model_path="m\/1"\} 2$/m);
+  assert.match(told, /^:tensorflow:cc:saved_model:load_attempt_count\{model_path="m\/1",status="success"\} 2$/m);
 });
 
 test("a record that fails, is of an unknown kind, or is one too many fails the load and frees the model", async () => {

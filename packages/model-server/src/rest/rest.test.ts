@@ -5,6 +5,7 @@ import { gzipSync } from "node:zlib";
 import type { Tensor } from "@cloister/encoding/tensor";
 import type { Engine, SignatureInfo, TensorInfo } from "../engine/engine.ts";
 import { type ModelServer, ModelServerError, startModelServer } from "../index.ts";
+import { writePredictBody } from "./predict-json.ts";
 import { elementwiseEngine, testCertificates } from "../testing/index.ts";
 
 const info = (dtype: Tensor["dtype"]): TensorInfo => ({ name: "t:0", dtype, shape: undefined });
@@ -245,6 +246,42 @@ test("gzip bodies, cross-origin requests and metrics", async () => {
     text,
     /:tensorflow:serving:request_latency_bucket\{model_name="half",API="Predict",entrypoint="REST",le="\+Inf"\}/,
   );
+});
+
+test("an answer that takes too long is 504, with TensorFlow Serving's form of errors", async (context) => {
+  const begun = Promise.withResolvers<void>();
+  const engine: Engine = {
+    name: "slow",
+    load: async (files) => {
+      const servable = await elementwiseEngine().load(files);
+      return { ...servable, run: (request) => begun.promise.then(() => servable.run(request)) };
+    },
+  };
+  const models = [{ name: "half", version: 3, files: new Map<string, Uint8Array>() }];
+  const slow = await startModelServer({ ...base, rest: { ...rest, timeoutMs: 20 }, models, engine });
+  context.after(() => slow.close());
+  const url = `http://127.0.0.1:${slow.restAddress?.port}/v1/models/half:predict`;
+  const answer = await fetch(url, { method: "POST", body: '{"instances": [2]}' });
+  begun.resolve();
+  assert.deepEqual([answer.status, answer.headers.get("content-type")], [504, "application/json"]);
+  assert.equal(await answer.text(), '{\n    "error": "Timed out waiting for the answer."\n}');
+});
+
+test("a label is followed, outputs without rows are refused, and an error quotes at most 256 bytes", async () => {
+  half.registry.setLabels("half", new Map([["old one", 3n]]));
+  const labelled = await predictHalf({ instances: [2] }, "/v1/models/half/labels/old%20one:predict");
+  assert.deepEqual(JSON.parse(labelled.text), { predictions: [{ y: 3, square: 4 }] });
+  const metadata = await ask(half, "/v1/models/half/labels/old%20one/metadata");
+  half.registry.setLabels("half", new Map());
+  assert.match(compact(metadata.text), /"version":"3"/);
+  const tensor: Tensor = { dtype: "float", shape: [], data: Float32Array.of(1) };
+  assert.throws(() => writePredictBody(new Map([["y", tensor]]), "row"), { code: "INVALID_ARGUMENT" });
+  const uneven = new Map(
+    [1, 2].map((rows) => [`y${rows}`, { ...tensor, shape: [rows], data: new Float32Array(rows) }]),
+  );
+  assert.throws(() => writePredictBody(uneven, "row"), { message: /inconsistent batch size/ });
+  const quoted = /^400 JSON Value: "a{1,255} is not of expected type/;
+  assert.match(await refused("float", `"inputs": ["${"a".repeat(1000)}"]`), quoted);
 });
 
 test("150,000 floats are read into one array", async () => {
