@@ -60,6 +60,7 @@ def open_shapes() -> list[OpCase]:
     a, b = (np.round(np.random.default_rng(5).uniform(-2, 2, shape), 2).astype(np.float32) for shape in ([2, 3, 4], [2, 5, 4]))
     rows = [b[0], b[0][:, :2]]
     w = np.arange(-12, 12).reshape(2, 3, 4)
+    n = np.array([[1, np.nan, 3], [np.nan] * 3, [-np.inf, 2, np.inf], [4, 5, 6], [np.nan, 1, 0]], np.float32)
     return [
         case("unstack_unknown_size", lambda x: tf.unstack(x, 5), rows, shapes=[[None, None]]),
         case("unstack_unknown_rank", lambda x: op("Unpack", x, num=5, axis=0), [b[0], b[0][:, 0]], shapes=[None]),
@@ -76,6 +77,9 @@ def open_shapes() -> list[OpCase]:
         case("all_any_open_negative", lambda x: [f(x > 0, -1, keepdims=k) for f in (tf.reduce_all, tf.reduce_any) for k in (True, False)], [a, a[0], a[:0], a[0][:0], a[:, :, :0]], shapes=[None]),
         case("reduce_open_negative_integers", lambda x: [f(x, -1, keepdims=k) for f in (tf.reduce_sum, tf.reduce_prod, tf.reduce_max, tf.reduce_min) for k in (True, False)], [w, w[0], w[:0]], shapes=[None]),
         case("arg_open_negative", lambda x: [tf.argmax(x, -1), tf.argmin(x, -2), tf.argmax(x, -1, tf.int32)], [a, a[0], a[0][:, :], a[:0]], shapes=[None]),
+        case("extremes_nan", lambda x: [f(x, axis, keepdims=k) for f in (tf.reduce_max, tf.reduce_min) for axis in (0, -1, None) for k in (True, False)], [n, n[3:], n[:, :0]], shapes=[[None, None]]),
+        case("extremes_nan_half", lambda x: [tf.reduce_max(x, 1), tf.reduce_min(x, 0)], n.astype(np.float16)),
+        case("extremes_nan_double", lambda x: [tf.reduce_max(x, 1), tf.reduce_min(x, 0)], n.astype(np.float64)),
         case("reduce_empty_batch", lambda x: [tf.reduce_mean(x, 1, keepdims=True), tf.reduce_sum(x, -1), tf.reduce_max(x, 1, keepdims=True), tf.reduce_mean(x, -1, keepdims=True), tf.reduce_mean(x, -1)], [a[0], a[0][:0]]),
     ]
 

@@ -4,15 +4,6 @@ import { importFrozenGraph } from "@cloister/saved-model";
 import { ENGINE_UNDER_TEST, engineUnderTest } from "./testing/engine-under-test.ts";
 import { caseNames, disagreement, readCase } from "./testing/recorded-case.ts";
 
-/** Cases that do not agree with TensorFlow yet, with the outcome that they have instead. */
-const KNOWN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  onnx: {
-    // ONNX Runtime's reduction leaves NaN out; TensorFlow gives NaN.
-    max_nan: "element 0 is 2 instead of NaN",
-  },
-};
-const known = KNOWN[ENGINE_UNDER_TEST] ?? {};
-
 const engine = engineUnderTest("inline");
 
 /** "agrees", what differs, or the code of the error. */
@@ -38,8 +29,8 @@ async function outcome(name: string): Promise<string> {
 
 describe("recorded answers of real TensorFlow", () => {
   for (const name of caseNames()) {
-    it(`${name}: ${known[name] ?? "agrees"}`, async () => {
-      assert.equal(await outcome(name), known[name] ?? "agrees");
+    it(`${name} agrees`, async () => {
+      assert.equal(await outcome(name), "agrees");
     });
   }
 });

@@ -84,10 +84,10 @@ const reshape: Rule = ({ node, rank, integers }) => {
 const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ...["Conv", "BatchNormalization", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"].map(like(sameRank)),
   ...["Relu", "Clip", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Elu", "Selu", "LeakyRelu"].map(like(sameRank)),
-  ...["Softplus", "Softsign", "Erf", "Exp", "Log", "Neg", "Abs", "Sqrt", "Reciprocal", "Identity", "Cast"].map(
+  ...["Softplus", "Softsign", "Erf", "Exp", "Log", "Neg", "Abs", "Sqrt", "Reciprocal", "Identity", "Cast", "IsNaN"].map(
     like(sameRank),
   ),
-  ...["Add", "Sub", "Mul", "Div", "Min", "Max", "Pow", "PRelu"].map(like(broadcast)),
+  ...["Add", "Sub", "Mul", "Div", "Min", "Max", "Pow", "PRelu", "Greater", "Less", "Where"].map(like(broadcast)),
   ...["ReduceMean", "ReduceMax", "ReduceMin", "ReduceSum"].map(like(reduction)),
   ...["Softmax", "LogSoftmax"].map(like(alongAxis)),
   ["Concat", concat],

@@ -1,6 +1,6 @@
 import type { DType } from "@cloister/encoding/tensor";
 import { computeType, fromCompute, isFloating, toCompute } from "../elementwise.ts";
-import { unlowerable } from "../emitter.ts";
+import { type Emitter, unlowerable } from "../emitter.ts";
 import type { Lowering, LoweringTable, Op } from "../op.ts";
 import { CHANNELS_FIRST_AXIS, knownInts, normalizeAxis, type Shape, type TensorValue } from "../value.ts";
 
@@ -93,6 +93,8 @@ function reduction(onnxOp: string): Lowering {
  * and beyond the dtype's range stay at its end. Products of int64 are exact up to 2^53 only.
  */
 function exactly({ emit }: Op, onnxOp: string, source: string, dtype: DType, into: (name: string) => string): string {
+  if (isFloating(dtype) && (onnxOp === "ReduceMax" || onnxOp === "ReduceMin"))
+    return withNaN(emit, onnxOp, source, dtype, into);
   const isWhole = (dtype === "int32" || dtype === "int64") && (onnxOp === "ReduceSum" || onnxOp === "ReduceProd");
   if (!isWhole) return into(source);
   if (dtype === "int32") return emit.cast(into(emit.cast(source, "int64")), "int32");
@@ -102,6 +104,15 @@ function exactly({ emit }: Op, onnxOp: string, source: string, dtype: DType, int
   const [low] = emit.node("Mod", [source, width]);
   const [high] = emit.node("Div", [emit.node("Sub", [source, low])[0], width]);
   return emit.node("Add", [emit.node("Mul", [into(high), width])[0], into(low)])[0];
+}
+
+/** An extreme is NaN where one of the elements is; ONNX Runtime passes those over. */
+function withNaN(emit: Emitter, onnxOp: string, source: string, dtype: DType, into: (name: string) => string): string {
+  const [mark, comparison] = onnxOp === "ReduceMax" ? [1, "Greater"] : [-1, "Less"];
+  const zero = emit.scalar(0, "float");
+  const [marks] = emit.node("Where", [emit.node("IsNaN", [source])[0], emit.scalar(mark, "float"), zero]);
+  const [isMarked] = emit.node(comparison, [into(marks), zero]);
+  return emit.node("Where", [isMarked, emit.scalar(Number.NaN, dtype), into(source)])[0];
 }
 
 /** A mean of nothing is NaN; ONNX Runtime gives zero. */
