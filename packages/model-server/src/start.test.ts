@@ -105,6 +105,17 @@ test("a PEM whose base64 is one line is accepted, as cluster scripts write it", 
   await server.close();
 });
 
+test("RSA keys serve and identify clients like those of elliptic curves", async () => {
+  const rsa = testCertificates("rsa");
+  const tls = { ...rsa.server, ca: rsa.ca, requireClientCertificate: true };
+  const server = await startModelServer({ ...base, tls });
+  const [ca, key, cert] = [rsa.ca, rsa.client.key, rsa.client.cert].map((pem) => Buffer.from(pem));
+  const client = new GrpcJsClient(server.address.port, credentials.createSsl(ca, key, cert));
+  assert.equal((await predictOnce(client)).code, "OK");
+  client.close();
+  await server.close();
+});
+
 test("a deadline that passes is answered, the call's end is told, and the model can tell it from a client that left", async () => {
   const ended: string[] = [];
   const signals: (AbortSignal | undefined)[] = [];

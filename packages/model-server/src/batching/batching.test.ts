@@ -63,6 +63,18 @@ test("batches are filled up to an allowed size, and the filling is not answered"
   assert.deepEqual(seen, [4]);
 });
 
+test("batches are filled up with the first row of their last request", async () => {
+  const seen: Tensor[] = [];
+  const echo = async ({ inputs }: RunRequest) => {
+    const tensor = inputs.get("x") as Tensor;
+    seen.push(tensor);
+    return new Map([["y", tensor]]);
+  };
+  const { servable } = await batching({ maxBatchSize: 8, timeoutMs: 10, allowedSizes: [6, 8] }, { run: echo });
+  await Promise.all([servable.run(request(x(1, 2))), servable.run(request(x(3, 4)))]);
+  assert.deepEqual(Array.from((seen[0] as Tensor).data as Float32Array), [1, 2, 3, 4, 3, 3]);
+});
+
 test("a request above the largest batch is refused, or split where that is asked for", async () => {
   const { servable } = await batching({ maxBatchSize: 2 });
   await assert.rejects(servable.run(request(x(1, 2, 3))), hasCode("INVALID_ARGUMENT"));
@@ -83,12 +95,14 @@ test("requests of another shape have a queue of their own and cannot fail others
   assert.equal(seen.length, 2);
 });
 
-test("a full queue refuses, a scalar and an output without rows are refused", async () => {
+test("a full queue refuses, a scalar, inputs of unequal rows and an output without rows are refused", async () => {
   const { servable } = await batching({ maxBatchSize: 1, maxEnqueuedBatches: 1 });
   const results = await Promise.allSettled([1, 2, 3].map((value) => servable.run(request(x(value)))));
   assert.ok(results.some((result) => result.status === "rejected" && hasCode("UNAVAILABLE")(result.reason)));
   assert.ok(results.some((result) => result.status === "fulfilled"));
   await assert.rejects(servable.run(request({ ...x(1), shape: [] })), hasCode("INVALID_ARGUMENT"));
+  const inputs = new Map([1, 2].map((rows) => [`x${rows}`, x(...Array<number>(rows).fill(1))]));
+  await assert.rejects(servable.run({ signature: "add", inputs, outputs: ["sum"] }), hasCode("INVALID_ARGUMENT"));
   const scalar = await batching({}, { run: async () => new Map([["y", { ...x(1), shape: [] }]]) });
   await assert.rejects(scalar.servable.run(request(x(1, 2))), hasCode("FAILED_PRECONDITION"));
 });

@@ -76,6 +76,11 @@ test("metadata of a TensorFlow 2 model tell its initialisation, which cannot be 
   });
 });
 
+test("without a monitoring configuration there are no metrics", async () => {
+  const { status } = await fetch(`http://127.0.0.1:${server.restAddress?.port}/monitoring/prometheus/metrics`);
+  assert.equal(status, 404);
+});
+
 for (const name of [NAME, "tf2"]) {
   test(`predict, classify and regress with tf.Examples on ${name}`, async () => {
     assert.deepEqual(await ask(`${name}:predict`, { instances: [2, 3, 4] }), { predictions: [3, 3.5, 4] });
@@ -84,5 +89,9 @@ for (const name of [NAME, "tf2"]) {
     assert.deepEqual(regressed, { results: [3.25, 4.25] });
     const classified = await ask(`${name}:classify`, { signature_name: "classify_x_to_y", examples });
     assert.deepEqual(classified, { results: [[["", 3.25]], [["", 4.25]]] });
+    const toFloats = { signature_name: name === NAME ? "regress_x2_to_y3" : "classify_x2_to_y3", examples };
+    const verb = name === NAME ? "regress" : "classify";
+    const { error } = (await ask(`${name}:${verb}`, toFloats)) as { error?: string };
+    assert.match(error ?? "", /float/);
   });
 }

@@ -133,6 +133,22 @@ test("what a store refuses is told by its place, without the query, and as a mis
   assert.equal(withoutQuery("https://h/m.tar?key=1"), "https://h/m.tar");
 });
 
+test("folders whose names are whole numbers of 64 bits are versions, and of two for one number the last counts", async (context) => {
+  const base = await mkdtemp(join(tmpdir(), "cloister-versions-"));
+  context.after(() => rm(base, { recursive: true }));
+  const names = ["0000123", "123", "7", "-1", "1.5", "v2", "9223372036854775807", "9223372036854775808"];
+  for (const name of names) await mkdir(join(base, name));
+  await writeFile(join(base, "8"), "no folder");
+  assert.deepEqual(
+    await directorySource.listVersions(base),
+    new Map([
+      [123n, join(base, "123")],
+      [7n, join(base, "7")],
+      [2n ** 63n - 1n, join(base, "9223372036854775807")],
+    ]),
+  );
+});
+
 test("http is refused unless it is asked for, and so are schemes that nothing reads", async () => {
   await assert.rejects(anySource().listVersions("http://h/b/m"), hasCode("FAILED_PRECONDITION"));
   await assert.rejects(anySource({ endpoint: "http://h" }).listVersions("s3://b/m"), hasCode("FAILED_PRECONDITION"));

@@ -17,8 +17,8 @@ export interface TestCertificates {
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** For tests only: new P-256 keys on each call, valid for a day. */
-export function testCertificates(): TestCertificates {
+/** For tests only: new keys on each call, valid for a day. The authority's is always of P-256. */
+export function testCertificates(type: "ec" | "rsa" = "ec"): TestCertificates {
   const authority = issuer([["CN", "test authority"]]);
   const issue = (
     subject: DistinguishedName,
@@ -33,7 +33,7 @@ export function testCertificates(): TestCertificates {
     );
   };
   const identity = (name: string, fields: Partial<Parameters<typeof buildCertificate>[0]>): TestIdentity => {
-    const { publicKey, privateKey } = keyPair();
+    const { publicKey, privateKey } = type === "ec" ? keyPair() : generateKeyPairSync("rsa", { modulusLength: 2048 });
     const key = privateKey.export({ format: "pem", type: "pkcs8" }) as string;
     return { key, cert: issue([["CN", name]], publicKey, fields) };
   };
