@@ -18,7 +18,7 @@ export interface LoadRetries {
 
 /** What happens to versions, for the log. */
 export type LifecycleEvent =
-  | { readonly event: "loaded" | "unloaded"; readonly model: string; readonly version: bigint }
+  | { readonly event: "loaded" | "unloaded" | "version_missing"; readonly model: string; readonly version: bigint }
   | {
       readonly event: "load_failed";
       readonly model: string;

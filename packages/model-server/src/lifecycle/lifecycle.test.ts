@@ -86,14 +86,16 @@ test("a newer version is loaded before the older one goes, and the old one stays
   assert.deepEqual(trace, ["+123", "+124", "-123"]);
 });
 
-test("all and specific versions are served, the highest loaded first", async (context) => {
-  const { manager, registry, served, put, trace } = await bed(context);
+test("all and specific versions are served, the highest loaded first, and those that are not there are told", async (context) => {
+  const { manager, registry, served, put, trace, events } = await bed(context);
   for (const version of ["1", "2", "3"]) await put(version);
   await manager.apply([served({ kind: "all" })]);
   assert.deepEqual(trace, ["+3", "+2", "+1"]);
   await manager.apply([served({ kind: "specific", versions: [2n, 9n] })]);
   assert.deepEqual(states(registry), ["3 END", "2 AVAILABLE", "1 END"]);
   assert.deepEqual(trace.slice(3), ["-1", "-3"]);
+  const missing = events.filter(({ event }) => event === "version_missing");
+  assert.deepEqual(missing, [{ event: "version_missing", model: "m", version: 9n }]);
 });
 
 test("folders are followed without a new configuration", async (context) => {

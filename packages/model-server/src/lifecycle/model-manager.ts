@@ -107,6 +107,8 @@ export class ModelManager {
       return;
     }
     if (present.size === 0) report({ event: "no_versions", model: name, path: withoutQuery(basePath) });
+    const named = policy.kind === "specific" ? policy.versions : [];
+    for (const version of named) if (!present.has(version)) report({ event: "version_missing", model: name, version });
     this.#model(name).aspire(
       chooseVersions(present.keys(), policy).map((version) => {
         const place = present.get(version) ?? "";

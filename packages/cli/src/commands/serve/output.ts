@@ -48,6 +48,8 @@ function lifecycleText(event: LifecycleEvent): string {
     case "loaded":
     case "unloaded":
       return `${event.event} ${event.model} version ${event.version}`;
+    case "version_missing":
+      return `version ${event.version} of ${event.model} is configured, but not there`;
     case "load_failed": {
       const next = event.isFinal ? "given up" : "to be tried again";
       return `loading ${event.model} version ${event.version} failed, ${next}: ${reason(event.error)}`;

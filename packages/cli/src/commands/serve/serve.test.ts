@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test, type TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:tls";
 import { testCertificates } from "@cloister/model-server/testing";
 import { run } from "../../program.ts";
@@ -22,6 +23,7 @@ interface ServeEvent {
   readonly path?: string;
   readonly status?: string;
   readonly requestBytes?: number;
+  readonly model?: string;
 }
 
 interface Serving {
@@ -157,6 +159,34 @@ test("a model that is not there yet is waited for, and a signal ends the waiting
   await waiting.next("base_path_missing");
   waiting.process.kill("SIGINT");
   assert.deepEqual(await once(waiting.process, "exit"), [0, null]);
+});
+
+test("a changed model config file is used, and a bad one is told and changes nothing", async (context) => {
+  const folder = await mkdtemp(join(tmpdir(), "cloister-serve-"));
+  context.after(() => rm(folder, { recursive: true }));
+  const file = join(folder, "models.config");
+  const config = (...names: readonly string[]): string => {
+    const models = names.map((name) => `config { name: "${name}" base_path: "${HALF}" model_platform: "tensorflow" }`);
+    return `model_config_list { ${models.join(" ")} }`;
+  };
+  await writeFile(file, config("one"));
+  const flags = ["--insecure", `--model_config_file=${file}`, "--model_config_file_poll_wait_seconds=1"];
+  const { process: child, next } = serve(context, ...flags);
+  assert.equal((await next("loaded")).model, "one");
+  await next("listening");
+  let isTold = false;
+  const warning = next("warning").finally(() => (isTold = true));
+  // The first look at the file is not before it listens.
+  for (let turn = 0; !isTold; turn++) {
+    await writeFile(file, `improperly formatted file ${turn}`);
+    await sleep(200);
+  }
+  assert.match((await warning).text ?? "", /new model configuration is not used: Invalid protobuf file/);
+  await writeFile(file, config("one", "two"));
+  assert.equal((await next("loaded")).model, "two");
+  await next("config_applied");
+  child.kill("SIGTERM");
+  assert.deepEqual(await once(child, "exit"), [0, null]);
 });
 
 test("a port that is taken and TLS material that is none are told by their codes", async (context) => {
