@@ -2,10 +2,14 @@ import { readFile } from "node:fs/promises";
 
 /**
  * Calls `changed` with a file's text whenever it differs from the last look, one call at a time. Polling sees what Kubernetes
- * does, which replaces a link; a file that is away for a moment is looked at again. The result stops it.
+ * does, which replaces a link; a file that is away for a moment is looked at again. Resolves after the first look, with what stops it.
  */
-export function watchText(path: string, pollMs: number, changed: (text: string) => Promise<void>): () => void {
-  let last: string | undefined;
+export async function watchText(
+  path: string,
+  pollMs: number,
+  changed: (text: string) => Promise<void>,
+): Promise<() => void> {
+  let last = await readFile(path, "utf8").catch(() => undefined);
   let isStopped = false;
   const look = async (): Promise<void> => {
     const text = await readFile(path, "utf8").catch(() => last);
@@ -21,9 +25,7 @@ export function watchText(path: string, pollMs: number, changed: (text: string) 
         .finally(again);
     }, pollMs).unref();
   };
-  look()
-    .catch(() => undefined)
-    .finally(again);
+  again();
   return () => {
     isStopped = true;
   };

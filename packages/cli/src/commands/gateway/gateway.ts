@@ -91,7 +91,7 @@ async function run(flags: GatewayFlags): Promise<number> {
     const text = "nginx sends no spans: its access log has the same fields";
     tell("warning", text, { error: text });
   }
-  const stopWatching = watchConfig(flags, gateway, tell);
+  const stopWatching = await watchConfig(flags, gateway, tell);
   await ended;
   stopWatching();
   await gateway.close();
@@ -125,7 +125,7 @@ function healthText(health: readonly BackendHealth[]): string {
 }
 
 /** A configuration that is refused changes nothing. What is given by flags stays as given. */
-function watchConfig(flags: GatewayFlags, gateway: RunningGateway, tell: Tell): () => void {
+function watchConfig(flags: GatewayFlags, gateway: RunningGateway, tell: Tell): Promise<() => void> {
   return watchText(flags.config ?? "cloister.yaml", CONFIG_POLL_MS, async () => {
     try {
       await gateway.applyServices(await gatewayConfigOf(flags));

@@ -61,6 +61,9 @@ async function serve(flags: ServeFlags, command: Command): Promise<number> {
   for (const [name, { why }] of NO_EFFECT) if (given[name] !== undefined) log.warn(`--${name} has no effect: ${why}`);
   const options = await serverOptions(flags, log);
   options.engine.prepare?.();
+  const begun = Promise.withResolvers<ModelServer>();
+  // Loading may take minutes: what changes meanwhile must not be missed.
+  const stops = await Promise.all([watchTls(flags, begun.promise, log), watchModels(flags, begun.promise, log)]);
   const starting = startModelServer(options);
   // Models may be waited for without an end, which keeps no process alive by itself.
   const alive = setInterval(() => undefined, KEEP_ALIVE_MS);
@@ -70,7 +73,7 @@ async function serve(flags: ServeFlags, command: Command): Promise<number> {
     void starting.then((late) => late.close({ graceMs: 0 })).catch(() => undefined);
     return EXIT.done;
   }
-  const stops = [watchTls(flags, server, log), watchModels(flags, server, log)];
+  begun.resolve(server);
   log.listening(server.address, server.restAddress);
   await ended;
   log.line("draining", "draining: running requests end, then the server stops");
@@ -80,9 +83,14 @@ async function serve(flags: ServeFlags, command: Command): Promise<number> {
 }
 
 /** New certificates come into force without a restart; a file that cannot be used is told, and the old ones stay. */
-function watchTls({ ssl_config_file: path }: ServeFlags, server: ModelServer, log: ServeLog): () => void {
+async function watchTls(
+  { ssl_config_file: path }: ServeFlags,
+  begun: Promise<ModelServer>,
+  log: ServeLog,
+): Promise<() => void> {
   if (path === "") return () => undefined;
   return watchText(path, TLS_POLL_MS, async (text) => {
+    const server = await begun;
     try {
       server.replaceTls(readSslConfig(text));
       log.line("tls_replaced", "new TLS material is in use");
@@ -92,10 +100,11 @@ function watchTls({ ssl_config_file: path }: ServeFlags, server: ModelServer, lo
   });
 }
 
-function watchModels(flags: ServeFlags, server: ModelServer, log: ServeLog): () => void {
+async function watchModels(flags: ServeFlags, begun: Promise<ModelServer>, log: ServeLog): Promise<() => void> {
   const pollMs = flags.model_config_file_poll_wait_seconds * 1000;
   if (flags.model_config_file === "" || pollMs === 0) return () => undefined;
   return watchText(flags.model_config_file, pollMs, async (text) => {
+    const server = await begun;
     try {
       await server.applyConfig(readModelConfigText(text));
       log.line("config_applied", "the new model configuration is in use");
