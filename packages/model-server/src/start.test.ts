@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { connect, type TLSSocket } from "node:tls";
 import { test } from "node:test";
 import { PredictRequestSchema, PredictResponseSchema } from "@cloister/encoding/gen/tensorflow_serving/apis/predict_pb";
+import { HealthCheckRequestSchema, HealthCheckResponseSchema } from "@cloister/encoding/gen/grpc/health/v1/health_pb";
 import { DataType } from "@cloister/encoding/gen/tensorflow/core/framework/types_pb";
 import { credentials } from "@grpc/grpc-js";
 import type { Engine, Servable } from "./engine/engine.ts";
@@ -114,6 +115,23 @@ test("RSA keys serve and identify clients like those of elliptic curves", async 
   assert.equal((await predictOnce(client)).code, "OK");
   client.close();
   await server.close();
+});
+
+test("health is off and outputs are tensor_content where that is asked for", async (context) => {
+  const options = { hasHealthService: false, outputEncoding: "content" as const };
+  const server = await startModelServer({ ...base, ...options, insecure: true });
+  const client = new GrpcJsClient(server.address.port, credentials.createInsecure());
+  context.after(() => {
+    client.close();
+    return server.close();
+  });
+  const check = "/grpc.health.v1.Health/Check";
+  assert.equal(
+    (await client.call(check, HealthCheckRequestSchema, HealthCheckResponseSchema, {})).code,
+    "UNIMPLEMENTED",
+  );
+  const { y } = (await predictOnce(client)).message?.outputs ?? {};
+  assert.deepEqual([y?.floatVal, y?.tensorContent], [[], Buffer.from(Float32Array.of(3).buffer)]);
 });
 
 test("a deadline that passes is answered, the call's end is told, and the model can tell it from a client that left", async () => {
