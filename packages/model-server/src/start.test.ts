@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect as http2Connect, type IncomingHttpHeaders } from "node:http2";
 import { connect, type TLSSocket } from "node:tls";
 import { test } from "node:test";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { frameGrpcMessage } from "@cloister/encoding/grpc";
 import { PredictRequestSchema, PredictResponseSchema } from "@cloister/encoding/gen/tensorflow_serving/apis/predict_pb";
 import { HealthCheckRequestSchema, HealthCheckResponseSchema } from "@cloister/encoding/gen/grpc/health/v1/health_pb";
 import { DataType } from "@cloister/encoding/gen/tensorflow/core/framework/types_pb";
@@ -134,8 +138,23 @@ test("health is off and outputs are tensor_content where that is asked for", asy
   assert.deepEqual([y?.floatVal, y?.tensorContent], [[], Buffer.from(Float32Array.of(3).buffer)]);
 });
 
-test("a deadline that passes is answered, the call's end is told, and the model can tell it from a client that left", async () => {
+test("a deadline that passes is answered, and the call's end is told", async () => {
   const ended: string[] = [];
+  const server = await startModelServer({
+    ...base,
+    insecure: true,
+    engine: elementwiseEngine(500),
+    onCallEnd: ({ path, status }) => ended.push(`${path} ${status}`),
+  });
+  const client = new GrpcJsClient(server.address.port, credentials.createInsecure());
+  const { code } = await predictOnce(client, { deadline: Date.now() + 100 });
+  assert.equal(code, "DEADLINE_EXCEEDED");
+  client.close();
+  await server.close({ graceMs: 100 });
+  assert.equal(ended.length, 1);
+});
+
+test("a model can tell a deadline that passes from a client that leaves", async () => {
   const signals: (AbortSignal | undefined)[] = [];
   const slow = elementwiseEngine(500);
   const load: Engine["load"] = async (files) => {
@@ -146,19 +165,23 @@ test("a deadline that passes is answered, the call's end is told, and the model 
     };
     return { ...servable, run };
   };
-  const server = await startModelServer({
-    ...base,
-    insecure: true,
-    engine: { ...slow, load },
-    onCallEnd: ({ path, status }) => ended.push(`${path} ${status}`),
+  const server = await startModelServer({ ...base, insecure: true, engine: { ...slow, load } });
+  // A client without a clock of its own: one that has a deadline too resets the stream at that moment.
+  const session = http2Connect(`http://127.0.0.1:${server.address.port}`);
+  const call = session.request({
+    ":method": "POST",
+    ":path": "/tensorflow.serving.PredictionService/Predict",
+    "content-type": "application/grpc",
+    "grpc-timeout": "250m",
   });
-  const client = new GrpcJsClient(server.address.port, credentials.createInsecure());
-  const { code } = await predictOnce(client, { deadline: Date.now() + 100 });
-  assert.equal(code, "DEADLINE_EXCEEDED");
-  client.close();
+  const inputs = { x: { dtype: DataType.DT_FLOAT, floatVal: [2] } };
+  const request = create(PredictRequestSchema, { modelSpec: { name: "half" }, inputs });
+  call.end(frameGrpcMessage(toBinary(PredictRequestSchema, request)));
+  const [headers] = (await once(call, "response")) as [IncomingHttpHeaders];
+  assert.equal(headers["grpc-status"], "4");
+  session.destroy();
   await server.close({ graceMs: 100 });
-  assert.equal(ended.length, 1);
-  assert.ok(signals.every(isLate));
+  assert.ok(signals.length === 1 && signals.every(isLate));
 });
 
 test("closing lets a running call end and takes no new connection", async () => {
