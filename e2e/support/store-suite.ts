@@ -91,8 +91,10 @@ export function storeSuite(kind: string, start: (t: TestContext, parent?: string
       t.after(() => store.close());
       return store;
     };
-    const stores = await Promise.all(Array.from({ length: count }, opened));
-    return { database, stores };
+    const opening = Array.from({ length: count }, opened);
+    // All of them, so that each is closed where one fails.
+    await Promise.allSettled(opening);
+    return { database, stores: await Promise.all(opening) };
   }
 
   void test(`${kind}: two writers that open an empty database at the same moment make one consistent log`, async (t) => {

@@ -8,6 +8,9 @@ import type { Statement, WorkerAnswer, WorkerData, WorkerRequest } from "./worke
 
 /** How long a transaction waits for the one of another broker. */
 const BUSY_TIMEOUT_MS = 5000;
+/** SQLITE_BUSY. */
+const BUSY = 5;
+const BUSY_TURN_MS = 10;
 /** Statements that stay compiled; there are fewer in all. */
 const MAX_PREPARED = 64;
 
@@ -19,7 +22,7 @@ function connect() {
   if (!readOnly) closeSync(openSync(path, "a", 0o600));
   const database = new DatabaseSync(path, { readOnly, timeout: BUSY_TIMEOUT_MS });
   try {
-    if (!readOnly) database.exec("PRAGMA journal_mode = WAL");
+    if (!readOnly) useWriteAheadLog(database);
     // A commit is answered when it is on the disk, on macOS too.
     database.exec("PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA trusted_schema = OFF");
   } catch (error) {
@@ -27,6 +30,23 @@ function connect() {
     throw error;
   }
   return { database, prepared: new Map<string, StatementSync>() };
+}
+
+/**
+ * Of two connections that give a new file its write-ahead log at the same moment SQLite refuses one at once, without the wait for locks,
+ * since each could wait for the other.
+ */
+function useWriteAheadLog(database: DatabaseSync): void {
+  const end = Date.now() + BUSY_TIMEOUT_MS;
+  for (;;) {
+    try {
+      database.exec("PRAGMA journal_mode = WAL");
+      return;
+    } catch (error) {
+      if ((resultCodeOf(error) & 0xff) !== BUSY || Date.now() > end) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BUSY_TURN_MS);
+    }
+  }
 }
 
 function run(statements: readonly Statement[]): Row[] {
@@ -47,9 +67,13 @@ function answerTo({ id, statements }: Exclude<WorkerRequest, "close">): WorkerAn
   try {
     return { id, rows: run(statements) };
   } catch (error) {
-    const code = error instanceof Error && "errcode" in error ? error.errcode : 0;
-    return { id, resultCode: typeof code === "number" ? code : 0 };
+    return { id, resultCode: resultCodeOf(error) };
   }
+}
+
+function resultCodeOf(error: unknown): number {
+  const code = error instanceof Error && "errcode" in error ? error.errcode : 0;
+  return typeof code === "number" ? code : 0;
 }
 
 parentPort?.on("message", (request: WorkerRequest) => {
