@@ -5,7 +5,7 @@ import type { Attributes } from "../graph/attributes.ts";
 import { needsOf, type OnnxGraph, type OnnxNode, type OnnxValueInfo, pruneGraph } from "../onnx/model.ts";
 import { MISSING_OP, type MissingOp } from "./missing-op.ts";
 import { Emitter, type Type, unlowerable } from "./emitter.ts";
-import { asSequence } from "./ops/list.ts";
+import { asSequence } from "./list-forms.ts";
 import { knownInts, type Shape, type TensorValue, type Value } from "./value.ts";
 
 export const BRANCH_OPS: ReadonlySet<string> = new Set(["If", "StatelessIf", "Case", "StatelessCase"]);

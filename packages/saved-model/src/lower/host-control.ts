@@ -17,7 +17,7 @@ import {
 } from "./control.ts";
 import { type Emitter, type Type, unlowerable } from "./emitter.ts";
 import type { MissingOp } from "./missing-op.ts";
-import { hostedList } from "./ops/list.ts";
+import { hostedList } from "./list-forms.ts";
 import type { TensorValue, Value } from "./value.ts";
 
 /** A function lowered by itself. */
