@@ -38,7 +38,7 @@ export class CompiledProgram {
   readonly #state: ModelState;
   /** Names of the values that steps make. */
   readonly #made: ReadonlySet<string>;
-
+  /** Where a batch may be computed row by row. */
   readonly #rows: RowPlan | undefined;
 
   private constructor(
@@ -46,11 +46,11 @@ export class CompiledProgram {
     { constants, outputs, keepsRowsApart }: ProgramRim,
     state: ModelState,
   ) {
-    this.#rows = keepsRowsApart ? new RowPlan() : undefined;
     this.#steps = steps;
     this.#constants = constants;
     this.#outputs = outputs;
     this.#state = state;
+    this.#rows = keepsRowsApart ? new RowPlan() : undefined;
     this.#made = new Set(steps.flatMap((step) => (step.kind === "onnx" ? step.session.outputs : step.outputs)));
   }
 
